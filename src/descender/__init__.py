@@ -1,0 +1,1 @@
+"""Gradient descent with no learning rate to choose."""

@@ -1,0 +1,237 @@
+"""The cost of a model on rows: loss and penalty, value and gradient, of all rows or some."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from descender.costs.cost import Cost, Kernel, Rows, Vector
+from descender.costs.losses import LOSSES, Loss, Softmax, check_targets
+from descender.errors import DataError, OptionError, ShapeError, suggest
+from descender.kernels import rows as loops
+from descender.kernels.assemble import text_of
+
+BLOCK_BYTES = 768 * 1024
+"""The rows that one block of a read takes: they stay in the second-level cache between the two products."""
+
+
+class Risk(Cost):
+    r"""The mean (or sum) of a loss over rows, plus a penalty.
+
+    .. math::
+
+        F(w, b) = \frac{\sum_i s_i\, \ell(x_i \cdot w + b,\, y_i)}{\sum_i s_i}
+                  + \frac{\lambda_2}{2} \lVert w \rVert^2 + \lambda_1 \lVert w \rVert_1
+
+    with a free intercept b.  For K classes (`softmax`) there is a w and a b for each.  The parameter vector holds the
+    weights, class by class, then the intercepts.
+
+    Parameters: `X` (n, d), dense or SciPy sparse, float32 or float64, computed as given; `y` (n,); `loss` a name of
+    ``LOSSES``; `l2`, `l1` at least 0; `sample_weight` (n,) at least 0; `reduction` "mean" or "sum".
+
+    Costs and gradients accumulate in float64.  The rows are read in blocks whose grid depends on d and dtype alone, so
+    the bits do not depend on how the rows arrived.
+
+    >>> risk = Risk([[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0], "squared_error")
+    >>> risk.value_and_gradient(np.array([2.0, 1.0]))
+    (0.0, array([0., 0.]))
+    """
+
+    def __init__(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        loss: str = "squared_error",
+        *,
+        l2: float = 0.0,
+        l1: float = 0.0,
+        intercept: bool = True,
+        sample_weight: ArrayLike | None = None,
+        reduction: str = "mean",
+        features: Sequence[str] | None = None,
+    ):
+        if loss not in LOSSES:
+            raise OptionError(f"loss={loss!r}; {suggest(str(loss), LOSSES)}")
+        for name, strength in (("l2", l2), ("l1", l1)):
+            if not (np.isfinite(strength) and strength >= 0):
+                raise OptionError(f"{name}={strength}: a penalty strength is a finite number of at least 0")
+        if reduction not in ("mean", "sum"):
+            raise OptionError(f"reduction={reduction!r}; known: mean, sum")
+        self.loss: Loss = LOSSES[loss]
+        self.X, self.y, self.sample_weight = check_rows(X, y, sample_weight)
+        check_targets(self.loss, self.y)
+        self.l2, self.l1, self.intercept, self.reduction = float(l2), float(l1), bool(intercept), reduction
+        n, d = self.X.shape
+        self.n_samples, self.n_features = n, d
+        self.n_classes = int(self.y.max()) + 1 if self.loss is Softmax else 1
+        self.total_weight = float(n) if self.sample_weight is None else float(self.sample_weight.sum())
+        self.denominator = self.total_weight if reduction == "mean" else 1.0
+        self.smooth, self.convex = l1 == 0, self.loss.convex
+        features = tuple(features) if features is not None else tuple(f"x{j}" for j in range(d))
+        classes = [""] if self.n_classes == 1 else [f" ({k})" for k in range(self.n_classes)]
+        self.names = tuple(f + c for c in classes for f in features)
+        if intercept:
+            self.names += tuple("intercept" + c for c in classes)
+
+    @property
+    def sparse(self) -> bool:
+        """Whether X is a sparse matrix."""
+        return not isinstance(self.X, np.ndarray)
+
+    def split(self, w: Vector) -> tuple[NDArray, NDArray]:
+        """The weights (K, d) and intercepts (K,) within a parameter vector, as views; (d,) and () for one score."""
+        end = self.n_classes * self.n_features
+        W, b = w[:end], w[end:] if self.intercept else np.zeros(self.n_classes)
+        if self.loss is Softmax:
+            return W.reshape(self.n_classes, self.n_features), b
+        return W, b[0]
+
+    def join(self, W: NDArray, b: NDArray | float) -> Vector:
+        """The parameter vector of weights and intercepts."""
+        parts = [np.ravel(W)] + ([np.atleast_1d(b)] if self.intercept else [])
+        return np.concatenate(parts, dtype=np.float64)
+
+    def blocks(self, rows: Rows | None = None) -> Iterator[tuple[Any, NDArray, Any]]:
+        """(X, y, sample weights or 1) of the fixed grid of row blocks, or of some rows at once."""
+        if rows is not None:
+            yield self.X[rows], self.y[rows], 1.0 if self.sample_weight is None else self.sample_weight[rows]
+            return
+        n = self.X.shape[0]
+        height = n if self.sparse else max(BLOCK_BYTES // max(self.X.strides[0], 1), 32)
+        for start in range(0, n, height):
+            part = slice(start, min(start + height, n))
+            s = 1.0 if self.sample_weight is None else self.sample_weight[part]
+            yield self.X[part], self.y[part], s
+
+    def scores(self, w: Vector, X: Any) -> NDArray:
+        """x·w + b of rows `X`: (n,), or (K, n) with the classes first."""
+        W, b = self.split(w)
+        if W.ndim == 1:
+            return X @ W.astype(X.dtype, copy=False) + np.asarray(b, dtype=X.dtype)
+        Z = (X @ W.T.astype(X.dtype)).T if self.sparse else W.astype(X.dtype, copy=False) @ X.T
+        return np.ascontiguousarray(Z) + b.astype(X.dtype)[:, None]
+
+    def share(self, rows: Rows | None) -> float:
+        """What a summed loss is multiplied by; an estimate from some rows is unbiased for a mean."""
+        if rows is None or self.reduction == "sum":
+            return 1.0 / self.denominator
+        return self.X.shape[0] / (self.denominator * len(rows))
+
+    def value_and_gradient(self, w: Vector, rows: Rows | None = None) -> tuple[float, Vector]:
+        """F(w) and its gradient, reading each row once; from some `rows`, an estimate of both.
+
+        At a zero weight the l1 penalty counts with slope 0.
+        """
+        self._check(w)
+        total, intercepts = 0.0, np.zeros(self.n_classes)
+        gradient = np.zeros((self.n_classes, self.n_features))
+        for X, y, s in self.blocks(rows):
+            z = self.scores(w, X)
+            total += float(np.sum(s * self.loss.value(z, y), dtype=np.float64))
+            r = np.atleast_2d(s * self.loss.slope(z, y)).astype(X.dtype, copy=False)
+            gradient += (X.T @ r.T).T if self.sparse else r @ X
+            intercepts += r.sum(axis=1, dtype=np.float64)
+        share = self.share(rows)
+        W, _ = self.split(w)
+        g = self.join(share * gradient + np.atleast_2d(self.l2 * W + self.l1 * np.sign(W)), share * intercepts)
+        return share * total + self.penalty(w), g
+
+    def value(self, w: Vector, rows: Rows | None = None) -> float:
+        """F(w)."""
+        self._check(w)
+        total = 0.0
+        for X, y, s in self.blocks(rows):
+            total += float(np.sum(s * self.loss.value(self.scores(w, X), y), dtype=np.float64))
+        return self.share(rows) * total + self.penalty(w)
+
+    def penalty(self, w: Vector) -> float:
+        """l2 |w|²/2 + l1 Σ|w|; the intercept is free."""
+        W = self.split(w)[0].ravel()
+        return 0.5 * self.l2 * float(W @ W) + self.l1 * float(np.abs(W).sum())
+
+    def hessian(self, w: Vector) -> NDArray[np.floating] | None:
+        """The matrix of second derivatives of the smooth part, for one score a row and at most 2,000 parameters."""
+        if self.loss is Softmax or self.n_parameters > 2000:
+            return None
+        d, k = self.n_features, self.n_parameters
+        H = np.zeros((k, k))
+        for X, y, s in self.blocks():
+            h = s * self.loss.curvature(self.scores(w, X), y)
+            scaled = X.multiply(h[:, None]).tocsr() if self.sparse else X * h[:, None]
+            gram = X.T @ scaled
+            H[:d, :d] += gram.toarray() if self.sparse else gram
+            if self.intercept:
+                H[d, :d] += np.asarray(scaled.sum(axis=0)).ravel()
+                H[d, d] += h.sum()
+        H[:d, k - 1] = H[k - 1, :d] if self.intercept else H[:d, k - 1]
+        return H * self.share(None) + self.l2 * np.diag(np.arange(k) < d)
+
+    def kernel(self) -> Kernel:
+        """The loops over rows with this loss, for dense or CSR rows."""
+        kind = "sparse" if self.sparse else "dense"
+        evaluate = loops.evaluate_classes if self.loss is Softmax else loops.evaluate_one
+        parts = [
+            text_of(self.loss.value, "value"),
+            text_of(self.loss.slope, "slope"),
+            text_of(getattr(loops, f"score_{kind}"), "score"),
+            text_of(getattr(loops, f"spread_{kind}"), "spread"),
+            text_of(loops.penalise, "penalise"),
+            text_of(evaluate, "evaluate"),
+        ]
+        X = (self.X.indptr, self.X.indices, self.X.data) if self.sparse else self.X
+        s = np.ones(self.n_samples) if self.sample_weight is None else self.sample_weight
+        factor = self.n_samples / self.denominator if self.reduction == "mean" else 0.0
+        return Kernel("\n\n".join(parts), (X, self.y, s, self.n_features, self.intercept, factor, self.l2, self.l1))
+
+    def _check(self, w: Vector) -> None:
+        if w.shape != (self.n_parameters,):
+            raise ShapeError(f"w has shape {w.shape}; this risk has {self.n_parameters} parameters")
+
+
+def check_rows(X: Any, y: Any, sample_weight: Any) -> tuple[Any, NDArray, NDArray | None]:
+    """X dense C-contiguous or CSR, float32 or float64; y float64; sample weights float64 or None."""
+    if hasattr(X, "tocsr"):
+        X = X.tocsr()
+        if X.dtype not in (np.float32, np.float64):
+            X = X.astype(np.float64)
+        values = X.data
+    else:
+        X = np.asarray(X)
+        if X.dtype not in (np.float32, np.float64):
+            try:
+                X = X.astype(np.float64)
+            except (TypeError, ValueError) as error:
+                raise DataError(f"X must hold numbers: {error}") from None
+        X = np.ascontiguousarray(X)
+        values = X
+    y = np.asarray(y, dtype=np.float64)
+    if X.ndim != 2:
+        raise ShapeError(f"X has shape {X.shape}; expected (rows, columns)")
+    if y.shape != (X.shape[0],):
+        raise ShapeError(f"X has {X.shape[0]} rows and y has shape {y.shape}; expected one target a row")
+    if X.shape[0] == 0:
+        raise DataError("X has no rows")
+    # A sum is finite only if every entry is; a false alarm by overflow is told apart below.
+    if not np.isfinite(np.sum(values)) and not np.isfinite(values).all():
+        row, column = _first_not_finite(X)
+        raise DataError(f"X at row {row}, column {column} is not a finite number; fill or leave out such entries")
+    if sample_weight is None:
+        return X, y, None
+    s = np.asarray(sample_weight, dtype=np.float64)
+    if s.shape != y.shape:
+        raise ShapeError(f"sample_weight has shape {s.shape}; expected {y.shape}, one weight a row")
+    if not np.isfinite(s).all() or (s < 0).any() or s.sum() == 0:
+        raise DataError("sample_weight must be finite and at least 0, and not all 0")
+    return X, y, s
+
+
+def _first_not_finite(X: Any) -> tuple[int, int]:
+    if hasattr(X, "tocoo"):
+        X = X.tocoo()
+        k = int(np.flatnonzero(~np.isfinite(X.data))[0])
+        return int(X.row[k]), int(X.col[k])
+    row, column = np.argwhere(~np.isfinite(X))[0]
+    return int(row), int(column)

@@ -1,0 +1,274 @@
+"""The walk: a method's blocks of steps, and around them budgets, records and recovery.
+
+:func:`descend` drives any method on any cost.  The method yields; what stops it, notes it or shows it reads along.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from descender.costs.cost import Cost, Vector
+from descender.errors import DivergedError, StartError
+from descender.methods.method import Block, Budget, Method, Outcome
+from descender.record import COLUMNS, Record, Recorder
+
+
+class Step(NamedTuple):
+    """What a callback sees: the point `x` after `number` steps, and what was known there."""
+
+    number: int
+    x: Vector
+    fun: float
+    gradient_norm: float
+    learning_rate: float
+    rows_seen: int
+
+
+@dataclass(frozen=True)
+class Stop:
+    """When to stop, besides being content: budgets, and a relative change of the cost that is small enough.
+
+    ``cost_tol``: stop after a step that changes J by at most ``cost_tol * |J|``.
+    """
+
+    max_steps: float = np.inf
+    max_evaluations: float = np.inf
+    max_seconds: float = np.inf
+    cost_tol: float = 0.0
+
+
+@dataclass
+class Walk:
+    """The result of a descent, with SciPy's names.
+
+    ``x`` the point, ``fun`` its cost, ``jac`` its gradient, ``nit`` steps, ``nfev`` evaluations, ``success`` whether
+    the bottom was reached, ``message`` a sentence, ``status`` the kind of outcome; besides them ``record``,
+    ``certificate``, ``findings``, ``method`` and ``why`` it was chosen.
+    """
+
+    x: Vector
+    fun: float
+    jac: Vector
+    nit: int
+    nfev: int
+    success: bool
+    status: str
+    message: str
+    names: tuple[str, ...]
+    record: Record
+    method: str
+    why: str = ""
+    certificate: Any = None
+    findings: list[Any] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def __getitem__(self, name: str) -> float:
+        """The value of a parameter by name."""
+        return float(self.x[self.names.index(name)])
+
+    @property
+    def variables(self) -> dict[str, float]:
+        """The point by the names of its parameters."""
+        return dict(zip(self.names, self.x.tolist(), strict=True))
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the walk with Matplotlib; returns the axes."""
+        from descender.pictures.curves import plot_record
+
+        return plot_record(self.record, ax=ax)
+
+
+def descend(
+    cost: Cost,
+    start: Vector,
+    method: Method,
+    stop: Stop = Stop(),  # noqa: B008 - frozen
+    *,
+    seed: int = 0,
+    callback: Callable[[Step], Any] | None = None,
+    holdout: Callable[[Vector], float] | None = None,
+    on_divergence: str = "stop",
+    facts: dict[str, Any] | None = None,
+) -> Walk:
+    """Walk from `start` by `method` until it is content, a budget is used up, or something goes wrong.
+
+    `callback` is called with each :class:`Step`; it stops the walk by returning True or raising `StopIteration`.
+    Ctrl-C ends the walk with the last point.  Raises :class:`StartError` if the cost is no finite number at the start,
+    and :class:`DivergedError` under ``on_divergence="raise"``.
+    """
+    w = np.array(start, dtype=np.float64)
+    check_start(cost, w)
+    watch = _Watch(cost, callback, holdout, stop)
+    budget = Budget(min(stop.max_steps, stop.max_evaluations), 1 if callback else 1 << 30)
+    outcome: Outcome | None = None
+    block = None
+    try:
+        for block in method.blocks(cost, w, np.random.default_rng(seed), budget):
+            outcome = watch.see(block)
+            w = watch.w
+            if outcome is not None:
+                break
+    except KeyboardInterrupt:
+        outcome = Outcome("interrupted", "interrupted: this is the last point")
+    if outcome is None:
+        outcome = Outcome("budget", _budget_text(stop, watch))
+    if outcome.kind == "not_finite":
+        outcome = Outcome("not_finite", watch.divergence_text(outcome.text))
+        if on_divergence == "raise":
+            raise DivergedError(outcome.text)
+    final = block.final if block is not None and block.outcome is outcome else None
+    value, gradient = final if final is not None else watch.evaluate(w)
+    watch.last_row(value, gradient)
+    record = watch.recorder.record({"names": list(cost.names), "method": method.name, **(facts or {})})
+    return Walk(
+        x=w,
+        fun=float(value),
+        jac=gradient,
+        nit=watch.steps,
+        nfev=watch.evaluations,
+        success=outcome.kind in ("converged", "small_gradient", "small_step", "small_change"),
+        status=outcome.kind,
+        message=outcome.text,
+        names=tuple(cost.names),
+        record=record,
+        method=method.name,
+        certificate=block.certificate if block is not None else None,
+        notes=watch.notes,
+    )
+
+
+def check_start(cost: Cost, w: Vector) -> None:
+    """Refuse a start at which the cost or its gradient is not a finite number."""
+    if not np.isfinite(w).all():
+        raise StartError(f"the start {_point(cost, w)} is not finite")
+    with np.errstate(all="ignore"):
+        value, gradient = cost.value_and_gradient(w)
+    if not np.isfinite(value):
+        raise StartError(f"J is {value} at the start {_point(cost, w)}; start where it is a finite real number")
+    if not np.isfinite(gradient).all():
+        j = int(np.flatnonzero(~np.isfinite(gradient))[0])
+        raise StartError(
+            f"dJ/d{cost.names[j]} is {gradient[j]} at the start {_point(cost, w)}; start where the cost has a slope"
+        )
+
+
+class _Watch:
+    """What reads along: the recorder, the budgets, the callback."""
+
+    def __init__(self, cost: Cost, callback: Any, holdout: Any, stop: Stop):
+        self.cost, self.callback, self.holdout, self.stop = cost, callback, holdout, stop
+        self.recorder = Recorder(limit=10_000)
+        self.began = self.last_time = time.perf_counter()
+        self.steps = self.evaluations = self.rows_seen = 0
+        self.previous = self.first = np.nan
+        self.w: Vector = np.empty(0)
+        self.notes: list[str] = []
+
+    def see(self, block: Block) -> Outcome | None:
+        """Note a block; the outcome if the walk ends with it."""
+        outcome, log, w = block.outcome, block.log, block.w
+        early = self._early_stop(block)
+        if early is not None:
+            count, outcome = early
+            w = block.path[count] if block.path is not None and count < len(block.path) else w
+            log = log[:count]
+        self.w = w
+        self._append(log, block, len(log) < len(block.log))
+        if block.note:
+            self.notes.append(block.note)
+        if outcome is None and self.evaluations >= self.stop.max_evaluations:
+            outcome = Outcome("budget", f"used up {self.evaluations:,} evaluations")
+        if outcome is None and self.last_time - self.began >= self.stop.max_seconds:
+            outcome = Outcome("budget", f"used up {self.stop.max_seconds:g} seconds")
+        if outcome is not None and outcome.kind == "not_finite":
+            self.steps = max(self.steps - 1, 0)
+        return outcome
+
+    def _early_stop(self, block: Block) -> tuple[int, Outcome] | None:
+        """How many steps of a block count, if a callback or the change of the cost ends the walk within it."""
+        log, points = block.log, block.path
+        if self.callback is not None:
+            for i in range(len(log)):
+                point = points[i] if points is not None and len(points) > i else block.w
+                step = Step(self.steps + i, point.copy(), log[i, 0], log[i, 1], log[i, 3], self.rows_seen)
+                try:
+                    wants_stop = self.callback(step) is True
+                except StopIteration:
+                    wants_stop = True
+                if wants_stop:
+                    return i, Outcome("callback", f"stopped by the callback at step {step.number}")
+        if self.stop.cost_tol > 0 and len(log):
+            costs = np.concatenate([[self.previous], log[:, 0]])
+            small = np.abs(np.diff(costs)) <= self.stop.cost_tol * np.abs(costs[1:])
+            if small.any():
+                i = int(np.argmax(small))
+                return i, Outcome("small_change", f"the cost changes by less than {self.stop.cost_tol:g} of itself")
+        return None
+
+    def _append(self, log: NDArray, block: Block, cut: bool) -> None:
+        now, count = time.perf_counter(), len(log)
+        self.evaluations += block.evaluations
+        if count:
+            rows = np.full((count, len(COLUMNS)), np.nan)
+            reads = np.broadcast_to(block.rows, (len(block.log),))[:count]
+            rows[:, 0] = self.steps + np.arange(count)
+            rows[:, 1] = np.linspace(self.last_time, now, count + 1)[:-1] - self.began
+            rows[:, 2] = self.rows_seen + np.cumsum(reads) - reads
+            rows[:, 3] = self.evaluations + np.cumsum(log[:, 5])
+            rows[:, 4:9] = log[:, :5]
+            self.recorder.append(rows, None if block.path is None else block.path[:count])
+            self.rows_seen += int(reads.sum())
+            self.evaluations += int(log[:, 5].sum())
+            self.steps += count
+            self.previous = log[-1, 0]
+            if np.isnan(self.first):
+                self.first = log[0, 0]
+        self.last_time = now
+        if block.epoch_ends and not cut and np.ndim(block.rows) and np.any(block.rows < (self.cost.n_samples or 0)):
+            self._epoch()
+
+    def _epoch(self) -> None:
+        """Note the cost of all samples, and of the held-out ones, after an epoch of batches."""
+        row = np.full((1, len(COLUMNS)), np.nan)
+        row[0, :4] = self.steps, self.last_time - self.began, self.rows_seen, self.evaluations
+        row[0, 9] = self.cost.value(self.w)
+        if self.holdout is not None:
+            row[0, 10] = self.holdout(self.w)
+        self.recorder.append(row, self.w[None, :])
+
+    def evaluate(self, w: Vector) -> tuple[float, Vector]:
+        """The cost and gradient where the walk ended."""
+        with np.errstate(all="ignore"):
+            return self.cost.value_and_gradient(w)
+
+    def last_row(self, value: float, gradient: Vector) -> None:
+        """Note where the walk ended."""
+        row = np.full((1, len(COLUMNS)), np.nan)
+        norm = float(np.linalg.norm(gradient))
+        row[0, :6] = self.steps, time.perf_counter() - self.began, self.rows_seen, self.evaluations, value, norm
+        row[0, 9] = value
+        if self.holdout is not None:
+            row[0, 10] = self.holdout(self.w)
+        self.recorder.append(row, self.w[None, :])
+
+    def divergence_text(self, reason: str) -> str:
+        """The outcome of a walk that left the finite numbers."""
+        moved = f" (J rose from {self.first:.4g} to {self.previous:.4g} in {self.steps} steps)"
+        return f"stopped at step {self.steps}: {reason}" + (moved if self.previous > self.first else "")
+
+
+def _budget_text(stop: Stop, watch: _Watch) -> str:
+    if watch.steps >= stop.max_steps:
+        return f"used up {watch.steps:,} steps"
+    return f"used up its budget after {watch.steps:,} steps"
+
+
+def _point(cost: Cost, w: Vector) -> str:
+    shown = ", ".join(f"{name} = {value:g}" for name, value in zip(cost.names[:5], w, strict=False))
+    return f"({shown}{', ...' if len(w) > 5 else ''})"

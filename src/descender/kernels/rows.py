@@ -1,0 +1,97 @@
+"""The risk of some rows as loops: the text that the compiled stochastic methods are made of.
+
+``score`` and ``spread`` are a row's inner product with weights and its multiple added to a gradient; they exist for a
+dense matrix and for (indptr, indices, values) of a CSR matrix.  The two ``evaluate`` are the risk over either.
+"""
+
+import numpy as np
+
+
+def value(z, y):
+    """Stands for the loss's formula, which the assembled module defines."""
+    return 0.0 * z
+
+
+slope = value
+
+
+def score_dense(X, i, w, offset, d):
+    """The inner product of row i and the d weights from `offset`."""
+    total = 0.0
+    for j in range(d):
+        total += X[i, j] * w[offset + j]
+    return total
+
+
+def spread_dense(X, i, factor, gradient, offset, d):
+    """Add `factor` times row i to the d entries of the gradient from `offset`."""
+    for j in range(d):
+        gradient[offset + j] += factor * X[i, j]
+
+
+def score_sparse(X, i, w, offset, d):
+    """The inner product of row i and the d weights from `offset`."""
+    indptr, indices, values = X
+    total = 0.0
+    for k in range(indptr[i], indptr[i + 1]):
+        total += values[k] * w[offset + indices[k]]
+    return total
+
+
+def spread_sparse(X, i, factor, gradient, offset, d):
+    """Add `factor` times row i to the d entries of the gradient from `offset`."""
+    indptr, indices, values = X
+    for k in range(indptr[i], indptr[i + 1]):
+        gradient[offset + indices[k]] += factor * values[k]
+
+
+def penalise(w, gradient, n_weights, l2, l1):
+    """Add the gradient of l2 |w|^2 / 2 + l1 sum|w| over the weights; return its value."""
+    total = 0.0
+    for j in range(n_weights):
+        total += 0.5 * l2 * w[j] * w[j] + l1 * abs(w[j])
+        gradient[j] += l2 * w[j] + l1 * np.sign(w[j])
+    return total
+
+
+score, spread = score_dense, spread_dense
+
+
+def evaluate_one(w, data, rows):
+    """The risk of `rows` and its gradient, one score a row."""
+    X, y, s, d, intercept, factor, l2, l1 = data
+    gradient = np.zeros(w.shape[0])
+    total = 0.0
+    share = factor / rows.shape[0] if factor > 0 else 1.0
+    for i in rows:
+        z = score(X, i, w, 0, d)
+        if intercept:
+            z += w[d]
+        total += share * s[i] * value(z, y[i])
+        r = share * s[i] * slope(z, y[i])
+        spread(X, i, r, gradient, 0, d)
+        if intercept:
+            gradient[d] += r
+    return total + penalise(w, gradient, d, l2, l1), gradient
+
+
+def evaluate_classes(w, data, rows):
+    """The risk of `rows` and its gradient, a score for each class."""
+    X, y, s, d, intercept, factor, l2, l1 = data
+    classes = w.shape[0] // (d + 1) if intercept else w.shape[0] // d
+    gradient = np.zeros(w.shape[0])
+    z = np.zeros(classes)
+    total = 0.0
+    share = factor / rows.shape[0] if factor > 0 else 1.0
+    for i in rows:
+        for k in range(classes):
+            z[k] = score(X, i, w, k * d, d)
+            if intercept:
+                z[k] += w[classes * d + k]
+        total += share * s[i] * value(z, y[i])
+        r = slope(z, y[i])
+        for k in range(classes):
+            spread(X, i, share * s[i] * r[k], gradient, k * d, d)
+            if intercept:
+                gradient[classes * d + k] += share * s[i] * r[k]
+    return total + penalise(w, gradient, classes * d, l2, l1), gradient

@@ -1,0 +1,70 @@
+"""What a method is: an endless iterator of blocks of steps.
+
+The method walks; what watches it - budgets, records, progress - stands outside and only reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from descender.costs.cost import Cost, Vector
+
+
+class Outcome(NamedTuple):
+    """Why a walk ended: `kind` for programs, `text` for people."""
+
+    kind: str
+    text: str
+
+    @property
+    def converged(self) -> bool:
+        """Whether the method is content."""
+        return self.kind == "converged"
+
+
+class Block(NamedTuple):
+    """Some consecutive steps, in columns, and where they led.
+
+    ``log`` has a row for each step, with the columns of :data:`descender.methods.advance.COLUMNS`; ``rows`` counts the
+    samples that each step read; ``path`` has the point before each step, or no rows.  ``epoch_ends`` tells that the
+    last step completed a reading of all samples.  ``outcome`` is None while the walk goes on; with it, ``final`` may give
+    the cost and gradient at `w`, and ``certificate`` what is known about its distance from the bottom.  ``note`` is an
+    event worth telling, ``evaluations`` counts those that no row of the log does.
+    """
+
+    log: NDArray[np.float64]
+    w: Vector
+    rows: NDArray[np.int64] | int = 0
+    path: NDArray | None = None
+    epoch_ends: bool = False
+    outcome: Outcome | None = None
+    note: str | None = None
+    final: tuple[float, Vector] | None = None
+    certificate: Any = None
+    evaluations: int = 0
+
+
+class Budget(NamedTuple):
+    """What a method may still use; it plans its blocks by it and never exceeds `steps`."""
+
+    steps: float = np.inf
+    watch: int = 1 << 30
+    """the largest number of steps between two looks of a watcher"""
+
+
+class Method(Protocol):
+    """How steps are chosen."""
+
+    name: str
+
+    def blocks(self, cost: Cost, w: Vector, rng: np.random.Generator, budget: Budget) -> Iterator[Block]:
+        """Walk from `w`, endlessly or until content."""
+
+
+def one_step(cost: float, gradient_norm: float, step: float, rate: float, evaluations: int) -> NDArray[np.float64]:
+    """The log of a block of one step."""
+    return np.array([[cost, gradient_norm, step, rate, 0.0, evaluations]], dtype=np.float64)

@@ -1,0 +1,55 @@
+"""Metrics: approximate inverse Hessians that are cheap to apply."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
+
+from descender.costs.cost import Vector
+
+
+class Metric(Protocol):
+    """Something that turns a gradient into a step."""
+
+    def solve(self, g: Vector) -> Vector:
+        """The inverse of the metric times g."""
+
+
+class Dense:
+    """A symmetric matrix by its Cholesky factor, after scaling its diagonal to one.
+
+    A matrix that is singular to rounding gets a larger and larger diagonal until it is not.
+    """
+
+    def __init__(self, H: NDArray):
+        diagonal = np.maximum(np.diag(H), 0.0)
+        self.scale = np.where(diagonal > 0, 1.0 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0)), 0.0)
+        scaled = H * self.scale[:, None] * self.scale
+        index = np.arange(len(H))
+        for jitter in (1e-14, 1e-12, 1e-10, 1e-8, 1e-6):
+            scaled[index, index] = 1.0 + jitter
+            try:
+                self.factor = cho_factor(scaled, lower=True, check_finite=False)
+                return
+            except LinAlgError:
+                continue
+        self.factor = (np.eye(len(H)), True)
+
+    def solve(self, g: Vector) -> Vector:
+        """The inverse times g."""
+        return self.scale * cho_solve(self.factor, self.scale * g, check_finite=False)
+
+
+class Diagonal:
+    """A curvature for each coordinate."""
+
+    def __init__(self, curvatures: Vector):
+        floor = 1e-12 * float(curvatures.max(initial=0.0))
+        self.inverse = np.where(curvatures > floor, 1.0 / np.maximum(curvatures, 1e-300), 0.0)
+
+    def solve(self, g: Vector) -> Vector:
+        """The inverse times g."""
+        return self.inverse * g

@@ -1,0 +1,67 @@
+"""Which rows to learn a metric from."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from descender.methods.centred import Centred, Columns
+
+
+class Draw(NamedTuple):
+    """A nested sample: the first share c of it are the ``rows`` with ``ratio < c``, weighted by 1/min(1, c q)."""
+
+    rows: NDArray
+    ratio: NDArray
+    q: NDArray
+
+    def part(self, problem: Centred, share: float) -> tuple[Centred, NDArray]:
+        """The rows of a share of the sample as a problem of their own, and which they are."""
+        chosen = self.ratio < share
+        rows = self.rows[chosen]
+        if len(rows) == problem.n:
+            return problem, rows
+        return problem.sample(rows, 1.0 / np.minimum(1.0, share * self.q[chosen])), rows
+
+
+def sample_size(n: int, d: int) -> int:
+    """Rows that a metric for d columns is learnt from: enough for it to contract, few enough to be nearly free."""
+    if n < 40 * d:
+        return n
+    smallest = (10 if d >= 400 else 20) * d
+    return int(min(n, max(smallest, min(15 * n / d, 400 * d + 20_000, n / 4))))
+
+
+def draw(problem: Centred, columns: Columns, m: int, rng: np.random.Generator) -> Draw:
+    r"""About `m` rows, each with probability :math:`\min(1, q_i)`.
+
+    Uniformly, unless some column lives on few rows (a rare category), which a uniform sample would miss: then half by
+    leverage, :math:`q_i = m\,(l_i/d + 1/n)/2` with :math:`l_i = \sum_j x_{ij}^2 / s_j`.
+    """
+    n = problem.n
+    if m >= n:
+        return Draw(np.arange(n), np.zeros(n), np.full(n, np.inf))
+    total = float(problem.sigma.sum())
+    rare = np.any(m * columns.largest * total > 10.0 * n * columns.squares)
+    q = np.full(n, m / n)
+    if rare:
+        leverage = _leverages(problem, columns, total)
+        q = 0.5 * m * (leverage / max(leverage.sum(), 1e-300) + 1.0 / n)
+    ratio = rng.random(n) / q
+    rows = np.flatnonzero(ratio < 1.0)
+    return Draw(rows, ratio[rows], q[rows])
+
+
+def _leverages(problem: Centred, columns: Columns, total: float) -> NDArray:
+    """For each row the sum over columns of its square over the column's mean square."""
+    inverse = np.where(columns.squares > 0, total / np.maximum(columns.squares, 1e-300), 0.0)
+    if sparse.issparse(problem.X):
+        return problem.X.multiply(problem.X) @ inverse
+    leverage = np.empty(problem.n)
+    for start in range(0, problem.n, problem.height):
+        part = slice(start, min(start + problem.height, problem.n))
+        leverage[part] = np.square(problem.X[part] - problem.mean) @ inverse
+    return leverage

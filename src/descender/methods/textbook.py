@@ -1,0 +1,155 @@
+"""The textbook family: a rule, a rate, and a way to read the gradient, around one loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from descender.costs.cost import Cost, Vector
+from descender.kernels.assemble import assemble
+from descender.methods import advance as walk
+from descender.methods.advance import Options, advance
+from descender.methods.estimates import Batches, full_batch, mini_batches
+from descender.methods.method import Block, Budget, Outcome
+from descender.methods.rates import Backtracking, Rate
+
+PLAIN_STEPS = 64
+"""Steps that are taken before a compiler is asked: a short walk never waits for one."""
+BLOCK = 4096
+"""Steps of one compiled block: under a millisecond of a small formula, so that a key press is heard."""
+PATH_NUMBERS = 1 << 20
+"""Numbers that the path of one block may take."""
+
+
+@dataclass(frozen=True)
+class Textbook:
+    """A rule with its rate.
+
+    ``batch_size`` is "full" or a number of samples; with ``coordinates`` step t moves coordinate t mod d alone.  With
+    ``recover`` a step that is not finite is taken back and the rate divided by 3.
+    """
+
+    name: str
+    rule: Any
+    rate: Rate
+    batch_size: int | str = "full"
+    options: Options = Options()
+    shuffle: bool = True
+    recover: bool = False
+
+    def blocks(self, cost: Cost, w: Vector, rng: np.random.Generator, budget: Budget) -> Iterator[Block]:
+        """Walk from `w`.  The first steps run as plain Python, later ones compiled where the cost can be."""
+        options = self.options
+        if isinstance(self.rate, Backtracking):
+            options = options._replace(shrink=self.rate.shrink, share=self.rate.share)
+        state = fresh = tuple(np.zeros_like(w) for _ in self.rule.slots)
+        before, state_before = w, state
+        rate, scale, taken = self.rate.rate, 1.0, 0
+        if options.shrink:
+            rate *= options.shrink  # the loop first tries the last accepted rate over `shrink`
+        plain, compiled = plain_walk(cost, self), None
+        kernel = cost.kernel() if budget.steps > PLAIN_STEPS and self._loops_pay(cost) else None
+        for batches in self._batches(cost, rng, w, budget, kernel is not None):
+            if taken >= PLAIN_STEPS and kernel is not None:
+                compiled = compiled or compiled_walk(kernel, self)
+            step, now = compiled or plain, self.rate._replace(rate=self.rate.rate * scale)
+            count = len(batches.starts)
+            log = np.zeros((count, len(walk.COLUMNS)))
+            path = np.empty((count if count * w.size <= PATH_NUMBERS else 0, w.size), dtype=w.dtype)
+            done, why, w, state, before, state_before, rate = step(
+                now, options, batches, w, state, before, state_before, rate, taken, log, path
+            )
+            note = None
+            if why == walk.NOT_FINITE:
+                w = before
+                if self.recover and scale > 1e-12:
+                    scale, rate, state = scale / 3.0, rate / 3.0, fresh
+                    note = f"step {taken + done} led to a cost that is not finite: taken back, rate / 3"
+            rows = batches.stops[:done] - batches.starts[:done]
+            taken += done
+            outcome = None if note else _outcome(why, taken, log, done)
+            ended = batches.epoch_ends and done == count
+            yield Block(log[:done], w, rows, path[:done], ended, outcome, note)
+
+    def _loops_pay(self, cost: Cost) -> bool:
+        """Whether scalar loops beat NumPy: for batches, and for whole readings of little data."""
+        return self.batch_size != "full" or (cost.n_samples or 0) * cost.n_parameters < 50_000
+
+    def _batches(
+        self, cost: Cost, rng: np.random.Generator, w: Vector, budget: Budget, compilable: bool
+    ) -> Iterator[Batches]:
+        """The batches of one block after another: one plain step, then up to `BLOCK` compiled ones."""
+        taken = 0.0
+        widest = int(min(BLOCK, max(1, PATH_NUMBERS // max(w.size, 1)), budget.watch))
+
+        def room() -> int:
+            wide = widest if compilable and taken >= PLAIN_STEPS else 1
+            return int(min(wide, budget.steps - taken))
+
+        if self.batch_size == "full":
+            while room() > 0:
+                batches = full_batch(cost.n_samples, room())
+                taken += len(batches.starts)
+                yield batches
+            return
+        assert cost.n_samples is not None
+        for epoch in mini_batches(cost.n_samples, int(self.batch_size), rng, self.shuffle):
+            first = 0
+            while first < len(epoch.starts) and room() > 0:
+                batches = epoch.take(first, room())
+                first += len(batches.starts)
+                taken += len(batches.starts)
+                yield batches
+            if room() <= 0:
+                return
+
+
+Step = Callable[..., Any]
+
+
+def plain_walk(cost: Cost, method: Textbook) -> Step:
+    """:func:`advance` as it stands, on NumPy arrays."""
+    full = method.batch_size == "full"
+
+    def evaluate(w: Vector, data: Any, rows: NDArray) -> tuple[float, Vector]:
+        return cost.value_and_gradient(w) if full else cost.value_and_gradient(w, rows)
+
+    def step(q, options, batches, *rest):
+        with np.errstate(all="ignore"):
+            return advance(
+                evaluate, method.rule.formula, q.formula,
+                walk.length, np.subtract, np.dot, walk.clip, walk.only, walk.keep,
+                method.rule, q, options, (), batches.order, batches.starts, batches.stops,
+                *rest,
+            )  # fmt: skip
+
+    return step
+
+
+def compiled_walk(kernel: Any, method: Textbook) -> Step:
+    """:func:`advance`, compiled around the cost's own text."""
+    loop = assemble(advance, kernel.source, method.rule, method.rate)
+
+    def step(q, options, batches, *rest):
+        return loop(
+            method.rule, q, options, kernel.data, batches.order, batches.starts, batches.stops,
+            *rest,
+        )  # fmt: skip
+
+    return step
+
+
+def _outcome(why: int, taken: int, log: NDArray, done: int) -> Outcome | None:
+    if why == walk.SMALL_GRADIENT:
+        return Outcome("small_gradient", f"the gradient is as small as asked: {log[done - 1, 1]:.3g}")
+    if why == walk.SMALL_STEP:
+        return Outcome("small_step", f"the step is as small as asked: {log[done - 1, 2]:.3g}")
+    if why == walk.NOT_FINITE:
+        value = log[done, 0]
+        what = "J" if not np.isfinite(value) else "gradient"
+        return Outcome("not_finite", f"the next {what} is not finite")
+    return None
