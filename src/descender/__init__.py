@@ -1,1 +1,32 @@
-"""Gradient descent with no learning rate to choose."""
+"""Gradient descent with no learning rate to choose, a certificate with every fit, and a picture of every walk.
+
+>>> import descender
+>>> walk = descender.minimize("(x - 3)**2", "x=0")
+>>> round(walk["x"], 9)
+3.0
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "minimize": "descender.minimize",
+    "fit": "descender.fit",
+    "Model": "descender.model",
+    "Record": "descender.record",
+    "Walk": "descender.descent",
+}
+__all__ = sorted(_HOMES)  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for when it is asked for."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'descender' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value

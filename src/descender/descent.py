@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from descender.costs.cost import Cost, Vector
 from descender.errors import DivergedError, StartError
+from descender.kernels.threads import one_blas_thread
 from descender.methods.method import Block, Budget, Method, Outcome
 from descender.record import COLUMNS, Record, Recorder
 
@@ -109,11 +111,12 @@ def descend(
     outcome: Outcome | None = None
     block = None
     try:
-        for block in method.blocks(cost, w, np.random.default_rng(seed), budget):
-            outcome = watch.see(block)
-            w = watch.w
-            if outcome is not None:
-                break
+        with one_blas_thread() if cost.n_samples else nullcontext():
+            for block in method.blocks(cost, w, np.random.default_rng(seed), budget):
+                outcome = watch.see(block)
+                w = watch.w
+                if outcome is not None:
+                    break
     except KeyboardInterrupt:
         outcome = Outcome("interrupted", "interrupted: this is the last point")
     if outcome is None:

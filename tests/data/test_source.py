@@ -3,8 +3,12 @@
 import gzip
 import io
 import itertools
+import os
+import subprocess
 import sys
+import threading
 
+import duckdb
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -12,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from descender.data.source import add_target, open_source
+from descender.data.sql import connect
 from descender.errors import ColumnError, DataError, TargetError
 
 PLAIN = "a,b\n1,x\n2,y\n3,z\n"
@@ -58,6 +63,13 @@ def test_a_folder_named_like_a_partition_adds_no_column(tmp_path):
     pq.write_table(pa.table({"a": [1, 2]}), folder / "x.parquet")
     assert open_source(write(folder, "x.csv", PLAIN)).table.column_names == ["a", "b"]
     assert open_source(folder / "x.parquet").table.column_names == ["a"]
+
+
+def test_signs_of_patterns_in_a_path_stand_for_themselves(tmp_path):
+    write(tmp_path, "x1.csv", "c\n8\n9\n")
+    write(tmp_path, "xy.csv", "c\n8\n9\n")
+    for name in ("x[1].csv", "x?.csv", "x*.csv"):
+        assert open_source(write(tmp_path, name, PLAIN)).table.num_rows == 3
 
 
 def test_rows_keep_their_order(tmp_path):
@@ -127,7 +139,8 @@ UNREADABLE = {
     "blank.csv": ("\n\n", "blank lines only"),
     "header.csv": ("a,b\n", "a header and no row below it"),
     "one.csv": ("a,b\n1,2\n", "has one row: nothing to learn from"),
-    "twice.csv": ("a,b,a\n1,2,3\n1,2,3\n", 'names column "a" 2 times (columns 1, 3)'),
+    "hash.csv": ("# made by hand\na,b\n1,2\n3,4\n", 'line 2 ("a,b") has 2 cells where the first line has 1'),
+    "twice.csv": ("a,b,a\n1,2,3\n1,2,3\n", "the header of"),
     "long.csv": ("a,b\n1,2\n3,4,5\n", 'line 3 ("3,4,5") has 3 cells where the first line has 2'),
     "short.csv": ("a,b\n1,2\n3\n4,5\n", 'line 3 ("3") has 1 cell where the first line has 2'),
     "deep.csv": ("a,b\n" + "1,2\n" * 30_000 + "3,4,5\n", 'line 30,002 ("3,4,5") has 3 cells'),
@@ -185,6 +198,30 @@ def test_standard_input(monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"")))
     with pytest.raises(DataError, match="standard input is empty"):
         open_source("-")
+
+
+def test_a_pipe_is_read_once(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_text, args=(PLAIN,))
+    writer.start()
+    assert open_source(pipe).table.num_rows == 3
+    writer.join()
+
+
+def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
+    path = write(tmp_path, "secret.csv", PLAIN)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(DataError, match=r"secret\.csv may not be read: permission denied"):
+        open_source(path)
+
+
+def test_no_heavy_package_is_loaded_before_it_is_needed():
+    modules = "descender.data.source, descender.data.encode, descender.data.target, descender.data.split"
+    heavy = "{'duckdb', 'pyarrow', 'sklearn', 'pandas', 'scipy'}"
+    code = f"import sys, {modules}; print({heavy} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
 
 
 def test_tables_in_memory(tmp_path):
@@ -268,6 +305,10 @@ def test_a_query_that_writes_is_refused(tmp_path):
 def test_a_query_sees_no_variables_and_errors_name_what_it_can_see():
     with pytest.raises(DataError, match=r'Table with name source does not exist.*visible as "data"'):
         open_source({"a": [1, 2]}, sql="SELECT * FROM source")
+    here = pa.table({"a": [1]})
+    with pytest.raises(duckdb.Error, match="here does not exist"):
+        connect().sql("FROM here").fetchall()
+    assert here.num_rows == 1
     with pytest.raises(DataError, match="syntax error"):
         open_source({"a": [1, 2]}, sql="SELECT FROM WHERE")
     with pytest.raises(ColumnError, match='names column "a" 2 times'):

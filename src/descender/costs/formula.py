@@ -7,8 +7,8 @@ Numba inside a loop over rows.
 
 from __future__ import annotations
 
-import ast
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from functools import cached_property
@@ -26,14 +26,14 @@ from descender.costs.grammar import (
     KINKED,
     POWER,
     PRODUCT,
+    SUM,
     Expr,
     Reader,
     Reading,
     as_number,
-    binding,
     identifier,
     pretty,
-)
+)  # fmt: skip
 from descender.errors import DataError, FormulaError, ShapeError
 
 __all__ = ["Formula", "pretty"]
@@ -104,7 +104,7 @@ class Formula(Cost):
     >>> line.derivatives["m"]
     'mean(-2*x*(y - (m*x + c)))'
     >>> line.gradient([1.0, 0.0])
-    array([-4.6..., -4. ])
+    array([-5.33333333, -4.        ])
 
     """
 
@@ -155,7 +155,7 @@ class Formula(Cost):
         >>> Formula("log(cosh(x))").derivatives
         {'x': 'tanh(x)'}
         """
-        show = _Show(self._reading)
+        show = _Show(self._reading, self.n_samples)
         return {name: show.best(slope) for name, slope in zip(self.names, self._gradient, strict=True)}
 
     @cached_property
@@ -228,7 +228,7 @@ class _Writer:
         self.parts = reading.parts
         self.lines: tuple[list[str], list[str], list[str]] = ([], [], [])
         self.totals: dict[str, str] = {}
-        self.names: dict[Expr, str] = {}
+        self.names: dict[Expr, str] = {self.parts.rows: "n"}
         self.levels: dict[str, int] = {}  # 0 before the loop over rows, 1 inside it, 2 after it
         for letter, names in zip("vck", (reading.variables, reading.columns, reading.constants), strict=True):
             for k, name in enumerate(names):
@@ -259,8 +259,6 @@ class _Writer:
 
     def total(self, kind: str, inner: str) -> str:
         """The mean or sum over rows of a name."""
-        if self.levels.get(inner, 0) != 1:
-            return self.assign(f"n * {inner}", [inner]) if kind == "sum" else inner
         name = f"s{len(self.totals)}"
         self.totals[name] = inner
         self.levels[name] = 2
@@ -373,25 +371,37 @@ def _kernel_source(program: _Program, reading: Reading) -> str:
 class _Show:
     """Writes expressions in the language of formulas, held sums as they were typed."""
 
-    def __init__(self, reading: Reading) -> None:
+    def __init__(self, reading: Reading, n_samples: int | None) -> None:
         self.parts = reading.parts
+        self.texts: dict[Expr, str] = {}
+        self.order, self.n_samples = reading.order, n_samples
 
     def best(self, expr: Expr) -> str:
         """The expression as it came out, or factored if that is much shorter."""
         import sympy as sp
 
-        direct, full = self.text(expr), expr
+        expr = full = expr.subs(self.parts.rows, self.n_samples) if expr.has(self.parts.rows) else expr
+        direct = self.text(expr)
         if len(direct) > 200:
             return direct
         if "/" not in direct:
             direct = min(self.text(sp.factor_terms(expr)), direct, key=len)
         while full.count_ops() <= 40 and (held := self.parts.groups(full)):
             full = full.xreplace(held)
-        factored = self.text(sp.factor(full)) if full.count_ops() <= 40 else direct
+        degree = sp.prod(max(1, abs(power.exp)) for power in full.atoms(sp.Pow) if power.exp.is_number)
+        factored = self.text(sp.factor(full)) if full.count_ops() <= 40 and degree <= 50 else direct
         return factored if len(factored) < 0.75 * len(direct) else direct
 
     def text(self, expr: Expr) -> str:
         """The expression as text."""
+        if expr not in self.texts:
+            self.texts[expr] = self.write(expr)
+        return self.texts[expr]
+
+    def write(self, expr: Expr) -> str:
+        """The text of one operation."""
+        if expr == self.parts.rows:
+            return str(self.n_samples)
         part = self.parts.get(expr)
         if part:
             return self.sum(part.terms) if part.kind == "group" else f"{part.kind}({self.best(part.inner)})"
@@ -409,7 +419,7 @@ class _Show:
         name = type(expr).__name__
         if expr.is_Function:
             inner = ", ".join(self.text(argument) for argument in expr.args)
-            return f"log(cosh({inner}))" if name == "logcosh" else f"{name}({inner})"
+            return f"log(cosh({inner}))" if name == "logcosh" else f"{name.lower()}({inner})"
         return "exp(1)" if name == "Exp1" else str(expr)
 
     def sum(self, terms: Sequence[Expr]) -> str:
@@ -429,7 +439,7 @@ class _Show:
             return f"{part.kind}({self.best(number * part.inner)})"
         above = [f for f in factors if not _is_reciprocal(f)]
         below = [self.bracketed(1 / f, POWER) for f in factors if _is_reciprocal(f)]
-        texts = [self.factor(f, above) for f in sorted(above, key=lambda f: (self.rank(f), self.text(f)))]
+        texts = [self.factor(f, above) for f in sorted(above, key=self.rank)]
         over, under = _fraction(abs(number))
         texts = ([over] if over != "1" else []) + [t for t in texts if t != "1"]
         below = under + below
@@ -444,20 +454,32 @@ class _Show:
                 return f"(1 - {self.text(mirrored)})"
         return self.bracketed(factor, POWER)
 
-    def rank(self, factor: Expr) -> int:
-        """Where a factor stands: numbers, names, functions, reductions, brackets."""
+    def rank(self, factor: Expr) -> tuple[int, int, str]:
+        """Where a factor stands: numbers, names as in the typed text, functions, reductions, brackets."""
         base = factor.base if factor.is_Pow and factor.exp.is_number else factor
         part = self.parts.get(base)
         if part:
-            return 4 if part.kind == "group" else 3
-        if base.is_number or base.is_Symbol:
-            return int(base.is_Symbol)
-        return 2 if (base.is_Function and not _negative(base.args[0])) or base.is_Pow else 4
+            kind = 4 if part.kind == "group" else 3
+        elif base.is_number or base.is_Symbol:
+            kind = int(base.is_Symbol)
+        else:
+            kind = 2 if (base.is_Function and not _negative(base.args[0])) or base.is_Pow else 4
+        return kind, self.order.get(str(base), 0), self.text(factor)
 
     def bracketed(self, expr: Expr, place: int) -> str:
         """The text, in brackets where it binds more loosely than its place asks."""
         text = self.text(expr)
-        return text if binding(ast.parse(text, mode="eval").body) >= place else f"({text})"
+        return text if _binding(text) >= place else f"({text})"
+
+
+def _binding(text: str) -> int:
+    """How tightly a text binds, by the loosest operator outside its brackets."""
+    while (bare := re.sub(r"\([^()]*\)", "", text)) != text:
+        text = bare
+    if text.startswith("-") or " " in text:
+        return SUM
+    powers = text.replace("**", "^")
+    return PRODUCT if re.search(r"[*/]", powers) else POWER if "^" in powers else ATOM
 
 
 def _is_reciprocal(expr: Expr) -> bool:

@@ -105,10 +105,14 @@ class Parts:
     """The symbols that stand for held sums and for reductions over rows."""
 
     def __init__(self, columns: Collection[str] = ()) -> None:
+        import sympy as sp
+
+        self.rows = sp.Symbol("#n", real=True)  # how many there are
         self._columns = frozenset(columns)
         self._parts: dict[Expr, Part] = {}
         self._symbols: dict[tuple[str, Expr], Expr] = {}
         self._reach: dict[Expr, frozenset[str]] = {}
+        self._slopes: dict[tuple[Expr, Expr], Expr] = {}
 
     def get(self, symbol: Expr) -> Part | None:
         """The part that a symbol stands for, or None."""
@@ -127,11 +131,15 @@ class Parts:
             return total
         return self._symbol("group", total, terms if len(terms) == len(total.args) else total.args)
 
+    def hold(self, expr: Expr) -> Expr:
+        """Any expression held as one symbol."""
+        return expr if expr.is_Symbol or expr.is_number else self._symbol("group", expr, (expr,))
+
     def reduction(self, kind: str, inner: Expr) -> Expr:
-        """The mean or sum over rows; numbers are taken out of it, and the mean of what has no column is itself."""
+        """The mean or sum over rows; numbers are taken out of it, and so is what has no column."""
+        if not self.reach(inner) & self._columns:
+            return inner if kind == "mean" else self.rows * inner
         number, rest = inner.as_coeff_Mul()
-        if kind == "mean" and not self.reach(rest) & self._columns:
-            return inner
         return number * self._symbol(kind, rest, ())
 
     def reach(self, expr: Expr) -> frozenset[str]:
@@ -142,23 +150,33 @@ class Parts:
         return self._reach[expr]
 
     def derivative(self, expr: Expr, variable: Expr) -> Expr:
-        """The total derivative: the chain rule through the held parts, and a reduction is linear."""
+        """The derivative by a variable, through the held parts; a mean or sum over rows is linear."""
         import sympy as sp
 
         if variable.name not in self.reach(expr):
             return sp.S.Zero
+        if (expr, variable) not in self._slopes:
+            self._slopes[expr, variable] = self._derivative(expr, variable)
+        return self._slopes[expr, variable]
+
+    def _derivative(self, expr: Expr, variable: Expr) -> Expr:
+        import sympy as sp
+
+        if expr.is_Symbol:
+            part = self.get(expr)
+            slope = self.derivative(part.inner, variable) if part else sp.S.One
+            return self.reduction(part.kind, slope) if part and part.kind != "group" and slope != 0 else slope
+        slopes = [self.derivative(argument, variable) for argument in expr.args]
         if expr.is_Add:
-            return sp.Add(*(self.derivative(term, variable) for term in expr.args))
-        total = [expr.diff(variable)]
-        for symbol in sorted(expr.free_symbols & self._parts.keys(), key=lambda s: int(s.name[1:])):
-            part = self._parts[symbol]
-            slope = self.derivative(part.inner, variable)
-            if slope != 0:
-                slope = slope if part.kind == "group" else self.reduction(part.kind, slope)
-                total.append(expr.diff(symbol) * slope)
-        slope = sp.Add(*total)
-        powers = any(power.exp.free_symbols for power in expr.atoms(sp.Pow))
-        return sp.powsimp(slope, combine="exp") if powers else slope  # x**y/x as x**(y - 1)
+            return sp.Add(*slopes)
+        if expr.is_Mul:
+            others = ((slope, expr.args[:k] + expr.args[k + 1 :]) for k, slope in enumerate(slopes) if slope != 0)
+            return sp.Add(*(sp.Mul(slope, *rest) for slope, rest in others))
+        if expr.is_Pow:
+            base, exponent = expr.args
+            by_exponent = expr * sp.log(base) * slopes[1] if slopes[1] != 0 else 0
+            return exponent * base ** (exponent - 1) * slopes[0] + by_exponent
+        return sp.Add(*(expr.fdiff(k) * slope for k, slope in enumerate(slopes, 1) if slope != 0))
 
     def _symbol(self, kind: str, inner: Expr, terms: Sequence[Expr]) -> Expr:
         import sympy as sp
@@ -179,11 +197,17 @@ class Reading(NamedTuple):
     columns: tuple[str, ...]
     constants: tuple[str, ...]
     functions: frozenset[str]
+    order: dict[str, int]  # where each name stands first
 
 
 def identifier(name: str) -> str:
     """The name as Python's parser would give it (NFKC)."""
     return unicodedata.normalize("NFKC", name)
+
+
+def flat(text: str) -> str:
+    """The text on one line, with the mathematicians' signs as Python has them; no character moves."""
+    return re.sub(r"\s", " ", text).translate(str.maketrans("\u2212\u00d7\u00b7\u22c5\u00f7", "-***/"))
 
 
 def complaint(text: str, start: int, end: int, problem: str, advice: str) -> FormulaError:
@@ -201,7 +225,7 @@ def syntax_tree(text: str) -> tuple[ast.expr, Callable[[int], int]]:
     """The parsed text, ``^`` read as ``**``, and the map from the parser's columns to positions in the text."""
     if len(text) > LONGEST_TEXT:
         raise FormulaError(f"the formula has {len(text):,} characters, at most {LONGEST_TEXT:,} are read: shorten it")
-    shown = re.sub(r"\s", " ", text)
+    shown = flat(text)
     if not shown.strip():
         raise FormulaError('the formula is empty: type a cost, such as "(x - 3)**2"')
     _screen(shown)
@@ -269,7 +293,7 @@ class Reader:
         constants: Collection[str] = (),
         variables: Sequence[str] | None = None,
     ) -> None:
-        self.text = re.sub(r"\s", " ", text)
+        self.text = flat(text)
         self.columns = {identifier(c): c for c in columns if identifier(c).isidentifier()}
         self.unusable = [c for c in columns if not identifier(c).isidentifier()]
         self.constants, self.variables = constants, variables
@@ -289,7 +313,10 @@ class Reader:
                 f"the formula has more than {MOST_NODES:,} numbers, names and operations: put repeated terms into data "
                 "columns and use sum(...), or write the cost as a Python function"
             )
-        expr = self.read(self.tree)
+        try:
+            expr = self.read(self.tree)
+        except RecursionError:
+            raise FormulaError("the formula is nested too deeply: split it or simplify it") from None
         names = sorted(self.seen, key=self.seen.__getitem__)
         known = set(self.columns) | set(self.constants)
         variables = tuple(self.variables) if self.variables is not None else tuple(n for n in names if n not in known)
@@ -298,7 +325,7 @@ class Reader:
             raise complaint(self.text, 0, end, "the formula has no variable", "use at least one name, as in (x - 3)**2")
         columns = tuple(n for n in names if n in self.columns)
         constants = tuple(n for n in names if n in self.constants)
-        return Reading(expr, self.parts, variables, columns, constants, frozenset(self.functions))
+        return Reading(expr, self.parts, variables, columns, constants, frozenset(self.functions), self.seen)
 
     def fail(self, node: ast.AST, problem: str, advice: str) -> FormulaError:
         """The error that points at a node."""
@@ -396,9 +423,9 @@ class Reader:
 
         number, degree = as_number(base if base.is_number else base.as_coeff_Mul()[0]), as_number(exponent)
         if degree is None:
-            if base.is_number and number is not None and number < 0:
-                raise self.fail(node, "a negative number to a variable power is not real", "use abs(...) or a square")
-            return self.settle(base**exponent, node)
+            if base.is_number and number is not None and number <= 0:
+                raise self.fail(node, "only a positive number may have a variable power", "use abs(...) or a square")
+            return base ** (exponent if base == sp.E else self.parts.hold(exponent))
         if abs(degree) > HIGHEST_POWER:
             raise self.fail(node, f"the exponent {degree:g} is too large", f"exponents up to {HIGHEST_POWER} are read")
         if number and abs(math.log10(abs(number)) * degree) > 300:
@@ -409,7 +436,10 @@ class Reader:
             if isinstance(rest, sp.exp):
                 return vocabulary()["sigmoid"](-rest.args[0]) ** (-exponent)
         result = base**exponent
-        return self.settle(result.replace(sp.Abs, vocabulary()["abs"]), node)
+        if result.has(sp.Abs):  # of the root of a square
+            self.functions.add("abs")
+            result = result.replace(sp.Abs, vocabulary()["abs"])
+        return self.settle(result, node)
 
     def call(self, node: ast.Call, depth: int) -> Expr:
         """A function of its arguments."""
@@ -429,8 +459,8 @@ class Reader:
         if name in REDUCTIONS:
             return self.reduction(name, node, depth)
         arguments = [self.read(argument, depth) for argument in node.args]
-        if name == "pow":
-            return self.power(arguments[0], arguments[1], node)
+        if name in ("pow", "sqrt"):
+            return self.power(arguments[0], arguments[1] if name == "pow" else sp.S.Half, node)
         size = as_number(arguments[0])
         if name in ("exp", "expm1", "sinh", "cosh") and size is not None and abs(size) > 690:
             raise self.fail(node, "this number is too large or too small", f"numbers up to {LARGEST:g} are read")
@@ -455,7 +485,7 @@ class Reader:
         named |= {*self.columns, *self.constants, *(self.variables or ())}
         if word is None or len(word) == 1 or (word in named and not word.startswith("_")):
             return self.fail(node.func, f"{given} is not a function", f"to multiply, write {given}*(...)")
-        return self.fail(node.func, f"unknown function {given}", suggest(word, FUNCTIONS))
+        return self.fail(node.func, f"unknown function {given}", suggest(word, (*FUNCTIONS, *ALIASES)))
 
     def reduction(self, name: str, node: ast.Call, depth: int) -> Expr:
         """The mean or sum over the rows of data."""
@@ -486,7 +516,7 @@ class Reader:
             rest = 1 - part.inner
             if isinstance(rest, words["sigmoid"]):
                 return -words["softplus"](rest.args[0])
-            if all(isinstance(term, sp.exp) or term == 1 for term in part.terms):
+            if len(part.terms) <= 6 and all(isinstance(term, sp.exp) or term == 1 for term in part.terms):
                 exponents = [sp.S.Zero if term == 1 else term.args[0] for term in part.terms]
                 return reduce(self.log_of_two, sorted(exponents, key=lambda z: z != 0))
         return sp.log(u)
@@ -566,6 +596,8 @@ def pretty(text: str) -> str:
     >>> pretty("x/2*y + 2**(-x)*3 - np.exp(x)**2/(2*y)")
     '(x/2) y + 2^(-x) * 3 - exp(x)^2/(2 y)'
     """
+    if len(text) > LONGEST_TEXT:  # too long to be read by anyone
+        return text.replace("**", "^")
     return _pretty(syntax_tree(text)[0])
 
 

@@ -111,25 +111,21 @@ def missing_feature(name: str, share: float) -> tuple[Feature, ...]:
 def mean_and_deviation(x: NDArray[np.float64]) -> tuple[float, float]:
     """The mean and the population standard deviation; the latter is 0 for equal values.
 
-    NumPy's pairwise sums run in one fixed order; a second pass takes out the rounding of the first mean; sums and
-    squares are kept inside the range of floating-point numbers.
+    NumPy's pairwise sums run in one fixed order; squares are taken of differences from the mean, so that a large
+    offset does no harm, and are kept inside the range of floating-point numbers.
 
     >>> mean_and_deviation(np.array([1e9, 1e9 + 2]))
     (1000000001.0, 1.0)
     >>> mean_and_deviation(np.array([3e299, -3e299]))
     (0.0, 3e+299)
     """
-    low, high = float(x.min()), float(x.max())
-    unit = 1e200 if max(-low, high) > 1e100 else 1.0
-    scaled = x / unit
-    mean = float(scaled.mean())
-    mean += float((scaled - mean).mean())
-    scaled -= mean
-    spread = float(np.abs(scaled).max())
-    deviation = spread and spread * math.sqrt(float(np.mean((scaled / spread) ** 2))) * unit
-    if low == high or deviation < SMALLEST_DEVIATION:
+    low, mean = float(x.min()), float(x.mean())
+    shifted = x - mean
+    spread = float(np.abs(shifted).max())
+    deviation = spread and spread * math.sqrt(float(np.mean((shifted / spread) ** 2)))
+    if low == x.max() or deviation < SMALLEST_DEVIATION:
         return low, 0.0
-    return mean * unit, deviation
+    return mean, deviation
 
 
 def numbers(cells: pa.ChunkedArray) -> NDArray[np.float64]:

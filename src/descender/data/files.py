@@ -6,6 +6,7 @@ import codecs
 import csv
 import gzip
 import io
+import os
 import re
 import zlib
 from collections import Counter
@@ -57,6 +58,8 @@ def check_path(path: Path) -> None:
             raise DataError(f"{path}: there is no folder {path.parent}")
         near = suggest(path.name, sorted(p.name for p in path.parent.iterdir() if p.is_file() and p.name[0] != "."))
         raise DataError(f"{path}: no such file; in {path.parent.absolute()}: {near}")
+    if not os.access(path, os.R_OK):
+        raise DataError(f"{path} may not be read: permission denied")
     if path.stat().st_size == 0:
         raise DataError(f"{path} is empty: expected a header line and rows below it")
 
@@ -281,12 +284,12 @@ def _settle_text(table: pa.Table, shown: str, delimiter: str, notes: list[str]) 
     """Columns of numbers that DuckDB left as text, and a word on strays among numbers."""
     import pyarrow as pa
 
+    con = connect()
     for j, name in enumerate(table.column_names):
         if not pa.types.is_string(table.schema.field(j).type):
             continue
         cells, unspelt = _trimmed(table.column(j))
         number = "replace(c, ',', '.')" if delimiter == ";" else "c"
-        con = connect()
         con.register("cells", pa.table({"c": cells}))
         count = "SELECT count(c) AS total, count(v) AS numbers, count(*) FILTER (isinf(v)) AS infinite FROM {}"
         tried = f"(SELECT c, TRY_CAST({number} AS DOUBLE) AS v FROM cells"

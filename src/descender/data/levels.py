@@ -23,9 +23,10 @@ WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", 
 class Category:
     """A column of text: a feature for each level, 1 where the cell is that level ("one-hot").
 
-    Levels are what enough training rows have, so never more than 1,000; the other values share "(rare)" where training rows have any, and
-    missing cells are "(missing)" where training rows have any.  A value that is no level is "(rare)" if there is
-    such a level, and else all zeros.  Of two levels one feature is enough: the first (or "(rare)") is all zeros.
+    Levels are what enough training rows have, so never more than 1,000; the other values share "(rare)" where
+    training rows have any, and missing cells are "(missing)" where training rows have any.  A value that is no
+    level is "(rare)" if there is such a level, and else all zeros.  Of two levels one feature is enough: the first
+    (or "(rare)") is all zeros.
     """
 
     name: str

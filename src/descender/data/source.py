@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,9 +82,12 @@ def _open(data: Any) -> Source:
         name = data.removeprefix("example:")
         return Source(name, example(name).table(), data)
     if isinstance(data, str) and data == "-":
-        return _standard_input()
+        return _spooled(sys.stdin.buffer, "input", "standard input")
     if isinstance(data, str | os.PathLike):
         path = _path(data)
+        if path.is_fifo():
+            with path.open("rb") as stream:
+                return _spooled(stream, "input", f"the pipe {path}")
         table, notes = files.read_file(path, str(path))
         return Source(stem(path), table, str(path), tuple(notes))
     return _in_memory(data)
@@ -100,16 +103,16 @@ def _path(data: str | os.PathLike) -> Path:
     return path
 
 
-def _standard_input() -> Source:
-    shown = "standard input"
+def _spooled(stream: BinaryIO, name: str, shown: str) -> Source:
+    """CSV from a stream that can be read once: DuckDB looks at the beginning twice, so it goes to a file first."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "input.csv"
         with path.open("wb") as spool:
-            shutil.copyfileobj(sys.stdin.buffer, spool)
+            shutil.copyfileobj(stream, spool)
         if path.stat().st_size == 0:
             raise DataError(f"{shown} is empty: expected CSV, a header line and rows below it")
         table, notes = files.read_csv(path, shown)
-    return Source("input", table, shown, tuple(notes))
+    return Source(name, table, shown, tuple(notes))
 
 
 def _in_memory(data: Any) -> Source:
@@ -185,7 +188,7 @@ def _query(data: Any, sql: str) -> Source:
 
 def _views(con: Any, data: Any) -> tuple[str, tuple[str, ...]]:
     """Make the data visible to a query; a Parquet file is left to DuckDB, which reads what the query needs."""
-    if isinstance(data, str | os.PathLike) and not str(data).startswith(("example:", "-")):
+    if isinstance(data, str | os.PathLike) and not str(data).startswith("example:") and str(data) != "-":
         path = _path(data)
         files.check_path(path)
         if files.kind(path) == "parquet":

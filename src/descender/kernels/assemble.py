@@ -92,6 +92,14 @@ def assemble(advance: Callable, evaluate: str, rule: Any, rate: Any) -> Callable
     return load(f"{HEADER}\n{helpers}\n\n\n{JIT_ENTRY}{walk}\n").advance
 
 
+def assemble_one(function: Callable, *helpers: Callable) -> Callable:
+    """A function compiled with its helpers, which its first parameters stand for."""
+    names = tuple(helper.__name__ for helper in helpers)
+    parts = "".join(f"\n\n{JIT}{text_of(helper, name)}\n" for helper, name in zip(helpers, names, strict=True))
+    entry = text_of(function, function.__name__, without=names)
+    return getattr(load(f"{HEADER}{parts}\n\n{JIT_ENTRY}{entry}\n"), function.__name__)
+
+
 def load(text: str) -> ModuleType:
     """The module with this text, from the cache folder; written there if it is new."""
     import numba

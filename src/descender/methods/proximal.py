@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from descender.costs.cost import Vector
+from descender.kernels.coordinates import minimise_quadratic
 from descender.methods.centred import Centred, Reading
 
-MAX_SWEEPS = 200
 WORKING_SET = 400
 
 
@@ -32,7 +32,7 @@ def proximal_step(
     else:
         chosen = np.arange(len(v))
     strengths = np.where(chosen < d, l1, 0.0)
-    p = coordinate_descent(H, g[chosen], v[chosen], strengths)
+    p = minimise_quadratic(H, g[chosen], v[chosen], strengths)
     step = np.zeros_like(v)
     step[chosen] = p
     promise = -float(g[chosen] @ p) - float(strengths @ (np.abs(v[chosen] + p) - np.abs(v[chosen])))
@@ -46,32 +46,3 @@ def working_set(g: Vector, w: Vector, l1: float) -> NDArray:
     room = min(max(WORKING_SET, 2 * len(support)), len(w))
     order = np.argpartition(-excess, room - 1)[:room]
     return np.union1d(support, order[excess[order] > 0])
-
-
-def coordinate_descent(H: NDArray, g: Vector, w: Vector, l1: NDArray) -> Vector:
-    """Cyclic minimisation over one coordinate at a time; sweeps over the moving ones until they rest."""
-    p, q = np.zeros_like(w), g.astype(np.float64, copy=True)
-    diagonal = np.diag(H).copy()
-    rows = np.ascontiguousarray(H)
-    usable = np.flatnonzero(diagonal > 0)
-    moving, largest_ever = usable, 0.0
-    for _ in range(MAX_SWEEPS):
-        largest, moved = 0.0, []
-        for j in moving:
-            a, here = diagonal[j], w[j] + p[j]
-            target = here - q[j] / a
-            shrunk = target - np.clip(target, -l1[j] / a, l1[j] / a)
-            change = shrunk - here
-            if change != 0.0:
-                p[j] += change
-                q += change * rows[j]
-                largest = max(largest, a * change * change)
-                moved.append(j)
-        largest_ever = max(largest_ever, largest)
-        if largest <= 1e-12 * largest_ever or not moved:
-            if moving is usable:
-                break
-            moving = usable
-        else:
-            moving = np.array(moved)
-    return p

@@ -1,0 +1,21 @@
+"""Pictures of walks, costs and fits: each a description in plain numbers, and a drawing of it.
+
+``describe_*`` gives a frozen dataclass of arrays and words; ``draw_*`` puts one on Matplotlib axes, its own or yours.
+Tests, tables and other renderers read the description; :mod:`descender.pictures.plotly` turns some of them into Plotly
+figures as plain dicts, without importing Plotly.
+
+=====================  ==============================================================================================
+module                 pictures
+=====================  ==============================================================================================
+``curves``             cost, gradient norm, learning rate or step norm of a walk; several walks raced
+``slices``             the cost over one weight with the descent and its tangents; the sweep beside the descent
+``surface``            the cost over two parameters, or over the plane in which a walk mostly lies: contours, 3-D
+``basins``             which start fell into which minimum; the costs at which many starts ended
+``fits``               candidate lines with their squared errors, the fitted line at chosen steps
+``boundary``           points of two features by class; the decision boundary with the probability shaded
+``weights``            weights as images
+``evaluation``         coefficients as bars, ROC, calibration, predicted against actual
+``plotly``             the same descriptions as Plotly figures
+``style``              the one look, and ``save``
+=====================  ==============================================================================================
+"""

@@ -1,0 +1,1 @@
+"""What went wrong: checks that turn a walk into findings."""

@@ -1,0 +1,123 @@
+"""Which method, and the sentence that says why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from descender.costs.cost import Cost
+from descender.costs.losses import Softmax
+from descender.costs.risk import Risk
+from descender.errors import CapabilityError, OptionError, suggest
+from descender.methods.advance import Options
+from descender.methods.lbfgs import LBFGS
+from descender.methods.method import Method
+from descender.methods.metric import LearntMetric
+from descender.methods.newton_cg import NewtonCG
+from descender.methods.proximal_gradient import ProximalGradient
+from descender.methods.rates import Backtracking, Constant, Rate, read_rate
+from descender.methods.rules import RULES
+from descender.methods.textbook import Textbook
+
+READINGS: dict[str, dict[str, Any]] = {
+    "sgd": {"rule": "gd", "batch_size": 1},
+    "minibatch": {"rule": "gd", "batch_size": 20},
+    "coordinate": {"rule": "gd", "coordinates": True},
+}
+"""Names for plain gradient descent with another way to read the gradient."""
+METHODS = ("auto", *RULES, *READINGS, "lbfgs")
+ADAPTIVE = ("adagrad", "rmsprop", "adam")
+
+
+def choose(cost: Cost, tol: float | None = None) -> tuple[Method, str]:
+    """The method for a cost, from facts about it, and the sentence that says why."""
+    if not isinstance(cost, Risk) or not cost.convex:
+        count = {1: "one variable", 2: "two variables"}.get(cost.n_parameters, f"{cost.n_parameters:,} variables")
+        kind = "smooth" if cost.smooth else "smooth almost everywhere"
+        return LBFGS(), f"L-BFGS, because {count}, {kind}, and every gradient tells curvature"
+    tol = 1e-6 if tol is None else tol
+    if cost.loss is Softmax:
+        if cost.l1 > 0:
+            return ProximalGradient(tol), "accelerated proximal gradient, because softmax has an l1 penalty"
+        size = f"{cost.n_classes} classes of {cost.n_features:,} columns are too many for one matrix"
+        return NewtonCG(tol), f"Newton's method with conjugate gradients, because {size}"
+    n, d = cost.n_samples or 0, cost.n_features
+    kind = "sparse" if cost.sparse else "fits in memory"
+    return LearntMetric(tol), f"descent in a learnt metric, because the cost is convex and {n:,} x {d:,} {kind}"
+
+
+def textbook(
+    cost: Cost,
+    name: str,
+    learning_rate: Any = "auto",
+    batch_size: int | str | None = None,
+    options: Options = Options(),  # noqa: B008 - immutable
+    on_divergence: str | None = None,
+    **hyperparameters: float,
+) -> Textbook:
+    """A method of the textbook family by name, its options checked against the cost."""
+    if name not in (*RULES, *READINGS):
+        raise OptionError(f"method={name!r}; {suggest(str(name), METHODS)}")
+    reading = READINGS.get(name, {})
+    rule_class: Any = RULES[reading.get("rule", name)]
+    batch_size = reading.get("batch_size", "full") if batch_size is None else batch_size
+    _check_batches(cost, name, batch_size)
+    unknown = [key for key in hyperparameters if key not in rule_class._fields]
+    if unknown:
+        known = ", ".join(rule_class._fields) or "none"
+        raise OptionError(f"method={name!r} has no option {unknown[0]!r}; its own options: {known}")
+    for key, value in hyperparameters.items():
+        if not 0 <= value < (1 if key != "epsilon" else np.inf):
+            raise OptionError(f"{key}={value:g}: expected at least 0 and below 1")
+    rule = rule_class(**hyperparameters)
+    automatic = isinstance(learning_rate, str) and learning_rate == "auto"
+    rate = automatic_rate(cost, rule, name, batch_size) if automatic else read_rate(learning_rate)
+    if isinstance(rate, Backtracking) and batch_size != "full":
+        raise OptionError(f"learning_rate='backtracking' needs exact costs, batch_size={batch_size} estimates them")
+    on_divergence = on_divergence or ("recover" if automatic else "stop")
+    return Textbook(
+        name=name,
+        rule=rule,
+        rate=rate,
+        batch_size=batch_size,
+        options=options._replace(
+            coordinates=bool(reading.get("coordinates")), stop_if_not_finite=on_divergence != "continue"
+        ),
+        recover=on_divergence == "recover",
+    )
+
+
+def automatic_rate(cost: Cost, rule: Any, name: str, batch_size: int | str) -> Rate:
+    r"""A rate where none was given.
+
+    With exact gradients the longest step that lowers the cost, by backtracking.  With batches of a risk :math:`1/L` for
+    the largest curvature L of a sample's loss, times :math:`1-\beta` under momentum; 0.01 where a rule scales its steps.
+    """
+    if batch_size == "full":
+        return Backtracking()
+    if name in ADAPTIVE or not isinstance(cost, Risk):
+        return Constant(0.01)
+    if cost.sparse:
+        largest = float(cost.X.multiply(cost.X).sum(axis=1).max())
+    else:
+        largest = max(float(np.einsum("ij,ij->i", X, X).max()) for X, _, _ in cost.blocks())
+    curvature = cost.loss.curvature_bound * (largest + cost.intercept) + cost.l2
+    if cost.reduction == "sum":
+        curvature *= int(batch_size)
+    keeps = getattr(rule, "beta", 0.0) if name in ("momentum", "nesterov") else 0.0
+    return Constant((1.0 - keeps) / max(curvature, 1e-300))
+
+
+def _check_batches(cost: Cost, name: str, batch_size: Any) -> None:
+    if batch_size == "full":
+        return
+    if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer) or batch_size < 1:
+        raise OptionError(f"batch_size={batch_size!r}: expected 'full' or a whole number of at least 1")
+    if not cost.n_samples:
+        raise CapabilityError(
+            f"method={name!r}, batch_size={batch_size} reads some samples at a time, but this cost has none; "
+            "use method='gd', or a formula with mean(...) over data columns"
+        )
+    if not getattr(cost, "splits", True):
+        raise CapabilityError("batches need a cost that is one mean(...) or sum(...) over rows; this formula is not")

@@ -1,0 +1,243 @@
+"""The cost over two parameters, or over the plane in which a walk mostly lies: contours, and a surface in 3-D."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from descender.costs.cost import Cost, Vector
+from descender.errors import OptionError, ShapeError, suggest
+from descender.pictures.paths import DRAWN, box_around, drawable, near, read_limits, thin, trail_of, values_at
+from descender.pictures.style import BLACK, VERMILLION, axes, head, legend, short, styled, words
+from descender.record import Record
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+LEVELS = 14
+WORK = 1e9
+"""Numbers that the grid may read, unless a resolution is given: samples x parameters x grid points."""
+
+
+@dataclass(frozen=True)
+class Plane:
+    r"""The points :math:`w = \text{origin} + a\,d_1 + b\,d_2`; ``explained`` is the share of the walk within it."""
+
+    origin: NDArray[np.float64]
+    directions: NDArray[np.float64]
+    explained: float
+
+
+@dataclass(frozen=True)
+class Contour:
+    """The cost ``z`` (ny, nx) over a grid, nan where it is not finite, and a walk (n, 2) with its costs.
+
+    ``levels`` are heights of z, evenly spaced or (``log``) ever closer towards the lowest cost known.
+    """
+
+    names: tuple[str, str]
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    z: NDArray[np.float64]
+    levels: NDArray[np.float64]
+    log: bool
+    path: NDArray[np.float64]
+    path_cost: NDArray[np.float64]
+    path_step: NDArray[np.int64]
+    lowest: tuple[float, float, float]
+    plane: Plane
+    notes: tuple[str, ...] = ()
+
+
+def describe_contour(
+    cost: Cost,
+    walk: Record | ArrayLike,
+    parameters: Sequence[str] | None = None,
+    limits: Any = None,
+    resolution: int | None = None,
+) -> Contour:
+    """The cost around a walk: a record, or points (n, d).
+
+    Of more than two parameters, either two are named and the others stay as at the lowest point, or the picture shows
+    the plane through that point along the two principal directions of the walk.  `limits` are two pairs (low, high); by default
+    they hold the walk and the valley around its lowest point.  `resolution` is the number of grid lines each way.
+
+    >>> from descender.costs.formula import Formula
+    >>> picture = describe_contour(Formula("a**2 + 4*b**2"), [[2.0, 1.0], [1.0, 0.0], [0.0, 0.0]])
+    >>> picture.names, picture.lowest
+    (('a', 'b'), (0.0, 0.0, 0.0))
+    """
+    d = cost.n_parameters
+    if d < 2:
+        raise ShapeError("a contour shows two parameters, and this cost has one: describe_slice shows it")
+    per_side = _resolution(cost) if resolution is None else int(resolution)
+    if per_side < 2:
+        raise OptionError(f"resolution={resolution}: at least 2 grid lines are needed")
+    trail = trail_of(walk, d)
+    most = min(DRAWN, per_side**2)
+    kept = thin(np.nan_to_num(trail.points), most) if d == 2 else _evenly(len(trail.points), most)
+    points, steps = trail.points[kept], trail.steps[kept]
+    values = values_at(cost, points)
+    names, plane, notes = _plane(cost, points, values, parameters)
+    with np.errstate(all="ignore"):
+        path = (points - plane.origin) @ plane.directions.T
+
+    def value(v: Vector) -> float:
+        return cost.value(plane.origin + v @ plane.directions)
+
+    box = box_around(path, values, value) if limits is None else read_limits(limits, names)
+    x, y = (np.linspace(low, high, per_side) for low, high in zip(box.low, box.high, strict=True))
+    grid = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
+    z = values_at(cost, plane.origin + grid @ plane.directions).reshape(len(y), len(x))
+    if np.isnan(z).all():
+        raise OptionError("J is not finite anywhere within the limits")
+    best = int(np.nanargmin(values)) if np.isfinite(values).any() else 0
+    inside = ((path >= box.low) & (path <= box.high)).all(axis=1)
+    levels, log = _levels(z, values[inside])
+    if np.isnan(z).any():
+        notes = (*notes, "white: the cost is not a finite number")
+    lowest = (float(path[best, 0]), float(path[best, 1]), float(values[best]))
+    return Contour(
+        names, x, y, z, levels, log, drawable(path, box), values, steps, lowest, plane, notes
+    )  # fmt: skip
+
+
+def _evenly(n: int, most: int) -> NDArray[np.intp]:
+    return np.unique(np.linspace(0, n - 1, min(n, most)).astype(np.intp))
+
+
+def _resolution(cost: Cost) -> int:
+    work = max((cost.n_samples or 1) * cost.n_parameters, 1)
+    return int(np.clip(np.sqrt(WORK / work), 25, 101))
+
+
+def _plane(
+    cost: Cost, points: NDArray, values: NDArray, parameters: Sequence[str] | None
+) -> tuple[tuple[str, str], Plane, tuple[str, ...]]:
+    d, names = cost.n_parameters, cost.names
+    shown = points[near(values)]
+    lowest = points[np.nanargmin(values)]
+    if parameters is not None or d == 2:
+        chosen = tuple(parameters) if parameters is not None else names
+        for name in chosen:
+            if name not in names:
+                raise OptionError(f"parameters={list(chosen)}: {name!r} is none; {suggest(str(name), names)}")
+        if len(set(chosen)) != 2:
+            raise OptionError(f"parameters={list(chosen)}: name two")
+        first, second = names.index(chosen[0]), names.index(chosen[1])
+        directions = np.eye(d)[[first, second]]
+        origin = lowest * (1.0 - directions.sum(axis=0))
+        notes = () if d == 2 else (f"the other {d - 2:,} parameters as at the lowest point",)
+        return (chosen[0], chosen[1]), Plane(origin, directions, 1.0), notes
+    moved = shown - lowest
+    _, spread, rows = np.linalg.svd(moved / max(float(np.abs(moved).max()), 1e-300), full_matrices=False)
+    directions = rows[:2] if len(rows) >= 2 else np.vstack([rows, np.eye(d)[:1]])[:2]
+    # A walk along a line has no second direction: any that is orthogonal to the first will do.
+    if len(rows) < 2:
+        other = np.eye(d)[int(np.argmin(np.abs(directions[0])))]
+        other -= (other @ directions[0]) * directions[0]
+        directions[1] = other / np.linalg.norm(other)
+    total = float(np.sum(spread**2))
+    explained = float(np.sum(spread[:2] ** 2)) / total if total > 0 else 1.0
+    note = f"the plane of the walk's two principal directions, of {d:,} parameters: {explained:.1%} of the walk"
+    return ("first direction", "second direction"), Plane(lowest.copy(), directions, explained), (note,)
+
+
+def _levels(z: NDArray, along: NDArray) -> tuple[NDArray[np.float64], bool]:
+    """Heights at which to draw lines: geometric above the lowest cost where the excess spans two decades."""
+    along = along[np.isfinite(along)]
+    base = float(min(np.nanmin(z), along.min(initial=np.inf)))
+    excess = (z - base)[np.isfinite(z)]
+    top = float(excess.max(initial=0.0))
+    if len(along) and along.max() > base:
+        top = min(top, 100.0 * float(along.max() - base))
+    if not top > 0:
+        return base + np.array([0.0, 1.0]) * max(abs(base), 1.0), False
+    low = float(np.quantile(excess[excess > 0], 0.003))
+    if top > 100.0 * low > 0:
+        return base + np.geomspace(low, top, LEVELS), True
+    return base + np.linspace(0.0, top, LEVELS), False
+
+
+@styled
+def draw_contour(data: Contour, ax: Any = None) -> Axes:
+    """Draw the cost from above, dark where it is low, with the walk on it."""
+    from matplotlib.colors import BoundaryNorm
+
+    ax = axes(ax, (6.6, 4.8))
+    norm = BoundaryNorm(data.levels, 256, extend="both")
+    shaded = ax.contourf(data.x, data.y, data.z, data.levels, cmap="Blues_r", norm=norm, extend="both", alpha=0.9)
+    ax.contour(data.x, data.y, data.z, data.levels, colors="#33475B", linewidths=0.4)
+    bar = ax.figure.colorbar(shaded, ax=ax, ticks=data.levels[::2], format=lambda v, _: short(v, 3), pad=0.02)
+    bar.minorticks_off()
+    bar.set_label("cost J")
+    bar.outline.set_visible(False)
+    few = np.isfinite(data.path).all(axis=1).sum() <= 60
+    ax.plot(*data.path.T, color="white", lw=3.2, alpha=0.7, zorder=3)
+    ax.plot(*data.path.T, color=VERMILLION, lw=1.5, marker="o" if few else None, ms=3.5, zorder=4)
+    _ends(ax, data)
+    ax.set_xlim(data.x[0], data.x[-1])
+    ax.set_ylim(data.y[0], data.y[-1])
+    ax.set_xlabel(words(data.names[0]))
+    ax.set_ylabel(words(data.names[1]))
+    head(ax, walked(data), data.notes)
+    legend(ax)
+    return ax
+
+
+def walked(data: Contour) -> str:
+    """How many steps led from which cost to which."""
+    known = data.path_cost[np.isfinite(data.path_cost)]
+    steps = int(data.path_step[-1])
+    return f"{steps:,} step{'s' * (steps != 1)} from J = {short(known[0])} to {short(known[-1])}"
+
+
+def _ends(ax: Any, data: Contour, *heights: NDArray) -> None:
+    for index, marker, label, size in ((0, "o", "start", 7.5), (_lowest(data), "*", "lowest point", 13)):
+        at = [np.array([v]) for v in (*data.path[index], *[h[index] for h in heights])]
+        ax.plot(*at, marker, color=BLACK, mfc="white" if marker == "o" else "#F0E442", ms=size, zorder=6, label=label)
+
+
+def _lowest(data: Contour) -> int:
+    return int(np.nanargmin(data.path_cost))
+
+
+@styled
+def draw_surface(data: Contour, ax: Any = None, view: tuple[float, float] = (32.0, -60.0)) -> Axes:
+    """Draw the cost as a surface in 3-D with the walk on it; `view` is elevation and azimuth in degrees.
+
+    Heights beyond a hundred times the walk's own are cut off.
+    """
+    box: Any = axes(ax, (6.6, 5.4), "3d")
+    box.computed_zorder = False
+    top = float(np.nanmax(data.z))
+    walked = data.path_cost[np.isfinite(data.path_cost) & _inside(data)]
+    if len(walked):
+        top = min(top, max(100.0 * float(walked.max() - data.levels[0]), 0.0) + float(data.levels[0]) or top)
+    shown = np.where(data.z <= top, data.z, top)
+    X, Y = np.meshgrid(data.x, data.y)
+    box.plot_surface(X, Y, shown, cmap="Blues_r", alpha=0.85, rcount=60, ccount=60, linewidth=0.15, edgecolor="#7A8B99")
+    path = np.where(_inside(data)[:, None], data.path, np.nan)
+    height = np.where(_inside(data), data.path_cost, np.nan)
+    few = len(path) <= 60
+    box.plot(*path.T, height, color=VERMILLION, lw=2.0, marker="o" if few else None, ms=3.5, zorder=5)
+    _ends(box, data, height)
+    box.set_xlabel(words(data.names[0]), labelpad=6)
+    box.set_ylabel(words(data.names[1]), labelpad=6)
+    box.set_zlabel("cost J", labelpad=11)
+    box.view_init(*view)
+    box.set_box_aspect(None, zoom=0.88)
+    head(box, walked(data), data.notes)
+    legend(box, loc="upper right")
+    return box
+
+
+def _inside(data: Contour) -> NDArray[np.bool_]:
+    (x, y), finite = data.path.T, np.isfinite(data.path).all(axis=1)
+    with np.errstate(invalid="ignore"):
+        within = (x >= data.x[0]) & (x <= data.x[-1]) & (y >= data.y[0]) & (y <= data.y[-1])
+    return finite & within

@@ -1,0 +1,19 @@
+"""What all tests share: one BLAS thread, and Hypothesis examples that are the same in every run."""
+
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # two threads of OpenBLAS were seen 70 times slower than one
+
+import pytest
+from hypothesis import HealthCheck, settings
+from threadpoolctl import threadpool_limits
+
+settings.register_profile("descender", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("descender")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_blas_thread():
+    """Small problems, small machines: threads would only wait for each other."""
+    with threadpool_limits(1, user_api="blas"):
+        yield

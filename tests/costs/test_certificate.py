@@ -1,0 +1,325 @@
+"""Certificates tell the truth: no rigorous gap is below the true one, and it closes at the bottom."""
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from scipy import sparse
+from scipy.optimize import minimize
+
+from descender.costs import certificate as module
+from descender.costs.certificate import Certificate, certificate, cost_scale, relative_gap
+from descender.costs.losses import Softmax
+from descender.costs.risk import Risk
+
+LOSSES = ("squared_error", "log_loss", "softmax")
+
+
+def make(loss, seed, l2, l1, intercept=True, weighted=False, kind="dense", n=20, d=3, scale=1.0, shift=0.0):
+    """A small risk; sometimes with rows of weight zero, a constant column, one class only in the weights."""
+    rng = np.random.default_rng(seed)
+    X = scale * (rng.normal(size=(n, d)) * (rng.random((n, d)) < 0.8) + shift)
+    if rng.random() < 0.2:
+        X[:, 0] = 1.0
+    if loss == "softmax":
+        y = rng.integers(0, 3, n)
+        y[:3] = [0, 1, 2]
+    elif loss == "squared_error":
+        y = rng.normal(size=n) * 10.0 ** rng.integers(-2, 3)
+    else:
+        y = (X @ rng.normal(size=d) + rng.normal(size=n) > 0) if rng.random() < 0.8 else rng.random(n)
+    s = rng.integers(0, 4, n).astype(float) + 0.01 if weighted else None
+    X = sparse.csr_array(X) if kind == "sparse" else X
+    return Risk(X, y, loss, l2=l2, l1=l1, intercept=intercept, sample_weight=s)
+
+
+def lowest(risk, *starts):
+    """The best point that SciPy finds, from several starts; with l1 each weight is a difference of two bounded ones."""
+    k, size = risk.n_classes * risk.n_features, risk.n_parameters
+    smooth = risk if risk.l1 == 0 else rebuilt(risk, l1=0.0)
+    best = min((np.asarray(w, dtype=float) for w in starts), key=risk.value)
+    exact = {"maxiter": 3000, "maxfun": 10_000, "ftol": 1e-16, "gtol": 1e-13, "maxcor": 30, "maxls": 50}
+    for start in (*starts, np.zeros(size)):
+        start = np.asarray(start, dtype=float)
+        if risk.l1 == 0:
+            w = minimize(risk.value_and_gradient, start, jac=True, method="L-BFGS-B", options=exact).x
+        else:
+
+            def split(v):
+                value, g = smooth.value_and_gradient(np.concatenate([v[:k] - v[size:], v[k:size]]))
+                both = np.concatenate([g[:k] + risk.l1, g[k:], risk.l1 - g[:k]])
+                return value + risk.l1 * (v[:k].sum() + v[size:].sum()), both
+
+            v = np.concatenate([np.maximum(start[:k], 0), start[k:], np.maximum(-start[:k], 0)])
+            limits = [(0, None)] * k + [(None, None)] * (size - k) + [(0, None)] * k
+            v = minimize(split, v, jac=True, method="L-BFGS-B", bounds=limits, options=exact).x
+            w = np.concatenate([v[:k] - v[size:], v[k:size]])
+        best = min(best, w, key=risk.value)
+    return best
+
+
+def rebuilt(risk, **changes):
+    options = {"l2": risk.l2, "l1": risk.l1, "intercept": risk.intercept, "sample_weight": risk.sample_weight}
+    return Risk(risk.X, risk.y, risk.loss.name, **options | changes)
+
+
+def newton(risk, w, steps=60):
+    """The bottom of a smooth strictly convex risk with one score, to rounding."""
+    for _ in range(steps):
+        value, g = risk.value_and_gradient(w)
+        p, t = np.linalg.lstsq(risk.hessian(w), -g, rcond=1e-14)[0], 1.0
+        while risk.value(w + t * p) > value and t > 1e-10:
+            t /= 2
+        w = w + t * p if t > 1e-10 else w
+    return w
+
+
+def honest(found: Certificate, risk, w, best):
+    """The true gap, at least that to a point that somebody found, is within the certified one."""
+    rounding = 1e-14 * max(abs(risk.value(w)), cost_scale(risk))
+    slack = 1.0 - 1e-6 if found.kind == "exact gap of a quadratic" else 1.0  # exact to six digits is good enough
+    assert found.gap >= slack * (risk.value(w) - risk.value(best)) - rounding
+    assert found.gap >= 0
+    assert found.relative >= 0
+    assert found.value == pytest.approx(risk.value(w), rel=1e-12)
+
+
+strengths = st.sampled_from([0.0, 1e-4, 0.1, 10.0])
+
+
+@settings(max_examples=120)
+@given(
+    st.sampled_from(LOSSES), st.integers(0, 10_000), strengths, strengths, st.booleans(), st.booleans(),
+    st.sampled_from(["dense", "sparse"]), st.sampled_from([0.0, 1e-6, 1e-2, 1.0, 30.0]),
+)  # fmt: skip
+@example("log_loss", 1, 0.0, 0.1, True, True, "sparse", 0.0)
+@example("softmax", 1, 0.1, 0.1, True, True, "dense", 1e-6)
+def test_no_rigorous_gap_is_below_the_true_one(loss, seed, l2, l1, intercept, weighted, kind, away):
+    risk = make(loss, seed, l2, l1, intercept, weighted, kind)
+    rng = np.random.default_rng(seed + 1)
+    best = lowest(risk, rng.normal(size=risk.n_parameters))
+    w = best + away * rng.normal(size=risk.n_parameters)
+    found = certificate(risk, w)
+    if l2 > 0 or l1 > 0:
+        assert found.rigorous
+        assert found.kind == "duality gap"
+    if found.rigorous:
+        honest(found, risk, w, lowest(risk, w, best))
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("intercept", [True, False])
+def test_honest_where_a_class_is_absent_or_alone(loss, intercept):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(12, 2))
+    for y in (np.zeros(12), np.ones(12), np.r_[np.zeros(11), 2.0] if loss == "softmax" else np.r_[np.zeros(11), 1.0]):
+        for l2, l1 in ((0.1, 0.0), (0.0, 0.1), (0.0, 0.0)):
+            risk = Risk(X, y, loss, l2=l2, l1=l1, intercept=intercept)
+            w = rng.normal(size=risk.n_parameters)
+            found = certificate(risk, w)
+            assert found.rigorous or l2 == l1 == 0
+            if found.rigorous:
+                honest(found, risk, w, lowest(risk, w))
+
+
+# --- tight at the bottom -------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=40)
+@given(st.sampled_from(LOSSES[:2]), st.integers(0, 10_000), st.sampled_from([1e-3, 0.1, 10.0]), st.booleans(), st.booleans())
+def test_the_gap_closes_at_the_bottom(loss, seed, l2, intercept, weighted):
+    risk = make(loss, seed, l2, 0.0, intercept, weighted)
+    w = newton(risk, np.zeros(risk.n_parameters))
+    found = certificate(risk, w)
+    assert found.rigorous
+    assert found.relative <= 1e-11
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize(("l2", "l1"), [(0.1, 0.0), (0.1, 0.05), (0.0, 0.05)])
+@pytest.mark.parametrize("intercept", [True, False])
+def test_the_gap_is_small_near_the_bottom_for_every_penalty(loss, l2, l1, intercept):
+    risk = make(loss, 3, l2, l1, intercept)
+    w = lowest(risk, np.zeros(risk.n_parameters))
+    assert certificate(risk, w).relative <= 1e-4
+    far = certificate(risk, w + 1.0)
+    assert far.relative > 100 * certificate(risk, w).relative
+
+
+def test_for_l2_alone_the_gap_is_the_squared_gradient():
+    risk = make("log_loss", 5, 0.1, 0.0, intercept=False)
+    w = np.random.default_rng(0).normal(size=3) * 0.1
+    g = risk.gradient(w)
+    assert certificate(risk, w).gap == pytest.approx(float(g @ g) / 0.2, rel=1e-10)
+
+
+@pytest.mark.parametrize("intercept", [True, False])
+def test_without_a_penalty_the_gap_of_a_quadratic_is_exact(intercept):
+    risk = make("squared_error", 2, 0.0, 0.0, intercept)
+    rows = np.c_[risk.X, np.ones(20)] if intercept else risk.X
+    best = np.linalg.lstsq(rows, risk.y)[0]
+    w = np.random.default_rng(1).normal(size=risk.n_parameters)
+    found = certificate(risk, w)
+    assert found.rigorous
+    assert found.gap == pytest.approx(risk.value(w) - risk.value(best), rel=1e-9)
+    assert certificate(risk, best).relative < 1e-12
+
+
+def test_what_is_only_an_estimate_says_so():
+    risk = make("log_loss", 2, 0.0, 0.0)
+    found = certificate(risk, lowest(risk, np.zeros(4)))
+    assert not found.rigorous
+    assert found.kind == "Newton decrement"
+    assert str(found).startswith("estimated within")
+    assert str(certificate(rebuilt(risk, l2=0.1), np.zeros(4))).startswith("certified within")
+
+
+@pytest.mark.parametrize("loss", ["log_loss", "softmax"])
+def test_separable_without_a_penalty_the_gap_is_not_far_below_the_cost(loss):
+    """The infimum is zero, so the cost is the true gap; the decrement, an estimate, is half of it."""
+    X = np.array([[-2.0], [-1.0], [1.0], [2.0]])
+    risk = Risk(X, [0.0, 0.0, 1.0, 1.0], loss, intercept=False)
+    w = np.array([30.0]) if loss == "log_loss" else np.array([-15.0, 15.0])
+    found = certificate(risk, w)
+    assert found.gap >= (1.0 if found.rigorous else 0.4) * risk.value(w)
+
+
+# --- where arithmetic is hard --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("apart", [1e-4, 1e-6, 1e-7, 1e-8])
+def test_honest_where_columns_are_nearly_equal(apart):
+    """The target lies along the difference of two columns: a curvature that is small, but not zero."""
+    rng = np.random.default_rng(0)
+    x, u = rng.normal(size=(2, 60))
+    risk = Risk(np.c_[x, x + apart * u], u, intercept=False)
+    best = np.array([-1.0, 1.0]) / apart
+    assert risk.value(best) < 1e-12
+    w = np.zeros(2)
+    found = certificate(risk, w)
+    if found.rigorous:
+        honest(found, risk, w, best)
+
+
+@pytest.mark.parametrize("shift", [1e3, 1e6, 1e7, 1e8])
+@pytest.mark.parametrize("l2", [0.0, 1e-3])
+def test_honest_where_columns_are_far_from_zero(shift, l2):
+    rng = np.random.default_rng(1)
+    x = np.round(rng.normal(size=(60, 1)) * 1024) / 1024  # shifts of it are exact
+    risk = Risk(x + shift, 3.0 * x[:, 0] + rng.normal(size=60), l2=l2)
+    centred = Risk(x, risk.y, l2=l2)
+    b = newton(centred, np.zeros(2), 3)
+    best = np.array([b[0], b[1] - shift * b[0]])
+    w = np.zeros(2)
+    assert risk.value(w) - risk.value(best) > 1.0
+    found = certificate(risk, w)
+    if found.rigorous:
+        honest(found, risk, w, best)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_honest_for_columns_of_all_sizes(loss):
+    risk = make(loss, 8, 0.01, 0.0)
+    scaled = Risk(risk.X * [1e-6, 1.0, 1e6], risk.y, loss, l2=1e-12)
+    rng = np.random.default_rng(2)
+    for size in (0.0, 1e-9, 1.0):
+        w = size * rng.normal(size=scaled.n_parameters)
+        honest(certificate(scaled, w), scaled, w, lowest(scaled, w))
+
+
+def test_float32_rows_are_certified_in_float64():
+    risk = make("log_loss", 4, 0.1, 0.0)
+    single = Risk(risk.X.astype(np.float32), risk.y, "log_loss", l2=0.1)
+    double = Risk(single.X.astype(np.float64), risk.y, "log_loss", l2=0.1)
+    w = newton(double, np.zeros(4))
+    assert certificate(single, w) == pytest.approx(certificate(double, w))
+    assert certificate(single, w).relative < 1e-12
+    assert certificate(single, w).gap >= 0
+
+
+def test_no_certificate_for_what_is_not_convex():
+    assert certificate(Risk([[1.0]], [1.0], "sigmoid_squared_error"), np.zeros(2)) is None
+
+
+def test_cost_scale_is_what_the_trivial_model_costs():
+    y = np.array([0.0, 1.0, 1.0, 1.0])
+    X = np.zeros((4, 1))
+    p = 0.75
+    assert cost_scale(Risk(X, y, "log_loss")) == pytest.approx(-(p * np.log(p) + (1 - p) * np.log(1 - p)))
+    assert cost_scale(Risk(X, y, "log_loss", intercept=False)) == pytest.approx(np.log(2))
+    assert cost_scale(Risk(X, y)) == pytest.approx(0.5 * y.var())
+    assert cost_scale(Risk(X, y, "softmax")) == pytest.approx(cost_scale(Risk(X, y, "log_loss")))
+    assert cost_scale(Risk(X, y, reduction="sum")) == pytest.approx(2 * y.var())
+    assert cost_scale(Risk(X, np.ones(4), "log_loss")) == pytest.approx(0.0, abs=1e-14)
+    assert (relative_gap(0.0, 0.0, 0.0), relative_gap(1.0, 0.0, 0.0)) == (0.0, np.inf)
+    assert relative_gap(1.0, 0.0, 1000.0) == 1.0
+
+
+# --- planted faults: wrong certificates are caught by the same checker ---------------------------------------------
+
+
+def caught(risk, w, best):
+    with pytest.raises(AssertionError):
+        honest(certificate(risk, w), risk, w, best)
+
+
+def test_a_halved_gap_is_caught():
+    """Where the penalty is all the curvature, the gap is the true one: half of it is a lie."""
+    risk = Risk([[1e-3], [-1e-3], [2e-3]], [1.0, 0.0, 3.0], l2=5.0, intercept=False)
+    best = newton(risk, np.zeros(1), 5)
+    w = np.ones(1)
+    found = certificate(risk, w)
+    honest(found, risk, w, best)
+    with pytest.raises(AssertionError):
+        honest(found._replace(gap=0.5 * found.gap), risk, w, best)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_dual_point_that_forgets_the_intercept_is_caught(loss, monkeypatch):
+    risk = make(loss, 6, 0.5, 0.0, intercept=True)
+    if loss == "squared_error":
+        risk = Risk(risk.X, risk.y + 5.0, l2=0.5)
+    elif loss == "log_loss":
+        risk = Risk(risk.X, np.arange(20) < 17, loss, l2=0.5)
+    else:
+        risk = Risk(risk.X, np.r_[0.0, np.ones(4), np.full(15, 2.0)], loss, l2=0.5)
+    free = rebuilt(risk, intercept=False)
+    w = np.concatenate([lowest(free, np.zeros(free.n_parameters)), np.zeros(risk.n_classes)])
+    best = lowest(risk, w)
+    assert risk.value(w) - risk.value(best) > 1e-3
+    honest(certificate(risk, w), risk, w, best)
+    monkeypatch.setattr(module, "_balance", lambda risk, z: z)
+    monkeypatch.setattr(module, "_feasible", lambda risk, theta: theta)
+    caught(risk, w, best)
+
+
+def test_a_conjugate_that_forgets_l1_is_caught(monkeypatch):
+    risk = make("squared_error", 3, 0.0, 0.01, intercept=False)
+    w = np.zeros(3)
+    best = lowest(risk, w)
+    honest(certificate(risk, w), risk, w, best)
+    monkeypatch.setattr(module, "_spread", lambda risk, weighted: np.zeros((1, 3)))
+    assert certificate(risk, w).kind == "duality gap"
+    caught(risk, w, best)
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 10_000), st.booleans(), st.sampled_from([0.01, 1.0, 10.0]))
+def test_the_dual_point_is_feasible(seed, weighted, away):
+    """Weighted sums of zero, in the domain of the dual: what makes the bound a bound."""
+    for loss in LOSSES:
+        risk = make(loss, seed, 0.1, 0.0, weighted=weighted)
+        w = away * np.random.default_rng(seed).normal(size=risk.n_parameters)
+        z = risk.scores(w, risk.X)
+        sigma = np.ones(20) / 20 if not weighted else risk.sample_weight / risk.sample_weight.sum()
+        for score in (z, module._balance(risk, z)):
+            theta = module._feasible(risk, -np.atleast_2d(risk.loss.slope(score, risk.y)))
+            assert theta @ sigma == pytest.approx(np.zeros(risk.n_classes), abs=1e-13 * max(1, np.abs(theta).max()))
+            if risk.loss is Softmax:
+                q = (np.arange(3)[:, None] == risk.y) - theta
+                assert q.sum(axis=0) == pytest.approx(np.ones(20), abs=1e-14)
+                assert q.min() >= -1e-15
+            elif loss == "log_loss":
+                p = risk.y - theta[0]
+                assert p.min() >= -1e-15
+                assert p.max() <= 1 + 1e-15
