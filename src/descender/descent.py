@@ -120,7 +120,7 @@ def descend(
     except KeyboardInterrupt:
         outcome = Outcome("interrupted", "interrupted: this is the last point")
     if outcome is None:
-        outcome = Outcome("budget", _budget_text(stop, watch))
+        outcome = Outcome("budget", f"used up its budget after {watch.steps:,} steps")
     if outcome.kind == "not_finite":
         outcome = Outcome("not_finite", watch.divergence_text(outcome.text))
         if on_divergence == "raise":
@@ -185,6 +185,8 @@ class _Watch:
         self._append(log, block, len(log) < len(block.log))
         if block.note:
             self.notes.append(block.note)
+        if outcome is None and self.steps >= self.stop.max_steps:
+            outcome = Outcome("budget", f"used up {self.steps:,} steps")
         if outcome is None and self.evaluations >= self.stop.max_evaluations:
             outcome = Outcome("budget", f"used up {self.evaluations:,} evaluations")
         if outcome is None and self.last_time - self.began >= self.stop.max_seconds:
@@ -264,12 +266,6 @@ class _Watch:
         """The outcome of a walk that left the finite numbers."""
         moved = f" (J rose from {self.first:.4g} to {self.previous:.4g} in {self.steps} steps)"
         return f"stopped at step {self.steps}: {reason}" + (moved if self.previous > self.first else "")
-
-
-def _budget_text(stop: Stop, watch: _Watch) -> str:
-    if watch.steps >= stop.max_steps:
-        return f"used up {watch.steps:,} steps"
-    return f"used up its budget after {watch.steps:,} steps"
 
 
 def _point(cost: Cost, w: Vector) -> str:

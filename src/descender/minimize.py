@@ -244,6 +244,8 @@ def budgets(
         elif max_steps is None and max_seconds is None and max_evaluations is None:
             per_epoch = math.ceil((cost.n_samples or 1) / int(method.batch_size)) if batched else 1
             steps = DEFAULT_EPOCHS * per_epoch if batched else DEFAULT_STEPS
+    elif max_steps is None and max_seconds is None and max_evaluations is None:
+        steps = DEFAULT_STEPS
     return Stop(
         max_steps=steps,
         max_evaluations=math.inf if max_evaluations is None else max_evaluations,

@@ -294,7 +294,8 @@ def test_a_dual_point_that_forgets_the_intercept_is_caught(loss, monkeypatch):
 
 
 def test_a_conjugate_that_forgets_l1_is_caught(monkeypatch):
-    risk = make("squared_error", 3, 0.0, 0.01, intercept=False)
+    X = make("squared_error", 3, 0.0, 0.0).X
+    risk = Risk(X, X @ [1.0, -2.0, 0.5], l1=0.01, intercept=False)
     w = np.zeros(3)
     best = lowest(risk, w)
     honest(certificate(risk, w), risk, w, best)

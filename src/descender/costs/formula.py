@@ -388,8 +388,7 @@ class _Show:
             direct = min(self.text(sp.factor_terms(expr)), direct, key=len)
         while full.count_ops() <= 40 and (held := self.parts.groups(full)):
             full = full.xreplace(held)
-        degree = sp.prod(max(1, abs(power.exp)) for power in full.atoms(sp.Pow) if power.exp.is_number)
-        factored = self.text(sp.factor(full)) if full.count_ops() <= 40 and degree <= 50 else direct
+        factored = self.text(sp.factor(full)) if _is_small_polynomial(full) else direct
         return factored if len(factored) < 0.75 * len(direct) else direct
 
     def text(self, expr: Expr) -> str:
@@ -470,6 +469,16 @@ class _Show:
         """The text, in brackets where it binds more loosely than its place asks."""
         text = self.text(expr)
         return text if _binding(text) >= place else f"({text})"
+
+
+def _is_small_polynomial(expr: Expr) -> bool:
+    """Whether factoring takes no time: few operations, a low degree, small whole numbers."""
+    import sympy as sp
+
+    if expr.count_ops() > 40 or not expr.is_polynomial(*expr.free_symbols):
+        return False
+    degree = sp.prod(abs(power.exp) for power in expr.atoms(sp.Pow) if power.exp.is_Integer)
+    return degree <= 50 and all(max(abs(n.p), n.q) < 10**6 for n in expr.atoms(sp.Rational))
 
 
 def _binding(text: str) -> int:

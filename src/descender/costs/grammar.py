@@ -68,19 +68,24 @@ def vocabulary() -> dict[str, Any]:
     def share(sign: int) -> Callable[[Expr, Expr], list[Expr]]:  # a tie shares the slope of max or min equally
         return lambda a, b: [(1 + sign * words["sign"](a - b)) / 2, (1 - sign * words["sign"](a - b)) / 2]
 
+    third = sp.Rational(1, 3)
+
     def sigmoid(u: Expr) -> Expr:
         return words["sigmoid"](u)
 
-    define("sign", lambda u: [0], sp.sign)
-    define("step", lambda u: [0], lambda u: sp.Integer(1 if u > 0 else 0))
-    define("abs", lambda u: [words["sign"](u)], sp.Abs)
-    define("relu", lambda u: [words["step"](u)], lambda u: sp.Max(u, 0))
-    define("max", share(1), sp.Max, 2)
-    define("min", share(-1), sp.Min, 2)
+    def positive(u: Expr) -> bool:  # by its value, as SymPy may not know
+        return (as_number(u) or 0.0) > 0
+
+    define("sign", lambda u: [0], lambda u: sp.Integer(positive(u) - positive(-u)))
+    define("step", lambda u: [0], lambda u: sp.Integer(positive(u)))
+    define("abs", lambda u: [words["sign"](u)], lambda u: u if positive(u) else -u)
+    define("relu", lambda u: [words["step"](u)], lambda u: u if positive(u) else sp.S.Zero)
+    define("max", share(1), lambda a, b: a if positive(a - b) else b, 2)
+    define("min", share(-1), lambda a, b: b if positive(a - b) else a, 2)
     define("sigmoid", lambda u: [sigmoid(u) * sigmoid(-u)], lambda u: 1 / (1 + sp.exp(-u)))
     define("softplus", lambda u: [sigmoid(u)], lambda u: sp.log(1 + sp.exp(u)))
     define("logcosh", lambda u: [sp.tanh(u)], lambda u: sp.log(sp.cosh(u)))
-    define("cbrt", lambda u: [1 / (3 * words["cbrt"](u) ** 2)], lambda u: sp.sign(u) * sp.Abs(u) ** sp.Rational(1, 3))
+    define("cbrt", lambda u: [1 / (3 * words["cbrt"](u) ** 2)], lambda u: words["sign"](u) * words["abs"](u) ** third)
     define("log1p", lambda u: [1 / (1 + u)], lambda u: sp.log(1 + u))
     define("expm1", lambda u: [sp.exp(u)], lambda u: sp.exp(u) - 1)
     define("atan2", lambda y, x: [x / (x**2 + y**2), -y / (x**2 + y**2)], sp.atan2, 2)
@@ -369,14 +374,11 @@ class Reader:
 
     def number(self, node: ast.Constant) -> Expr:
         """A literal, exactly as typed: 0.1 is one tenth."""
-        import sympy as sp
-
         if isinstance(node.value, bool) or not isinstance(node.value, int | float):
             raise self.fail(node, f"{node.value!s:.40} is not a real number", "use numbers such as 2, 0.5 or 1e-3")
         if not abs(node.value) <= LARGEST:
             raise self.fail(node, "this number is too large", f"numbers up to {LARGEST:g} are read")
-        fraction = Fraction(repr(node.value))
-        return sp.Rational(fraction.numerator, fraction.denominator)
+        return _rational(node.value)
 
     def name(self, node: ast.Name | ast.Attribute) -> Expr:
         """A variable, column, constant, pi or e; also ``np.pi`` and ``math.e``."""
@@ -425,7 +427,7 @@ class Reader:
         if degree is None:
             if base.is_number and number is not None and number <= 0:
                 raise self.fail(node, "only a positive number may have a variable power", "use abs(...) or a square")
-            return base ** (exponent if base == sp.E else self.parts.hold(exponent))
+            return self.real(base ** (exponent if base == sp.E else self.parts.hold(exponent)), node)
         if abs(degree) > HIGHEST_POWER:
             raise self.fail(node, f"the exponent {degree:g} is too large", f"exponents up to {HIGHEST_POWER} are read")
         if number and abs(math.log10(abs(number)) * degree) > 300:
@@ -435,11 +437,16 @@ class Reader:
             rest = part.inner - 1
             if isinstance(rest, sp.exp):
                 return vocabulary()["sigmoid"](-rest.args[0]) ** (-exponent)
-        result = base**exponent
-        if result.has(sp.Abs):  # of the root of a square
+        return self.real(base**exponent, node)
+
+    def real(self, power: Expr, node: ast.AST) -> Expr:
+        """A power as real numbers have it: the root of a square is abs."""
+        import sympy as sp
+
+        if power.has(sp.Abs):
             self.functions.add("abs")
-            result = result.replace(sp.Abs, vocabulary()["abs"])
-        return self.settle(result, node)
+            power = power.replace(sp.Abs, vocabulary()["abs"])
+        return self.settle(power, node)
 
     def call(self, node: ast.Call, depth: int) -> Expr:
         """A function of its arguments."""
@@ -533,6 +540,8 @@ class Reader:
             value = as_number(expr)
             if value is None or not abs(value) <= LARGEST:
                 raise self.fail(node, "this is not a finite real number", "look for a division by zero, a root or log")
+            if expr.count_ops() > 4 and not expr.is_Rational:  # exact constants such as 2*pi stay, long ones do not
+                return _rational(value)
         elif isinstance(expr, sp.Pow | sp.Mul) and expr.has(sp.I):
             raise self.fail(node, "this is not a real number", "it is the root of something negative")
         return expr
@@ -575,6 +584,14 @@ def _extreme(name: str) -> Callable[[Expr, Expr], Expr]:
         return sign * relu(sign * (a + b)) if 0 in (a, b) else function(a, b)
 
     return extreme
+
+
+def _rational(number: float) -> Expr:
+    """The decimal digits of a number as a fraction."""
+    import sympy as sp
+
+    fraction = Fraction(repr(number))
+    return sp.Rational(fraction.numerator, fraction.denominator)
 
 
 def as_number(expr: Expr) -> float | None:

@@ -14,6 +14,9 @@ from descender.methods.critical import classify, leave
 from descender.methods.linesearch import search
 from descender.methods.method import Block, Budget, Outcome, one_step
 
+MAX_IDLE = 5
+"""Steps without a visible decrease of J that may follow each other: near the bottom only the gradient still improves."""
+
 
 class Pairs:
     r"""The last few steps s and changes of the gradient y, and the inverse Hessian that they imply.
@@ -73,7 +76,7 @@ class LBFGS:
         """Walk from `w`."""
         value, gradient = cost.value_and_gradient(w)
         rows, evaluations, start_value = cost.n_samples or 0, 1, value
-        pairs, escapes = Pairs(self.memory), 0
+        pairs, escapes, idle = Pairs(self.memory), 0, 0
         while True:
             norm = float(np.linalg.norm(gradient))
             direction = -pairs.solve(gradient)
@@ -91,8 +94,9 @@ class LBFGS:
                 if found.endless:
                     yield _endless(cost, w, direction, value, norm, found, evaluations, rows)
                     return
-            if found is None or found.trial is None:
-                if found is not None and pairs.pairs and decrement > 1e-10 * scale:
+            if found is None or found.trial is None or idle > MAX_IDLE:
+                idle = 0
+                if found is not None and found.trial is None and pairs.pairs and decrement > 1e-10 * scale:
                     pairs.pairs.clear()  # the model is wrong: once more along the gradient
                     continue
                 still = found is not None and decrement > 1e-8 * scale
@@ -105,6 +109,7 @@ class LBFGS:
                 pairs.pairs.clear()
                 continue
             t = found.trial
+            idle = idle + 1 if value - t.value <= 1e-15 * max(abs(value), 1e-3 * scale) else 0
             step = t.step * direction
             log = one_step(value, norm, float(np.linalg.norm(step)), t.step, evaluations)
             path, w = w[None, :], w + step

@@ -38,10 +38,12 @@ def search(cost: Cost, w: Vector, direction: Vector, value: float, gradient: Vec
     r"""A step :math:`a > 0` with :math:`J(w+ap) \le J + c_1 a\,g\cdot p` and :math:`|g(w+ap)\cdot p| \le c_2 |g\cdot p|`.
 
     Brackets by doubling and more, then interpolates by cubics, safeguarded by bisection; a point that is not finite is
-    too far.  Where the change of J drowns in rounding the slopes decide (Hager and Zhang's approximate condition).
+    too far.  Of a cost with kinks only :math:`g(w+ap)\cdot p \ge c_2\, g\cdot p` is asked (the weak condition), since
+    across a kink the slope jumps.  Where the change of J drowns in rounding the slopes decide (Hager and Zhang's approximate condition).
 
     J. Nocedal and S. Wright, *Numerical Optimization*, 2006, algorithms 3.5 and 3.6; W. Hager and H. Zhang, *A new
-    conjugate gradient method with guaranteed descent and an efficient line search*, 2005.
+    conjugate gradient method with guaranteed descent and an efficient line search*, 2005; A. Lewis and M. Overton,
+    *Nonsmooth optimization via quasi-Newton methods*, 2013.
     """
     origin = Trial(0.0, value, float(gradient @ direction), gradient)
     noise = ROUNDING * abs(value)
@@ -70,7 +72,7 @@ def search(cost: Cost, w: Vector, direction: Vector, value: float, gradient: Vec
             continue
         if not low_enough(t) or (low is not origin and t.value >= low.value + noise):
             high = t
-        elif abs(t.slope) <= CURVATURE * abs(origin.slope):
+        elif (abs(t.slope) if cost.smooth else -t.slope) <= CURVATURE * abs(origin.slope):
             return Found(t, evaluations)
         elif t.slope >= 0:
             high, low = low, t

@@ -63,8 +63,9 @@ def describe_contour(
     """The cost around a walk: a record, or points (n, d).
 
     Of more than two parameters, either two are named and the others stay as at the lowest point, or the picture shows
-    the plane through that point along the two principal directions of the walk.  `limits` are two pairs (low, high); by default
-    they hold the walk and the valley around its lowest point.  `resolution` is the number of grid lines each way.
+    the plane through that point along the two principal directions of the walk.  `limits` are two pairs (low, high); by
+    default they hold the walk and the valley around its lowest point.  `resolution` is the number of grid lines each
+    way.
 
     >>> from descender.costs.formula import Formula
     >>> picture = describe_contour(Formula("a**2 + 4*b**2"), [[2.0, 1.0], [1.0, 0.0], [0.0, 0.0]])
@@ -215,9 +216,9 @@ def draw_surface(data: Contour, ax: Any = None, view: tuple[float, float] = (32.
     box: Any = axes(ax, (6.6, 5.4), "3d")
     box.computed_zorder = False
     top = float(np.nanmax(data.z))
-    walked = data.path_cost[np.isfinite(data.path_cost) & _inside(data)]
-    if len(walked):
-        top = min(top, max(100.0 * float(walked.max() - data.levels[0]), 0.0) + float(data.levels[0]) or top)
+    seen = data.path_cost[np.isfinite(data.path_cost) & _inside(data)]
+    if len(seen):
+        top = min(top, max(100.0 * float(seen.max() - data.levels[0]), 0.0) + float(data.levels[0]) or top)
     shown = np.where(data.z <= top, data.z, top)
     X, Y = np.meshgrid(data.x, data.y)
     box.plot_surface(X, Y, shown, cmap="Blues_r", alpha=0.85, rcount=60, ccount=60, linewidth=0.15, edgecolor="#7A8B99")
