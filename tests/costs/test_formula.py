@@ -334,6 +334,13 @@ def test_whole_numbers_and_lists_are_columns():
     assert Formula("mean(m*y)", {"y": np.array([1, True, 2.5], dtype=object)}).value([2.0]) == 3.0
 
 
+def test_names_are_compared_as_python_compares_them():
+    micro, mu = "\u00b5", "\u03bc"
+    assert Formula(f"{micro}**2", variables=[micro]).names == (mu,)
+    assert Formula(f"{mu}*x", constants={micro: 3}).value([2.0]) == 6.0
+    assert Formula(f"mean({mu}*x)", {micro: [1, 3], 5: ["not", "a name"], "": None}).value([2.0]) == 4.0
+
+
 def test_w_of_the_wrong_length():
     with pytest.raises(ShapeError, match=r"w has shape \(3,\), expected \(2,\) for x, y"):
         Formula("x*y").value([1.0, 2.0, 3.0])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from fractions import Fraction
 from functools import cached_property
 from numbers import Real
@@ -115,20 +115,29 @@ class Formula(Cost):
         constants: Mapping[str, float] | None = None,
         variables: Sequence[str] | None = None,
     ) -> None:
-        data, constants = data if data is not None else {}, constants if constants is not None else {}
+        columns = {
+            identifier(name): name for name in (data.keys() if data is not None else ()) if isinstance(name, str)
+        }
         if isinstance(variables, str):
             variables = variables.replace(",", " ").split()
-        _check_names(list(data.keys()), list(constants), variables)
+        _check_names(columns, constants or {}, variables)
+        numbers = {identifier(name): _constant(name, value) for name, value in (constants or {}).items()}
+        if variables is not None:
+            variables = [identifier(name) for name in variables]
         self.text = text
-        self._reading = Reader(text, list(data.keys()), list(constants), variables).formula()
-        by_name = {identifier(name): name for name in data.keys() if isinstance(name, str)}  # noqa: SIM118 (a data frame iterates too)
+        self._reading = Reader(text, columns, numbers, variables).formula()
         self.names = self._reading.variables
-        self._columns = _columns({name: data[by_name[name]] for name in self._reading.columns})
-        self._numbers = tuple(_constant(name, constants[name]) for name in self._reading.constants)
+        self._columns = (
+            _columns({name: data[columns[name]] for name in self._reading.columns}) if data is not None else ()
+        )
+        self._numbers = tuple(numbers[name] for name in self._reading.constants)
         self.n_samples = len(self._columns[0]) if self._columns else None
         self.smooth = not self._reading.functions & KINKED
-        self._gradient = [self._derivative(self._reading.expr, name) for name in self.names]
-        self._program = _program([self._reading.expr, *self._gradient], self._reading)
+        try:
+            self._gradient = [self._derivative(self._reading.expr, name) for name in self.names]
+            self._program = _program([self._reading.expr, *self._gradient], self._reading)
+        except RecursionError:
+            raise FormulaError("the formula is nested too deeply: split it or simplify it") from None
 
     def value_and_gradient(self, w: ArrayLike, rows: Rows | None = None) -> tuple[float, Vector]:
         """J(w) and its gradient, shape (n_parameters,); with `rows` the reductions are over those rows only."""
@@ -530,7 +539,7 @@ def _literal(expr: Expr) -> str:
     return "math.inf" if value is None else repr(value).replace("inf", "math.inf")
 
 
-def _check_names(columns: list[Any], constants: list[str], variables: Sequence[str] | None) -> None:
+def _check_names(columns: Collection[str], constants: Collection[str], variables: Sequence[str] | None) -> None:
     """Each name has one meaning."""
     listed = list(variables or ())
     for name in [*constants, *listed]:

@@ -21,6 +21,8 @@ from fractions import Fraction
 from functools import cache, reduce
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from descender.errors import FormulaError, suggest
 
 Expr = Any  # a SymPy expression; SymPy is imported when the first formula is made
@@ -68,6 +70,9 @@ def vocabulary() -> dict[str, Any]:
     def share(sign: int) -> Callable[[Expr, Expr], list[Expr]]:  # a tie shares the slope of max or min equally
         return lambda a, b: [(1 + sign * words["sign"](a - b)) / 2, (1 - sign * words["sign"](a - b)) / 2]
 
+    def decimal(function: Callable[[float], float], u: Expr) -> Expr:
+        return _rational(float(function(as_number(u) or 0.0)))
+
     third = sp.Rational(1, 3)
 
     def sigmoid(u: Expr) -> Expr:
@@ -82,9 +87,11 @@ def vocabulary() -> dict[str, Any]:
     define("relu", lambda u: [words["step"](u)], lambda u: u if positive(u) else sp.S.Zero)
     define("max", share(1), lambda a, b: a if positive(a - b) else b, 2)
     define("min", share(-1), lambda a, b: b if positive(a - b) else a, 2)
-    define("sigmoid", lambda u: [sigmoid(u) * sigmoid(-u)], lambda u: 1 / (1 + sp.exp(-u)))
-    define("softplus", lambda u: [sigmoid(u)], lambda u: sp.log(1 + sp.exp(u)))
-    define("logcosh", lambda u: [sp.tanh(u)], lambda u: sp.log(sp.cosh(u)))
+    define(
+        "sigmoid", lambda u: [sigmoid(u) * sigmoid(-u)], lambda u: decimal(lambda v: math.exp(-np.logaddexp(0, -v)), u)
+    )
+    define("softplus", lambda u: [sigmoid(u)], lambda u: decimal(lambda v: np.logaddexp(0, v), u))
+    define("logcosh", lambda u: [sp.tanh(u)], lambda u: decimal(lambda v: np.logaddexp(v, -v) - math.log(2), u))
     define("cbrt", lambda u: [1 / (3 * words["cbrt"](u) ** 2)], lambda u: words["sign"](u) * words["abs"](u) ** third)
     define("log1p", lambda u: [1 / (1 + u)], lambda u: sp.log(1 + u))
     define("expm1", lambda u: [sp.exp(u)], lambda u: sp.exp(u) - 1)
@@ -300,7 +307,7 @@ class Reader:
     ) -> None:
         self.text = flat(text)
         self.columns = {identifier(c): c for c in columns if identifier(c).isidentifier()}
-        self.unusable = [c for c in columns if not identifier(c).isidentifier()]
+        self.unusable = [c for c in columns if not identifier(c).isidentifier() and re.search(r"\w", c)]
         self.constants, self.variables = constants, variables
         self.parts = Parts(self.columns)
         self.seen: dict[str, int] = {}  # name: where it stands first
@@ -600,7 +607,7 @@ def as_number(expr: Expr) -> float | None:
         return None
     try:
         value = complex(expr if expr.is_Rational else expr.evalf(20))
-    except (TypeError, OverflowError, ValueError):
+    except (TypeError, ArithmeticError, ValueError):
         return math.inf
     return value.real if value.imag == 0 else math.inf
 

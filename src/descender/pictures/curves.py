@@ -26,8 +26,8 @@ WHAT = {
 }
 DECADES = 2.0
 """The span of positive values beyond which their axis is logarithmic."""
-LARGEST = 1e250
-"""Values beyond this one are left out of a picture, as those that are not finite."""
+SMALLEST, LARGEST = 1e-100, 1e200
+"""Sizes beyond which an axis cannot hold a value: smaller ones count as zero there, larger ones as not finite."""
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,7 @@ def _finish(
         lost = int((~finite).sum())
         notes.append(f"{lost:,} value{'s are' if lost > 1 else ' is'} left out: not finite, or too large to draw")
     values = values[finite]
-    positive = values[values > 0]
+    positive = values[values > SMALLEST]
     log = bool((values >= 0).all() and positive.size and positive.max() > 10**DECADES * positive.min())
     if log and len(positive) < len(values):
         zeros = len(values) - len(positive)
@@ -183,7 +183,7 @@ def _finish(
         notes.append(f"{have} no place on a logarithmic axis")
     series, total = [], 0
     for s in drawable:
-        shown = np.isfinite(s.y) & (np.abs(s.y) < LARGEST) & ((s.y > 0) | (not log))
+        shown = np.isfinite(s.y) & (np.abs(s.y) < LARGEST) & ((s.y > SMALLEST) | (not log))
         x, y = s.x[shown], s.y[shown]
         kept = thin(y)
         total += len(y) - len(kept)
@@ -223,8 +223,11 @@ def draw_curve(data: Curve, ax: Any = None) -> Axes:
     ax.set_xlabel(data.x_label)
     ax.set_ylabel(data.y_label)
     if data.log_x:
-        ax.set_xscale("symlog", linthresh=data.log_x)
-        ax.set_xlim(0)
+        if min(s.x.min() for s in data.series) > 0:
+            ax.set_xscale("log")
+        else:
+            ax.set_xscale("symlog", linthresh=data.log_x)
+            ax.set_xlim(0)
     elif data.x_label != "seconds":
         _whole_numbers(ax.xaxis)
     head(ax, data.title, data.notes)
@@ -236,7 +239,7 @@ def draw_curve(data: Curve, ax: Any = None) -> Axes:
 def _whole_numbers(axis: Any) -> None:
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-    axis.set_major_locator(MaxNLocator(nbins=8, integer=True))
+    axis.set_major_locator(MaxNLocator(nbins=8, integer=True, steps=[1, 2, 5, 10]))
     axis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.0f}"))
 
 

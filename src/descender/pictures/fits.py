@@ -115,7 +115,7 @@ def draw_lines(data: Lines, ax: Any = None, errors_of: int | None = None, square
     `errors_of` is the line whose errors are drawn as upright segments, or with `squares` as squares: by default that of
     a single candidate.
     """
-    ax = axes(ax, (6.6, 4.4))
+    ax = axes(ax, (7.6, 4.4) if data.ordered else (6.6, 4.4))
     if errors_of is None and len(data.labels) == 1:
         errors_of = 0
     if errors_of is not None and not -len(data.labels) <= errors_of < len(data.labels):
@@ -130,7 +130,7 @@ def draw_lines(data: Lines, ax: Any = None, errors_of: int | None = None, square
     _keep_points_in_view(ax, data)
     ax.set_xlabel(words(data.x_name))
     ax.set_ylabel(words(data.y_name))
-    legend(ax)
+    legend(ax, beside=data.ordered and len(data.labels) > 3)
     if errors_of is not None:
         _errors(ax, data, errors_of % len(data.labels), squares)
     return ax

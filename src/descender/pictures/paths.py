@@ -118,7 +118,7 @@ def box_around(
 
 
 def _reach(value: Callable[[Vector], float], w: Vector, j: int, reach: float, rise: float) -> float:
-    """How far to go along coordinate j, either way, until J has risen by `rise`: to a factor of two; 0 if it never does."""
+    """How far along coordinate j, either way, J has risen by `rise`: to a factor of two; 0 if it never does."""
     at, direction = value(w), np.eye(len(w))[j]
 
     def higher(t: float) -> bool:

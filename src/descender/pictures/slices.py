@@ -104,7 +104,7 @@ def _tangents(
     slope = np.array([cost.gradient(np.array([x]))[0] for x in at])
     wide, tall = np.ptp(grid), np.nanmax(heights) - np.nanmin(heights)
     # Every piece is as long on the page, however steep.
-    reach = 0.11 / np.sqrt((1.0 / wide) ** 2 + (slope / (tall if tall > 0 else 1.0)) ** 2)
+    reach = 0.16 / np.sqrt((1.0 / wide) ** 2 + (slope / (tall if tall > 0 else 1.0)) ** 2)
     return Tangents(at, value, slope, numbers[chosen], reach)
 
 
@@ -112,7 +112,7 @@ def _tangents(
 def draw_slice(data: Slice, ax: Any = None) -> Axes:
     """Draw the cost over one weight, the steps on it, and the tangents with their slopes."""
     ax = axes(ax)
-    ax.plot(data.w, data.value, color=BLUE, label="cost J")
+    ax.plot(data.w, data.value, color=GREY, lw=1.5, label="cost J")
     ax.plot(data.path, data.path_value, "o", color=BLACK, ms=4, zorder=4, label="steps")
     t = data.tangents
     for k, (w, value, slope, reach) in enumerate(zip(t.at, t.value, t.slope, t.reach, strict=True)):

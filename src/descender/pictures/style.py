@@ -107,7 +107,7 @@ def axes(ax: Any = None, size: tuple[float, float] = (6.4, 4.2), projection: str
 def head(ax: Any, title: str, notes: tuple[str, ...] = ()) -> None:
     """A title, and below it in small grey what must be known about the picture."""
     lines = [line for note in notes for line in wrap(words(note), 78)]
-    ax.set_title(words(title), pad=6 + 12 * len(lines))
+    ax.set_title(words(title) or (" " if lines else ""), pad=6 + 12 * len(lines))
     for k, line in enumerate(lines):
         up = 4 + 12 * (len(lines) - 1 - k)
         text = ax.annotate(
@@ -130,11 +130,15 @@ def words(text: object) -> str:
 def short(value: float, digits: int = 4) -> str:
     """A number in a few digits, with a true minus sign.
 
-    >>> short(-0.000123456), short(123456.7), short(2e105)
-    ('−0.0001235', '123,457', '2e105')
+    >>> short(-0.000123456), short(123456.7), short(1250.0), short(2e105)
+    ('−0.0001235', '123,457', '1,250', '2e105')
     """
-    long = 10**digits <= abs(value) < 1e6
-    return (f"{value:,.0f}" if long else f"{value:.{digits}g}").replace("-", "−").replace("e+", "e")
+    text = f"{value:.{digits}g}"
+    if 1e3 <= abs(value) < 1e6:
+        decimals = max(digits - len(str(int(abs(value)))), 0)
+        text = f"{value:,.{decimals}f}"
+        text = text.rstrip("0").rstrip(".") if decimals else text
+    return text.replace("-", "−").replace("e+", "e")
 
 
 def in_order(k: int, n: int) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from descender.costs.cost import Cost, Vector
 from descender.errors import OptionError, ShapeError, suggest
 from descender.pictures.paths import DRAWN, box_around, drawable, near, read_limits, thin, trail_of, values_at
-from descender.pictures.style import BLACK, VERMILLION, axes, head, legend, short, styled, words
+from descender.pictures.style import BLACK, VERMILLION, YELLOW, axes, head, legend, short, styled, words
 from descender.record import Record
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def _plane(
         directions[1] = other / np.linalg.norm(other)
     total = float(np.sum(spread**2))
     explained = float(np.sum(spread[:2] ** 2)) / total if total > 0 else 1.0
-    note = f"the plane of the walk's two principal directions, of {d:,} parameters: {explained:.1%} of the walk"
+    note = f"the walk's two principal directions among {d:,} parameters hold {explained:.1%} of it"
     return ("first direction", "second direction"), Plane(lowest.copy(), directions, explained), (note,)
 
 
@@ -198,9 +198,13 @@ def walked(data: Contour) -> str:
 
 
 def _ends(ax: Any, data: Contour, *heights: NDArray) -> None:
-    for index, marker, label, size in ((0, "o", "start", 7.5), (_lowest(data), "*", "lowest point", 13)):
+    """Mark the start and the lowest point, as one where they are one."""
+    marks = [(0, "o", "start", "white", 7.5), (_lowest(data), "*", "lowest point", YELLOW, 13)]
+    if marks[0][0] == marks[1][0]:
+        marks = [(0, "o", "start, and lowest point", "white", 7.5)]
+    for index, marker, label, fill, size in marks:
         at = [np.array([v]) for v in (*data.path[index], *[h[index] for h in heights])]
-        ax.plot(*at, marker, color=BLACK, mfc="white" if marker == "o" else "#F0E442", ms=size, zorder=6, label=label)
+        ax.plot(*at, marker, color=BLACK, mfc=fill, ms=size, zorder=6, label=label)
 
 
 def _lowest(data: Contour) -> int:

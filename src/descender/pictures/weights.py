@@ -52,7 +52,7 @@ def describe_weights(
 
 @styled
 def draw_weights(data: Weights, ax: Any = None, columns: int | None = None) -> Axes:
-    """Draw the images side by side on one pair of axes;: orange speaks for the class, purple against it, white is zero."""
+    """Draw the images side by side: orange speaks for the class, purple against it, white is zero."""
     k, height, width = data.images.shape
     columns = columns or (k if k <= 5 else -(-k // 2) if k <= 12 else 6)
     rows = -(-k // columns)

@@ -1,0 +1,49 @@
+# Everything runs in .venv, which is made on first use and brought up to date whenever pyproject.toml changes.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+OUT := out
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint test-slow bench clean
+
+help:  ## print this list
+	@echo "descender: gradient descent with no learning rate to choose"
+	@echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "The environment is .venv, made by PYTHON=$(PYTHON) (3.11 or newer)."
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "descender needs Python 3.11 or newer, and $(PYTHON) is: $$($(PYTHON) --version 2>&1)"; \
+	  echo "name another one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@test -x $(BIN)/python -a -x $(BIN)/pip || { echo "making .venv"; $(PYTHON) -m venv --clear .venv; } || { \
+	  echo "$(PYTHON) cannot make an environment; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	@echo "installing descender and what it needs into .venv: a minute or two, once"
+	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+demo: $(READY)  ## descend a straight line and fit 336,776 real flights, into ./out
+	@$(BIN)/python examples/demo.py $(OUT)
+
+test: lint  ## lint, then the whole test suite with its doctests
+	$(BIN)/pytest
+
+lint: $(READY)  ## ruff, mypy, and the floors of the house
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test-slow: $(READY)  ## the proofs that take long
+	@if $(BIN)/pytest -m slow --collect-only >/dev/null 2>&1; then $(BIN)/pytest -m slow; \
+	elif [ $$? -eq 5 ]; then echo "no slow tests yet"; \
+	else $(BIN)/pytest -m slow; fi
+
+bench: $(READY)  ## every benchmark of benchmarks/, measured here
+	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; echo; done
+
+clean:  ## remove what runs leave behind; .venv stays
+	rm -rf $(OUT) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find src tests examples benchmarks docs -name __pycache__ -type d -prune -exec rm -rf {} +

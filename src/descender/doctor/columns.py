@@ -1,0 +1,52 @@
+"""Checks of a table: columns that may give the answer away."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from descender.data.encode import Encoder
+from descender.doctor.finding import Finding
+
+LEAK_SHARE = 0.9
+"""The share of what the whole model explains that one column alone may explain without a question."""
+
+
+def explained_alone(encoder: Encoder, X: NDArray, y: NDArray) -> dict[str, float]:
+    """For each column the share of the variance of `y` that its features explain one by one, levels added up."""
+    centre, spread = float(y.mean()), float(y.var())
+    if spread == 0.0:
+        return {}
+    r = y - centre
+    mean, square, product = (np.zeros(X.shape[1]) for _ in range(3))
+    for start in range(0, len(X), 4096):
+        part = X[start : start + 4096]
+        mean += part.sum(axis=0)
+        square += np.einsum("ij,ij->j", part, part)
+        product += r[start : start + 4096] @ part
+    mean, square, product = mean / len(X), square / len(X), product / len(X)
+    variance = np.maximum(square - mean**2, 1e-300)
+    shares: dict[str, float] = {}
+    for j, feature in enumerate(encoder.details):
+        # a level explains p (mean of y in it - mean of y)^2; a number its squared correlation
+        own = product[j] ** 2 / (variance[j] if feature.kind == "number" else max(mean[j], 1e-300)) / spread
+        shares[feature.column] = min(shares.get(feature.column, 0.0) + float(own), 1.0)
+    return shares
+
+
+def leaking_column(encoder: Encoder, X: NDArray, y: NDArray, explained: float) -> Finding | None:
+    """D031: one column alone explains nearly all that the model does; is it known when one predicts?"""
+    shares = explained_alone(encoder, X, y)
+    if len(shares) < 2 or explained <= 0.05:
+        return None
+    name = max(shares, key=lambda column: shares[column])
+    share = shares[name] / explained
+    if share < LEAK_SHARE:
+        return None
+    return Finding(
+        "D031",
+        "info",
+        f"{name} alone explains {min(share, 1.0):.0%} of what the model explains",
+        f"R² {shares[name]:.2f} of {explained:.2f}",
+        f"is it known when you predict? if not, --exclude {name}",
+    )

@@ -1,0 +1,437 @@
+"""L-BFGS on functions whose bottoms are known, and on those that have none; the Wolfe conditions at each step."""
+
+import signal
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+from scipy.optimize import rosen, rosen_der
+
+from descender.costs.cost import Cost
+from descender.costs.risk import Risk
+from descender.descent import Stop, descend
+from descender.methods.lbfgs import LBFGS, Pairs
+from descender.methods.linesearch import CURVATURE, SUFFICIENT, search
+
+
+class Plain(Cost):
+    """A cost with its gradient; it counts how often it is asked."""
+
+    def __init__(self, fun, gradient, d, convex=False):
+        self.fun, self.slope, self.convex, self.asked = fun, gradient, convex, 0
+        self.names = tuple(f"w{j}" for j in range(d))
+
+    def value_and_gradient(self, w, rows=None):
+        self.asked += 1
+        return float(self.fun(w)), np.asarray(self.slope(w), dtype=float)
+
+
+@contextmanager
+def at_most(seconds):
+    """A walk that does not end is a fault, not a test that hangs."""
+
+    def ring(*_):
+        raise TimeoutError(f"no end within {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def walk(fun, gradient, start, stop=None, convex=False, **options):
+    start = np.array(start, dtype=float)
+    cost = Plain(fun, gradient, len(start), convex)
+    with at_most(10):
+        result = descend(cost, start, LBFGS(**options), stop or Stop(max_steps=2000))
+    result.cost = cost
+    return result
+
+
+def quotient(f, w):
+    """Central differences: a second opinion about the gradients of this file."""
+    h = 1e-6 * np.maximum(1.0, np.abs(w))
+    return np.array([(f(w + h[j] * e) - f(w - h[j] * e)) / (2 * h[j]) for j, e in enumerate(np.eye(len(w)))])
+
+
+def beale(w):
+    x, y = w
+    return sum((c - x * (1 - y**k)) ** 2 for k, c in ((1, 1.5), (2, 2.25), (3, 2.625)))
+
+
+def beale_der(w):
+    x, y = w
+    r = [(c - x * (1 - y**k), k) for k, c in ((1, 1.5), (2, 2.25), (3, 2.625))]
+    return [sum(-2 * e * (1 - y**k) for e, k in r), sum(2 * e * x * k * y ** (k - 1) for e, k in r)]
+
+
+def powell(w):
+    a, b, c, d = w
+    return (a + 10 * b) ** 2 + 5 * (c - d) ** 2 + (b - 2 * c) ** 4 + 10 * (a - d) ** 4
+
+
+def powell_der(w):
+    a, b, c, d = w
+    p, q, r, s = 2 * (a + 10 * b), 10 * (c - d), 4 * (b - 2 * c) ** 3, 40 * (a - d) ** 3
+    return [p + s, 10 * p + r, q - 2 * r, -q - s]
+
+
+def wood(w):
+    a, b, c, d = w
+    return (
+        100 * (b - a * a) ** 2 + (1 - a) ** 2 + 90 * (d - c * c) ** 2 + (1 - c) ** 2
+        + 10.1 * ((b - 1) ** 2 + (d - 1) ** 2) + 19.8 * (b - 1) * (d - 1)
+    )  # fmt: skip
+
+
+def wood_der(w):
+    a, b, c, d = w
+    return [
+        -400 * a * (b - a * a) - 2 * (1 - a), 200 * (b - a * a) + 20.2 * (b - 1) + 19.8 * (d - 1),
+        -360 * c * (d - c * c) - 2 * (1 - c), 180 * (d - c * c) + 20.2 * (d - 1) + 19.8 * (b - 1),
+    ]  # fmt: skip
+
+
+def himmelblau(w):
+    return (w[0] ** 2 + w[1] - 11) ** 2 + (w[0] + w[1] ** 2 - 7) ** 2
+
+
+def himmelblau_der(w):
+    p, q = w[0] ** 2 + w[1] - 11, w[0] + w[1] ** 2 - 7
+    return [4 * w[0] * p + 2 * q, 2 * p + 4 * w[1] * q]
+
+
+def booth(w):
+    return (w[0] + 2 * w[1] - 7) ** 2 + (2 * w[0] + w[1] - 5) ** 2
+
+
+def booth_der(w):
+    p, q = w[0] + 2 * w[1] - 7, 2 * w[0] + w[1] - 5
+    return [2 * p + 4 * q, 4 * p + 2 * q]
+
+
+SCALES = 10.0 ** np.arange(-8, 9, 4)
+
+
+def scaled(w):
+    return 0.5 * np.sum(SCALES * (w - 1) ** 2)
+
+
+def scaled_der(w):
+    return SCALES * (w - 1)
+
+
+def valley(w):
+    return 1e6 * (w[0] - w[1] ** 2) ** 2 + (w[1] - 1) ** 2
+
+
+def valley_der(w):
+    r = w[0] - w[1] ** 2
+    return [2e6 * r, -4e6 * w[1] * r + 2 * (w[1] - 1)]
+
+
+def log_cosh(w):
+    return np.sum(np.logaddexp(w, -w) - np.log(2))
+
+
+def tanh2(w):
+    return np.sum(np.tanh(w) ** 2)
+
+
+def tanh2_der(w):
+    return 2 * np.tanh(w) / np.cosh(w) ** 2
+
+
+def saddle(w):
+    return w[0] ** 2 - w[1] ** 2 + 0.25 * w[1] ** 4
+
+
+def saddle_der(w):
+    return [2 * w[0], -2 * w[1] + w[1] ** 3]
+
+
+ROOT2 = np.sqrt(2.0)
+# name: function, gradient, start, the minimum's value, where (several rows: any of them), how near
+TABLE = {
+    "rosenbrock 2": (rosen, rosen_der, [-1.2, 1.0], 0.0, [[1, 1]], 1e-8),
+    "rosenbrock 10": (rosen, rosen_der, [-1.2, 1.0] * 5, 0.0, [[1] * 10], 1e-7),
+    "beale": (beale, beale_der, [1.0, 1.0], 0.0, [[3, 0.5]], 1e-8),
+    "powell singular": (powell, powell_der, [3.0, -1.0, 0.0, 1.0], 0.0, [[0] * 4], 1e-2),
+    "wood": (wood, wood_der, [-3.0, -1.0, -3.0, -1.0], 0.0, [[1] * 4], 1e-7),
+    "himmelblau": (
+        himmelblau, himmelblau_der, [0.0, 0.0], 0.0,
+        [[3, 2], [-2.805118086952745, 3.131312518250573], [-3.779310253377747, -3.283185991286170],
+         [3.584428340330492, -1.848126526964404]], 1e-7,
+    ),
+    "booth": (booth, booth_der, [-10.0, 8.0], 0.0, [[1, 3]], 1e-8),
+    "log cosh from 10": (log_cosh, np.tanh, [10.0, -3.0], 0.0, [[0, 0]], 1e-7),
+    "tanh squared from 10": (tanh2, tanh2_der, [10.0], 0.0, [[0]], 1e-6),
+    "saddle": (saddle, saddle_der, [1.0, 0.0], -1.0, [[0, ROOT2], [0, -ROOT2]], 1e-6),
+    "at a saddle": (saddle, saddle_der, [0.0, 0.0], -1.0, [[0, ROOT2], [0, -ROOT2]], 1e-6),
+    "at a maximum": (lambda w: np.sum(np.cos(w)), lambda w: -np.sin(w), [0.0, 0.0], -2.0,
+                     [[a * np.pi, b * np.pi] for a in (-1, 1) for b in (-1, 1)], 1e-6),
+    "double well": (lambda w: (w[0] ** 2 - 1) ** 2, lambda w: [4 * w[0] * (w[0] ** 2 - 1)], [0.0], 0.0, [[1], [-1]], 1e-7),
+    "narrow valley": (valley, valley_der, [4.0, -2.0], 0.0, [[1, 1]], 1e-5),
+    "scales 1e-8 to 1e8": (scaled, scaled_der, [-3.0, 5.0, 0.0, 7.0, -2.0], 0.0, [[1] * 5], 1e-3),
+    "quartic": (lambda w: np.sum((w - 2) ** 4), lambda w: 4 * (w - 2) ** 3, [10.0], 0.0, [[2]], 1e-3),
+    "from far": (booth, booth_der, [1e8, -1e8], 0.0, [[1, 3]], 1e-6),
+    "at the bottom": (booth, booth_der, [1.0, 3.0], 0.0, [[1, 3]], 0.0),
+}  # fmt: skip
+
+
+def found(result, least, where, near):
+    """Whether a walk ended at a known minimum and says so."""
+    assert result.status == "converged"
+    assert result.success
+    assert result.fun <= least + 1e-9
+    assert min(np.abs(result.x - point).max() for point in np.array(where, dtype=float)) <= near
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_known_minima(name):
+    fun, gradient, start, least, where, near = TABLE[name]
+    elsewhere = np.array(start) + 0.1
+    assert gradient(elsewhere) == pytest.approx(quotient(fun, elsewhere), rel=1e-4, abs=1e-4)
+    result = walk(fun, gradient, start)
+    found(result, least, where, near)
+    assert result.nit < 300
+    assert result.cost.asked < 600
+
+
+def test_a_walk_that_ends_early_is_not_taken_for_a_minimum():
+    _, _, _, least, where, near = TABLE["rosenbrock 2"]
+    result = walk(rosen, rosen_der, [-1.2, 1.0], Stop(max_steps=5))
+    assert result.nit == 5
+    assert result.status == "budget"
+    with pytest.raises(AssertionError):
+        found(result, least, where, near)
+
+
+def test_a_wrong_gradient_is_not_taken_for_a_minimum():
+    result = walk(booth, lambda w: [-g for g in booth_der(w)], [4.0, 4.0])
+    assert not result.success
+    assert result.status == "stuck"
+    assert "gradient" in result.message
+
+
+@pytest.mark.parametrize("name", ["rosenbrock 2", "booth", "wood", "log cosh from 10"])
+@pytest.mark.parametrize("size", [1e-300, 1e-200, 1e-30, 1e30, 1e155, 1e200])
+def test_the_size_of_the_cost_does_not_matter(name, size):
+    fun, gradient, start, _, where, near = TABLE[name]
+    result = walk(lambda w: size * fun(w), lambda w: size * np.asarray(gradient(w), dtype=float), start)
+    assert result.status == "converged"
+    assert min(np.abs(result.x - point).max() for point in np.array(where, dtype=float)) <= max(near, 1e-6)
+
+
+@pytest.mark.parametrize("size", [1e-100, 1e-12, 1e12, 1e100])
+def test_the_unit_of_the_parameters_does_not_matter_much(size):
+    result = walk(lambda w: booth(w / size), lambda w: np.array(booth_der(w / size)) / size, [-10.0 * size, 8.0 * size])
+    assert result.x / size == pytest.approx([1.0, 3.0], rel=1e-6)
+    assert result.status == "converged"
+
+
+# --- outcomes ------------------------------------------------------------------------------------------------------
+
+
+def test_unbounded_below_is_told_apart():
+    result = walk(lambda w: w[0] + w[1], lambda w: [1.0, 1.0], [3.0, 0.0])
+    assert result.status == "unbounded"
+    assert not result.success
+    assert "unbounded below" in result.message
+    assert np.isfinite(result.x).all()
+    assert np.isfinite(result.fun)
+
+
+@pytest.mark.parametrize("start", [0.0, 5.0, 30.0])
+def test_an_infimum_that_is_not_reached_is_no_minimum(start):
+    with np.errstate(all="ignore"):
+        result = walk(lambda w: np.exp(-w[0]), lambda w: [-np.exp(-w[0])], [start])
+    assert result.status == "no_minimum"
+    assert not result.success
+    assert "no minimum within reach" in result.message
+    assert np.isfinite(result.x).all()
+
+
+@pytest.mark.parametrize("start", [2.0, 0.5, -0.001])
+def test_an_inflection_is_not_a_minimum(start):
+    """x^3 falls without end on the left; a walk that comes from the right may not call 0 its bottom."""
+    result = walk(lambda w: w[0] ** 3, lambda w: [3 * w[0] ** 2], [start])
+    assert result.status in ("unbounded", "no_minimum", "stuck")
+    assert not result.success
+    assert np.isfinite(result.x).all()
+    assert np.isfinite(result.fun)
+
+
+def test_starting_at_an_inflection():
+    result = walk(lambda w: w[0] ** 3, lambda w: [3 * w[0] ** 2], [0.0])
+    assert not result.success
+    assert np.isfinite(result.fun)
+
+
+def test_a_minimum_is_described_by_its_curvatures():
+    assert "minimum" in walk(booth, booth_der, [0.0, 0.0]).message
+    assert walk(booth, booth_der, [0.0, 0.0], convex=True).message == "the minimum of a convex cost"
+    flat = walk(lambda w: w[0] ** 2, lambda w: [2 * w[0], 0.0], [3.0, 7.0])
+    assert flat.status == "converged"
+    assert "zero" in flat.message
+    assert flat.x == pytest.approx([0.0, 7.0], abs=1e-8)
+
+
+def test_a_constant_is_flat():
+    result = walk(lambda w: 3.0, lambda w: [0.0, 0.0], [1.0, 2.0])
+    assert result.status == "converged"
+    assert result.nit == 0
+    assert "flat" in result.message
+
+
+def test_a_saddle_is_left_and_noted():
+    result = walk(saddle, saddle_der, [0.0, 0.0])
+    assert any("saddle" in note for note in result.notes)
+    assert result.fun == pytest.approx(-1.0, abs=1e-9)
+    stays = walk(saddle, saddle_der, [0.0, 0.0], escapes=0)
+    assert stays.status == "stuck"
+    assert "saddle" in stays.message
+
+
+def test_points_that_are_not_finite_are_too_far():
+    """log x - x: the first steps lead to where it is not defined."""
+    with np.errstate(all="ignore"):
+        result = walk(lambda w: 1e3 * w[0] - np.log(w[0]), lambda w: [1e3 - 1 / w[0]], [1.0])
+    assert result.x == pytest.approx([1e-3], rel=1e-6)
+    assert result.status == "converged"
+    assert np.isfinite(result.record["cost"]).all()
+
+
+def test_a_risk_is_a_cost_like_others():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(80, 4)) * [1e-3, 1.0, 10.0, 1e3]
+    risk = Risk(X, X @ [1.0, 2.0, 3.0, 0.1] + rng.normal(size=80), l2=1e-8)
+    result = descend(risk, np.zeros(5), LBFGS())
+    rows = np.c_[X, np.ones(80)]
+    best = np.linalg.solve(rows.T @ rows / 80 + np.diag([1e-8] * 4 + [0.0]), rows.T @ risk.y / 80)
+    assert result.success
+    assert result.fun <= risk.value(best) * (1 + 1e-12)
+    assert result.record["rows_seen"][-1] == 80 * result.nfev
+
+
+def test_same_walk_twice():
+    first, again = (walk(rosen, rosen_der, [-1.2, 1.0] * 3) for _ in range(2))
+    assert (first.record.path == again.record.path).all()
+    assert first.nfev == again.nfev
+
+
+def test_evaluations_are_those_that_the_cost_saw():
+    """But for one at the door, which looks whether the start is finite."""
+    result = walk(rosen, rosen_der, [-1.2, 1.0], convex=True)
+    assert result.nfev == result.cost.asked - 1
+
+
+def test_budgets_are_kept():
+    assert walk(rosen, rosen_der, [-1.2, 1.0], Stop(max_steps=7)).nit == 7
+    few = walk(rosen, rosen_der, [-1.2, 1.0], Stop(max_evaluations=10))
+    assert few.status == "budget"
+    assert few.nfev <= 10 + 40  # the line search of one step
+
+
+# --- the strong Wolfe conditions -----------------------------------------------------------------------------------
+
+
+def wolfe_holds(record, cost):
+    """Sufficient decrease, within rounding, and a slope that has become smaller in size."""
+    path, steps = record.path, record["step_norm"]
+    checked = 0
+    for k in range(len(path) - 1):
+        s = path[k + 1] - path[k]
+        if not np.isclose(np.linalg.norm(s), steps[k], rtol=1e-6, atol=0):
+            continue  # a step from a saddle, or by Newton's method: no line was searched
+        f0, g0 = cost.value_and_gradient(path[k])
+        f1, g1 = cost.value_and_gradient(path[k + 1])
+        before, after = float(g0 @ s), float(g1 @ s)
+        assert before < 0
+        rounding = 4e-15 * abs(f0)
+        exact = f1 <= f0 + SUFFICIENT * before + 1e-15 * abs(f0)
+        assert exact or (f1 <= f0 + rounding and after <= (2 * SUFFICIENT - 1) * before)
+        assert abs(after) <= CURVATURE * abs(before) * (1 + 1e-9)
+        checked += 1
+    return checked
+
+
+@pytest.mark.parametrize("name", [name for name in TABLE if name not in ("at the bottom",)])
+def test_strong_wolfe_conditions_hold_at_every_step(name):
+    fun, gradient, start = TABLE[name][:3]
+    result = walk(fun, gradient, start)
+    assert wolfe_holds(result.record, result.cost) >= min(result.nit, 1)
+    assert (np.diff(result.record["cost"]) <= 4e-15 * (1 + np.abs(result.record["cost"][:-1]))).all()
+
+
+def test_the_wolfe_checker_sees_steps_that_are_too_short():
+    cost = Plain(booth, booth_der, 2)
+    w = np.array([-10.0, 8.0])
+    g = cost.gradient(w)
+    short = descend(cost, w, LBFGS(), Stop(max_steps=1)).record
+    short.path[1] = w - 1e-9 * g
+    short.columns["step_norm"][0] = np.linalg.norm(1e-9 * g)
+    with pytest.raises(AssertionError):
+        wolfe_holds(short, cost)
+
+
+@pytest.mark.parametrize("first", [1e-8, 1.0, 1e8])
+def test_search_from_any_first_step(first):
+    for fun, gradient, start, *_ in TABLE.values():
+        w = np.array(start, dtype=float)
+        cost = Plain(fun, gradient, len(w))
+        value, g = cost.value_and_gradient(w)
+        if not g.any():
+            continue
+        direction = -g / np.linalg.norm(g)
+        with np.errstate(all="ignore"):
+            t = search(cost, w, direction, value, g, first).trial
+        assert t.value <= value + SUFFICIENT * t.step * (g @ direction) + 1e-15 * abs(value)
+        assert abs(t.slope) <= CURVATURE * abs(g @ direction)
+
+
+def test_search_against_the_gradient_finds_nothing():
+    cost = Plain(booth, booth_der, 2)
+    w = np.array([4.0, 4.0])
+    value, g = cost.value_and_gradient(w)
+    assert search(cost, w, g, value, -g).trial is None  # a gradient of the wrong sign
+
+
+# --- the memory ----------------------------------------------------------------------------------------------------
+
+
+def test_pairs_make_the_inverse_hessian_of_a_quadratic():
+    rng = np.random.default_rng(0)
+    A = rng.normal(size=(5, 5))
+    H = A @ A.T + np.eye(5)
+    _, V = np.linalg.eigh(H)
+    pairs = Pairs(5)
+    for v in V.T:
+        assert pairs.add(v, H @ v)
+    g = rng.normal(size=5)
+    assert pairs.solve(g) == pytest.approx(np.linalg.solve(H, g), rel=1e-10)
+    assert Pairs(3).solve(g) == pytest.approx(g)
+    assert Pairs(3).solve(g, lambda v: 2 * v) == pytest.approx(2 * g)
+
+
+def test_pairs_satisfy_the_secant_equation_and_forget_the_oldest():
+    rng = np.random.default_rng(1)
+    pairs = Pairs(4)
+    for _ in range(7):
+        s = rng.normal(size=6)
+        y = s * rng.uniform(0.5, 2.0, 6)
+        pairs.add(s, y)
+    assert len(pairs.pairs) == 4
+    assert pairs.solve(y) == pytest.approx(s, rel=1e-12)
+
+
+def test_pairs_without_positive_curvature_are_left_out():
+    pairs = Pairs(4)
+    assert not pairs.add(np.ones(2), -np.ones(2))
+    assert not pairs.add(np.ones(2), np.zeros(2))
+    assert not pairs.add(np.ones(2), np.array([1.0, -1.0]))
+    assert not pairs.add(np.ones(2), np.array([np.nan, 1.0]))
+    assert len(pairs.pairs) == 0
