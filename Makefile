@@ -24,8 +24,20 @@ $(READY): pyproject.toml
 	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $@
 
+LINE := "mean((weight - (m*height + c))**2)" --data example:heights --start m=1 c=0
 demo: $(READY)  ## descend a straight line and fit 336,776 real flights, into ./out
-	@$(BIN)/python examples/demo.py $(OUT)
+	@mkdir -p $(OUT)
+	@echo "Two walks downhill.  First a straight line through the weights of 30 people:"
+	@echo
+	@echo '$$ descender minimize $(LINE) --out $(OUT)'
+	@$(BIN)/descender minimize $(LINE) --out $(OUT)
+	@echo
+	@echo "Then 336,776 real flights: which of them arrive more than 15 minutes late?"
+	@echo
+	@echo '$$ descender fit example:flights --out $(OUT)'
+	@$(BIN)/descender fit example:flights --out $(OUT)
+	@echo
+	@echo "To look at, in a browser: $$(ls $(OUT)/*.html | tr '\n' ' ')"
 
 test: lint  ## lint, then the whole test suite with its doctests
 	$(BIN)/pytest
@@ -37,9 +49,8 @@ lint: $(READY)  ## ruff, mypy, and the floors of the house
 	$(BIN)/lint-imports
 
 test-slow: $(READY)  ## the proofs that take long
-	@if $(BIN)/pytest -m slow --collect-only >/dev/null 2>&1; then $(BIN)/pytest -m slow; \
-	elif [ $$? -eq 5 ]; then echo "no slow tests yet"; \
-	else $(BIN)/pytest -m slow; fi
+	@status=0; $(BIN)/pytest -m slow --collect-only >/dev/null || status=$$?; \
+	if [ $$status -eq 5 ]; then echo "there are no slow tests yet"; else $(BIN)/pytest -m slow; fi
 
 bench: $(READY)  ## every benchmark of benchmarks/, measured here
 	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; echo; done

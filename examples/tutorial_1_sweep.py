@@ -11,7 +11,7 @@ import numpy as np
 from descender import minimize
 from descender.costs.formula import Formula, pretty
 from descender.pictures.slices import describe_slice, describe_sweep, draw_slice, draw_sweep
-from descender.pictures.style import save
+from descender.pictures.style import SKY, save
 
 x = np.array([1.0, 2.0, 3.0, 4.0, 5.0])
 y = np.array([2.3, 3.8, 6.4, 7.7, 10.4])
@@ -33,8 +33,11 @@ def main(out="out"):
     walk = minimize(cost, start, "gd", learning_rate=0.02, step_tol=1e-10)
     print(f"descent  {walk.nfev:>6} evaluations   w = {walk['w']:.6f}   J = {walk.fun:.6f}   from w = {start[0]:.3f}")
     print(f"         dJ/dw = {pretty(cost.derivatives['w'])}; {walk.message}")
-    save(draw_sweep(describe_sweep(weights, costs, walk.record)), out / "1-sweep.png")
-    save(draw_slice(describe_slice(cost, walk.record, limits=(-1, 5), steps=[0, 1, 2, 4])), out / "1-tangents.png")
+    ax = draw_slice(describe_slice(cost, walk, limits=(-1, 5), steps=[0, 1, 2, 4]))
+    ax.plot(weights, costs, ".", color=SKY, ms=5, zorder=2, label=f"sweep: {len(weights)} evaluations")
+    ax.set_title(f"The descent came to w = {walk['w']:.4f} with {walk.nfev} evaluations", loc="left")
+    ax.legend(frameon=False)
+    save(ax, out / "1-sweep.png")
 
     # Two weights, y = m x + c: the sweep needs 101 values of each, the descent only a gradient that is one longer.
     line = Formula("mean((y - (m*x + c))**2)", data=data)

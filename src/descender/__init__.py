@@ -17,6 +17,7 @@ _HOMES = {
     "minimize": "descender.minimize",
     "fit": "descender.fit",
     "Model": "descender.model",
+    "Online": "descender.online",
     "Record": "descender.record",
     "Walk": "descender.descent",
 }

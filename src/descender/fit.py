@@ -187,7 +187,6 @@ def fit(
     if coding.classes and len(np.unique(y_train)) < len(coding.classes):
         raise TargetError(f"{name}: a class has no training row; give more rows, or another seed or holdout share")
     strength = 1.0 / len(y_train) if plan["l2"] is None else plan["l2"]
-    # a target far from 0 or on a large scale would need as many digits more of the intercept: it is moved and back
     risk = Risk(X, y_train, loss, l2=strength, l1=l1, reduction=plan["reduction"], features=encoder.features)
     judge = Risk(X_held, y_held, loss, reduction="mean") if _judgeable(risk, y_held) else None
     if plan["random_start"] and start is None:
@@ -216,7 +215,7 @@ def fit(
     for finding in findings:
         say("noticed", f"{finding.code} {finding.cause}: {finding.remedy}")
     walk.record.facts |= _record_facts(model, walk, coding, quality)
-    chosen = {"l2": strength, "l1": l1, "seed": seed, "holdout": plan["holdout"], "excluded": excluded, "loss": loss}
+    chosen = {"command": _command(data, target, excluded, plan, strength, l1, seed), "l2": strength, "l1": l1, "seed": seed, "holdout": plan["holdout"], "excluded": excluded, "loss": loss}
     return Fit(
         model, walk, name, coding.task, len(y), quality, say.seconds, say.lines, findings,
         [*source.notes, *encoder.told], source.described, chosen, scores_held, y_held,
@@ -262,7 +261,9 @@ def _read(data: Any, target: Any, exclude: Any, sql: str | None, say: _Teller) -
             raise TargetError("no target was given: name the column to predict, such as target='price'")
         known = example(data.removeprefix("example:"))
         target, preset_exclude = known.target, known.exclude
-    source, name = add_target(open_source(data, sql=sql), target)
+    opened = open_source(data, sql=sql)
+    columns = opened.table.num_columns
+    source, name = add_target(opened, target)
     names = [exclude] if isinstance(exclude, str) else list(exclude)
     for column in names:
         if column not in source.table.column_names:
@@ -272,7 +273,7 @@ def _read(data: Any, target: Any, exclude: Any, sql: str | None, say: _Teller) -
     if rows < 2:
         raise TargetError(f"{rows} row has a value of {name}: nothing to learn from")
     lost = f"; {left_out:,} rows without a target left out" if left_out else ""
-    say("read", f"{rows + left_out:,} rows, {source.table.num_columns - (name in source.read)} columns{lost}", "read")
+    say("read", f"{rows + left_out:,} rows, {columns} columns{lost}", "read")
     return source, name
 
 
@@ -330,6 +331,17 @@ def _encode(inputs: Any, held: NDArray, source: Source, scale: bool, say: _Telle
         matrices.append(encoder.transform(inputs.filter(pa.array(mask)), row_numbers=numbers))
     say("encoded", encoder.summary() if scale else encoder.summary().replace("standardised", "as they are"), "encode")
     return encoder, matrices[0], matrices[1]
+
+
+def _command(data: Any, target: Any, excluded: list[str], plan: dict, l2: float, l1: float, seed: int) -> str:
+    """Python that fits the same again."""
+    words = [repr(data) if isinstance(data, str) else "data"]
+    if target is not None:
+        words.append(repr(target) if isinstance(target, str) else "y")
+    words += [f"exclude={excluded!r}"] if excluded else []
+    words += [f"{key}={plan[key]!r}" for key in ("loss", "method", "learning_rate", "epochs") if plan[key] is not None]
+    words += [f"l2={l2!r}", *([f"l1={l1!r}"] if l1 else []), f"holdout={plan['holdout']!r}", f"seed={seed}"]
+    return f"import descender\n\nresult = descender.fit({', '.join(words)})"
 
 
 def _judgeable(risk: Risk, y_held: NDArray) -> bool:

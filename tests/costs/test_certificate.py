@@ -126,7 +126,13 @@ def test_honest_where_a_class_is_absent_or_alone(loss, intercept):
 
 
 @settings(max_examples=40)
-@given(st.sampled_from(LOSSES[:2]), st.integers(0, 10_000), st.sampled_from([1e-3, 0.1, 10.0]), st.booleans(), st.booleans())
+@given(
+    st.sampled_from(LOSSES[:2]),
+    st.integers(0, 10_000),
+    st.sampled_from([1e-3, 0.1, 10.0]),
+    st.booleans(),
+    st.booleans(),
+)
 def test_the_gap_closes_at_the_bottom(loss, seed, l2, intercept, weighted):
     risk = make(loss, seed, l2, 0.0, intercept, weighted)
     w = newton(risk, np.zeros(risk.n_parameters))

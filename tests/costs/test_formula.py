@@ -539,5 +539,10 @@ def test_wrong_data_and_names(text, options, error, expected):
     assert isinstance(caught.value, InputError)
 
 
+def test_a_formula_is_a_text():
+    with pytest.raises(FormulaError, match="expected a text"):
+        Formula(3)
+
+
 def test_unused_columns_may_be_anything():
     assert Formula("mean(m*x)", BAD_DATA).value([2.0]) == 2.0

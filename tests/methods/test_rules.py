@@ -1,5 +1,6 @@
 """The update rules against PyTorch and plain recursions; clipping, schedules, backtracking; plain == compiled."""
 
+import itertools
 import math
 
 import numpy as np
@@ -341,7 +342,7 @@ def rosenbrock():
 
 def armijo_holds(record, cost, share):
     path = record.path
-    for w, new in zip(path[:-1], path[1:], strict=True):
+    for w, new in itertools.pairwise(path):
         value, g = cost.value_and_gradient(w)
         assert cost.value(new) <= value + share * g @ (new - w) + 1e-15 * abs(value)
         assert cost.value(new) <= value

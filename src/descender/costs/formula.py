@@ -115,6 +115,8 @@ class Formula(Cost):
         constants: Mapping[str, float] | None = None,
         variables: Sequence[str] | None = None,
     ) -> None:
+        if not isinstance(text, str):
+            raise FormulaError(f'the formula is {text!r:.80}, expected a text such as "(x - 3)**2"')
         columns = {
             identifier(name): name for name in (data.keys() if data is not None else ()) if isinstance(name, str)
         }

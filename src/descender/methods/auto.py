@@ -40,7 +40,7 @@ def choose(cost: Cost, tol: float | None = None) -> tuple[Method, str]:
     if cost.loss is Softmax:
         if cost.l1 > 0:
             return ProximalGradient(tol), "accelerated proximal gradient, because softmax has an l1 penalty"
-        size = f"{cost.n_classes} classes of {cost.n_features:,} columns are too many for one matrix"
+        size = f"the curvature over {cost.n_classes} classes is known by its products alone"
         return NewtonCG(tol), f"Newton's method with conjugate gradients, because {size}"
     n, d = cost.n_samples or 0, cost.n_features
     kind = "sparse" if cost.sparse else "fits in memory"

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from descender.costs.cost import Cost, Vector
+from descender.costs.cost import Cost, Kernel, Vector
 from descender.kernels.assemble import assemble
 from descender.methods import advance as walk
 from descender.methods.advance import Options, advance
@@ -130,13 +130,13 @@ def plain_walk(cost: Cost, method: Textbook) -> Step:
     return step
 
 
-def compiled_walk(kernel: Any, method: Textbook) -> Step:
-    """:func:`advance`, compiled around the cost's own text."""
+def compiled_walk(kernel: Kernel, method: Textbook) -> Step:
+    """:func:`advance`, compiled around the cost's own text; other data of the same kind may be passed to it later."""
     loop = assemble(advance, kernel.source, method.rule, method.rate)
 
-    def step(q, options, batches, *rest):
+    def step(q, options, batches, *rest, data=kernel.data):
         return loop(
-            method.rule, q, options, kernel.data, batches.order, batches.starts, batches.stops,
+            method.rule, q, options, data, batches.order, batches.starts, batches.stops,
             *rest,
         )  # fmt: skip
 

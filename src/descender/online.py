@@ -1,0 +1,203 @@
+"""Learning from a stream, sample by sample: endless, in constant memory."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from descender.costs.losses import LOSSES, Softmax
+from descender.costs.risk import Risk
+from descender.errors import CapabilityError, DataError, DivergedError, OptionError, ShapeError, suggest
+from descender.methods import advance as walk
+from descender.methods.advance import Options
+from descender.methods.auto import textbook
+from descender.methods.estimates import mini_batches
+from descender.methods.rates import Constant
+from descender.methods.textbook import PLAIN_STEPS, compiled_walk, plain_walk
+
+AUTOMATIC = {"rule": "adagrad", "rate": 0.5}
+"""Without a rate: AdaGrad on columns standardised by what was seen of them so far."""
+AT_ONCE = 256
+"""Samples of a stream that are taken from an iterator before the walk goes on."""
+
+
+class Seen(NamedTuple):
+    """Where a stream stands: samples so far, and the mean loss of the latest ones *before* each was learnt."""
+
+    samples: int
+    loss: float
+    w: NDArray[np.float64]
+
+
+class Online:
+    r"""A linear model that learns one sample at a time.
+
+    Each sample x, y moves the weights by one step of a textbook rule on its own loss,
+    :math:`w \leftarrow w - a\,\ell'(w\cdot x + b,\ y)\,x`; nothing of it is kept.  With ``learning_rate="auto"`` the
+    columns are standardised by their running mean and deviation and the rule is AdaGrad; with a number, the columns are
+    taken as they are and the rule is plain stochastic gradient descent, or the `method` that was named.
+
+    H. Robbins and S. Monro, 1951; B. P. Welford, *Note on a method for calculating corrected sums of squares and
+    products*, 1962.
+
+    >>> model = Online("squared_error", learning_rate=0.1)
+    >>> for x in [0.0, 1.0, 2.0] * 200:
+    ...     model.learn([[x]], [3.0 * x + 1.0])
+    >>> np.round(model.w, 6)
+    array([3., 1.])
+    """
+
+    def __init__(
+        self,
+        loss: str = "squared_error",
+        *,
+        method: str = "sgd",
+        learning_rate: Any = "auto",
+        l2: float = 0.0,
+        clip_norm: float | None = None,
+        **hyperparameters: float,
+    ):
+        if loss not in LOSSES or LOSSES[loss] is Softmax:
+            raise OptionError(f"loss={loss!r}; {suggest(str(loss), [k for k in LOSSES if k != 'softmax'])}")
+        self.loss, self.l2, self.automatic = loss, l2, learning_rate == "auto"
+        self.method, self.learning_rate, self.hyperparameters = method, learning_rate, hyperparameters
+        self.options = Options(clip_norm=np.inf if clip_norm is None else float(clip_norm))
+        self.samples = 0
+        self.w: NDArray[np.float64] = np.empty(0)
+        self.mean: NDArray[np.float64] = np.empty(0)
+        self.square: NDArray[np.float64] = np.empty(0)
+        self.state: tuple[NDArray, ...] = ()
+        self.losses: NDArray[np.float64] = np.empty(0)
+        self._book: Any = None
+        self._compiled: Any = None
+
+    def learn(self, X: ArrayLike, y: ArrayLike) -> None:
+        """Learn the rows of `X` (k, d) in their order; the same as learning them one by one.
+
+        Raises :class:`ShapeError` if the number of columns changes, and :class:`DivergedError`, with the last finite
+        weights kept, if the rate is too high for the data.
+        """
+        rows, targets = np.array(X, dtype=np.float64, ndmin=2), np.atleast_1d(np.asarray(y, dtype=np.float64))
+        if not self.samples:
+            self._begin(rows)
+        if rows.shape[1] != len(self.mean):
+            raise ShapeError(f"a sample has {rows.shape[1]} columns; the first had {len(self.mean)}")
+        if self.automatic:
+            rows = self._standardise(rows, learn=True)
+        risk = Risk(rows, targets, self.loss, l2=self.l2)
+        step, kernel = plain_walk(risk, self._book), None
+        if len(rows) >= PLAIN_STEPS:
+            kernel = risk.kernel()
+            self._compiled = self._compiled or compiled_walk(kernel, self._book)
+        batches = next(mini_batches(len(rows), 1, np.random.default_rng(0), shuffle=False))
+        log, path = np.zeros((len(rows), len(walk.COLUMNS))), np.empty((0, len(self.w)))
+        rest = (self.w, self.state, self.w, self.state, self._book.rate.rate, self.samples, log, path)
+        go = step if kernel is None else lambda *a: self._compiled(*a, data=kernel.data)
+        done, why, w, state, before, _, _ = go(self._book.rate, self.options, batches, *rest)
+        self.losses = log[:done, 0]
+        if why == walk.NOT_FINITE or not np.isfinite(w).all():
+            self.w = before
+            raise DivergedError(
+                f"the weights left the finite numbers at sample {self.samples + done + 1}; "
+                "give a smaller learning_rate, or leave it out"
+            )
+        self.w, self.state = w, state
+        self.samples += len(rows)
+
+    def follow(self, rows: Iterable[Any], target: str | None = None, every: int = 1000) -> Iterator[Seen]:
+        """Learn from an iterator of (x, y) pairs, or of mappings with a `target`; look up after `every` samples.
+
+        The iterator may be endless; at most a few hundred samples are held at a time.
+
+        >>> import itertools
+        >>> stream = (((x,), 2.0 * x) for x in itertools.cycle([0.0, 1.0, 2.0]))
+        >>> seen = list(itertools.islice(Online().follow(stream, every=500), 3))
+        >>> [s.samples for s in seen], seen[-1].loss < 1e-3
+        ([500, 1000, 1500], True)
+        """
+        if every < 1:
+            raise OptionError(f"every={every}: expected at least 1")
+        samples = _pairs(rows, target)
+        total, count = 0.0, 0
+        while chunk := list(itertools.islice(samples, min(AT_ONCE, every - count))):
+            self.learn(np.array([x for x, _ in chunk], dtype=np.float64), [y for _, y in chunk])
+            total, count = total + float(self.losses.sum()), count + len(chunk)
+            if count >= every:
+                yield Seen(self.samples, total / count, self.w.copy())
+                total, count = 0.0, 0
+        if count:
+            yield Seen(self.samples, total / count, self.w.copy())
+
+    def scores(self, X: ArrayLike) -> NDArray[np.float64]:
+        """The scores of rows."""
+        if not self.samples:
+            raise CapabilityError("nothing was learnt yet: call learn or follow first")
+        rows = np.atleast_2d(np.asarray(X, dtype=np.float64))
+        rows = self._standardise(rows, learn=False) if self.automatic else rows
+        return rows @ self.w[:-1] + self.w[-1]
+
+    def predict(self, X: ArrayLike) -> NDArray[np.float64]:
+        """The predicted numbers, or probabilities of class 1."""
+        return LOSSES[self.loss].predict(self.scores(X))
+
+    @property
+    def scale(self) -> NDArray[np.float64]:
+        """The running deviation of each column; 1 where it did not vary."""
+        deviation = np.sqrt(self.square / max(self.samples, 1))
+        return np.where(deviation > 0, deviation, 1.0)
+
+    def _begin(self, rows: NDArray) -> None:
+        d = rows.shape[1]
+        self.w, self.mean, self.square = np.zeros(d + 1), np.zeros(d), np.zeros(d)
+        probe = Risk(rows[:1], np.zeros(1), self.loss)
+        method, rate = (AUTOMATIC["rule"], Constant(AUTOMATIC["rate"])) if self.automatic else (self.method, self.learning_rate)
+        self._book = textbook(probe, str(method), rate, 1, self.options, "stop", **self.hyperparameters)
+        self.state = tuple(np.zeros(d + 1) for _ in self._book.rule.slots)
+
+    def _standardise(self, rows: NDArray, learn: bool) -> NDArray:
+        if not learn:
+            return (rows - self.mean) / self.scale
+        out = np.empty_like(rows)
+        for i, x in enumerate(rows):
+            count = self.samples + i + 1
+            change = x - self.mean
+            self.mean = self.mean + change / count
+            self.square = self.square + change * (x - self.mean)
+            deviation = np.sqrt(self.square / count)
+            out[i] = (x - self.mean) / np.where(deviation > 0, deviation, 1.0)
+        return out
+
+
+def _pairs(rows: Iterable[Any], target: str | None) -> Iterator[tuple[Sequence[float], float]]:
+    """(x, y) of pairs, or of mappings whose columns are those of the first."""
+    names: list[str] | None = None
+    for number, row in enumerate(rows, 1):
+        if not isinstance(row, Mapping):
+            try:
+                x, y = row
+                yield np.atleast_1d(np.asarray(x, dtype=np.float64)).tolist(), float(y)
+            except (TypeError, ValueError):
+                raise DataError(f"sample {number} is {row!r}: expected a pair of numbers x and a number y") from None
+            continue
+        if target is None or target not in row:
+            raise DataError(f"sample {number} has no {target!r}; {suggest(str(target), row)}")
+        names = names or [name for name in row if name != target]
+        try:
+            yield [float(row[name]) for name in names], float(row[target])
+        except KeyError as error:
+            raise DataError(f"sample {number} has no {error.args[0]!r}, which the first one had") from None
+        except (TypeError, ValueError):
+            bad = next(n for n in [*names, target] if not _is_number(row[n]))
+            raise DataError(f"sample {number}: {bad} is {row[bad]!r}, not a number") from None
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return False
+    return True
