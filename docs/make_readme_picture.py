@@ -1,4 +1,4 @@
-"""The picture at the head of the README: a walk down a curved valley, and a line finding its points.
+"""The picture at the head of the README: two methods on one curved valley, and a line finding its points.
 
     python docs/make_readme_picture.py
 """
@@ -6,49 +6,86 @@
 from pathlib import Path
 
 import matplotlib
+import numpy as np
 from matplotlib.figure import Figure
 
 from descender import minimize
 from descender.costs.formula import Formula
 from descender.data.examples import example
-from descender.pictures.fits import describe_line_steps, draw_lines
-from descender.pictures.style import look
-from descender.pictures.surface import describe_contour, draw_surface
+from descender.pictures.style import BLACK, GREY, VERMILLION, YELLOW, look, save
 
-VALLEY = "(1-x)**2 + 100*(y-x**2)**2"
+VALLEY, START = "(1-x)**2 + 100*(y-x**2)**2", "x=-1.2, y=1"
 LINE = "mean((weight - (m*height + c))**2)"
+STEPS = (0, 1, 3, 6, 12)
 PICTURE = Path(__file__).parent / "pictures" / "readme.png"
 
 
-def main(path: Path = PICTURE) -> None:
+def height_of(cost):
+    """What is drawn upwards: the logarithm, or the floor of the valley would look flat."""
+    return np.log10(0.02 + np.asarray(cost))
+
+
+def draw_valley(ax):
+    """The cost as a surface with two walks on it."""
+    cost = Formula(VALLEY)
+    x, y = np.meshgrid(np.linspace(-1.75, 1.65, 221), np.linspace(-0.75, 2.3, 221))
+    J = (1 - x) ** 2 + 100 * (y - x**2) ** 2
+    ax.plot_surface(x, y, height_of(J), cmap="YlGnBu_r", rstride=3, cstride=3, lw=0.15, edgecolor="#ffffff55", alpha=0.92)
+    walks = {
+        "gradient descent": minimize(cost, START, "gd", learning_rate=0.001, max_steps=10_000),
+        "chosen by itself: L-BFGS": minimize(cost, START),
+    }
+    for (label, walk), colour, marker in zip(walks.items(), (BLACK, VERMILLION), ("", "o"), strict=True):
+        points = walk.record.path
+        up = height_of([cost.value(w) for w in points]) + 0.08
+        style = {"lw": 1.9, "marker": marker, "ms": 3.6, "zorder": 10}
+        ax.plot(*points.T, up, color=colour, label=f"{label}, {walk.nit:,} steps", **style)
+    ax.plot([1], [1], [height_of(0.0) + 0.1], "*", ms=15, mfc=YELLOW, mec=BLACK, zorder=20)
+    ax.set(xlabel="x", ylabel="y", zticks=[], xticks=[-1, 0, 1], yticks=[0, 1, 2])
+    ax.tick_params(pad=-3)
+    ax.xaxis.labelpad = ax.yaxis.labelpad = -8
+    for axis in (ax.xaxis, ax.yaxis, ax.zaxis):
+        axis.set_pane_color((1, 1, 1, 0))
+        axis.line.set_color("#bbbbbb")
+    ax.grid(False)
+    ax.view_init(54, -112)
+    ax.set_box_aspect((1.25, 1.15, 0.62), zoom=1.27)
+
+
+def draw_line(ax):
+    """The data with the line after some steps; slope and intercept as for heights in cm."""
+    table = example("heights").table()
+    cm, kg = table["height"].to_numpy(), table["weight"].to_numpy()
+    cost = Formula(LINE, data={"height": (cm - 170) / 10, "weight": kg})
+    walk = minimize(cost, "m=1, c=0", "gd", learning_rate=0.1)
+    ends = np.array([149.0, 194.0])
+    chosen = (*STEPS, walk.nit)
+    for k, step in enumerate(chosen):
+        m, c = walk.record.path[step]
+        shade = matplotlib.colormaps["YlOrBr"](0.25 + 0.55 * k / (len(chosen) - 1))
+        shade = VERMILLION if step == walk.nit else shade
+        ax.plot(ends, m * (ends - 170) / 10 + c, color=shade, lw=2.4 if step == walk.nit else 1.6)
+        ax.annotate(
+            "start" if step == 0 else f"step {step}", (ends[1], m * 2.4 + c), xytext=(5, 0),
+            textcoords="offset points", va="center", color=shade, fontsize=10,
+        )  # fmt: skip
+    ax.plot(cm, kg, "o", color=BLACK, ms=4.5, mec="white", mew=0.6, zorder=5)
+    ax.set(xlabel="height (cm)", ylabel="weight (kg)", xlim=(148, 194))
+
+
+def main(path=PICTURE):
     """Draw both and save them side by side."""
     with matplotlib.rc_context(look()):
-        figure = Figure(figsize=(10.0, 4.1))
-        left = figure.add_axes((0.0, 0.0, 0.5, 0.93), projection="3d")
-        right = figure.add_axes((0.57, 0.13, 0.42, 0.74))
-
-    walk = minimize(VALLEY, "x=-1.2, y=1")
-    seen = describe_contour(Formula(VALLEY), walk.record, limits=((-1.6, 1.6), (-0.6, 2.0)), resolution=121)
-    draw_surface(seen, left, view=(42.0, -112.0))
-    left.set_title(f"Down a curved valley: {walk.nit} steps", y=0.98)
-
-    people = example("heights").table()
-    height, weight = ((people["height"].to_numpy() - 170) / 10), people["weight"].to_numpy()
-    cost = Formula(LINE, data={"height": height, "weight": weight})
-    descent = minimize(cost, "m=1, c=0", "gd", learning_rate=0.1)
-    lines = describe_line_steps(170 + 10 * height, weight, _in_cm(descent), [0, 1, 3, 6, 12, descent.nit])
-    draw_lines(lines, right)
-    right.set(xlabel="height (cm)", ylabel="weight (kg)")
-    right.set_title("A line finds its points, step by step")
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=200, metadata={"Software": None})
-
-
-def _in_cm(walk):
-    """The points (slope, intercept) of the walk for heights in cm, where it saw decimetres above 170 cm."""
-    m, c = walk.record.path.T
-    return [(a / 10, b - 17 * a) for a, b in zip(m, c, strict=True)]
+        figure = Figure(figsize=(10.5, 4.3), dpi=150)
+        left = figure.add_axes((-0.03, -0.02, 0.56, 0.92), projection="3d", computed_zorder=False)
+        right = figure.add_axes((0.58, 0.13, 0.345, 0.74))
+        draw_valley(left)
+        draw_line(right)
+        left.legend(loc="lower center", bbox_to_anchor=(0.52, -0.005), frameon=False, fontsize=10, ncols=2)
+        for at, words in ((0.035, "Two walks down one valley"), (0.545, "A line finds its points")):
+            figure.text(at, 0.935, words, fontsize=13.5, color=BLACK)
+        right.spines[["left", "bottom"]].set_color(GREY)
+    save(figure, path)
 
 
 if __name__ == "__main__":

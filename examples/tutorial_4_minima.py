@@ -30,8 +30,8 @@ def solve_exactly(text, seconds=5.0):
         slope = reading.expr
         while held := reading.parts.groups(slope):
             slope = slope.xreplace(held)
-        slopes.append(slope)
-    unknowns = [sympy.Symbol(name, real=True) for name in cost.names]
+        slopes.append(slope.xreplace({s: sympy.Symbol(s.name) for s in slope.free_symbols}))
+    unknowns = sympy.symbols(cost.names)
     with multiprocessing.get_context("spawn").Pool(1) as pool:  # a process of its own can be stopped
         try:
             found = pool.apply_async(sympy.solve, (slopes, unknowns), {"dict": True}).get(seconds)
@@ -62,7 +62,7 @@ def main(out="out"):
     # A descent ends in the valley in which it starts; so start in many places and keep the lowest end.
     cost = Formula(TILTED)
     starts = np.random.default_rng(1).uniform(-5, 5, size=(300, 2))
-    ends = np.array([minimize(cost, s, "gd").x for s in starts])
+    ends = np.array([minimize(cost, s, "gd", learning_rate=0.002).x for s in starts])
     basins = describe_basins(cost, starts, ends)
     print(f"\n{len(starts)} starts of J = {TILTED}")
     for point, J, count in zip(basins.minima, basins.costs, basins.counts, strict=True):

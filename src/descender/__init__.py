@@ -14,10 +14,10 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    "minimize": "descender.minimize",
-    "fit": "descender.fit",
+    "minimize": "descender.verbs.minimize",
+    "fit": "descender.verbs.fit",
     "Model": "descender.model",
-    "Online": "descender.online",
+    "Online": "descender.verbs.online",
     "Record": "descender.record",
     "Walk": "descender.descent",
 }

@@ -25,6 +25,8 @@ MOST = 6
 """Variables, or columns of a row, that are written out; of more the first ones."""
 LONGEST = 400
 """Characters up to which a formula is written out."""
+NAME = r"(?<![\w.])[^\W\d]\w*(?![\w(])"
+"""A name that is no function."""
 
 
 def number(value: float, digits: int = 6) -> str:
@@ -46,7 +48,7 @@ def explain_step(
 
     Of a formula over `data`, which are its columns, also one row: its error, and its share of each derivative.
 
-    >>> from descender.minimize import minimize
+    >>> from descender.verbs.minimize import minimize
     >>> cost = Formula("(x - 3)**2")
     >>> print("\\n".join(explain_step(cost, minimize(cost, "x=1", learning_rate=0.1, max_steps=1))))
     step 1, written out
@@ -95,7 +97,7 @@ def _first_rows(cost: Cost, walk: Walk) -> Rows | None:
     """The rows that the first step read, where it did not read all of them."""
     read = walk.record["rows_seen"]
     size = int(read[1] - read[0]) if len(read) > 1 else 0
-    if not cost.n_samples or not 0 < size < cost.n_samples or walk.record["evaluations"][1] != 1:
+    if not cost.n_samples or not 0 < size < cost.n_samples:
         return None
     order = next(mini_batches(cost.n_samples, size, np.random.default_rng(walk.record.facts.get("seed", 0)))).order
     return order[:size]
@@ -130,8 +132,17 @@ def with_numbers(text: str, values: Mapping[str, float]) -> str:
         name = match[0]
         return _bracketed(values[name]) if name in values else name
 
-    text = re.sub(r"(?<![\w.])[^\W\d]\w*(?![\w(])", put, text).replace("**", "^")
-    return re.sub(r"\s*\*\s*", " × ", text)
+    text = re.sub(NAME, put, _spaced(text))
+    return text.replace("**", "^").replace("*", " × ")
+
+
+def _spaced(text: str) -> str:
+    """A formula with blanks around + and - only, however it was typed."""
+    try:
+        text = ast.unparse(ast.parse(text.strip().replace("^", "**"), mode="eval"))
+    except (SyntaxError, ValueError):  # signs that Python does not know
+        return text
+    return re.sub(r" (\*\*|\*|/) ", r"\1", text)
 
 
 def _bracketed(value: float) -> str:
@@ -181,15 +192,23 @@ def _same(a: Vector, b: Vector) -> bool:
 
 
 def rule_text(name: str) -> list[str]:
-    """The formula of an update rule, as it runs, without its docstring; `s` is what it remembers, 0 at first.
+    """The formula of an update rule as it runs, with what it remembers (0 at first) by name.
 
     >>> rule_text("momentum")
-    ['v = p.beta * s[0] + g', 'return w - rate * v, (v,)']
+    ['v = beta * velocity + g', 'new w = w - rate * v']
     """
-    tree = ast.parse(textwrap.dedent(inspect.getsource(RULES[name].formula)))
-    function = tree.body[0]
+    function = ast.parse(textwrap.dedent(inspect.getsource(RULES[name].formula))).body[0]
     assert isinstance(function, ast.FunctionDef)
-    return [ast.unparse(statement) for statement in function.body if not isinstance(statement, ast.Expr)]
+    lines = []
+    for statement in function.body:
+        if isinstance(statement, ast.Return):
+            assert isinstance(statement.value, ast.Tuple)
+            lines.append(f"new w = {ast.unparse(statement.value.elts[0])}")
+        elif isinstance(statement, ast.Assign):
+            lines.append(ast.unparse(statement))
+    slots = RULES[name].slots
+    lines = [re.sub(r"\bs\[(\d)\]", lambda m: slots[int(m[1])], line) for line in lines]
+    return [re.sub(r"\b(p|np)\.", "", line) for line in lines]
 
 
 def squared_difference(text: str, columns: Any) -> tuple[str, str] | None:
@@ -228,8 +247,9 @@ def _row_lines(
         predicted = Formula(text, constants=constants, variables=known).value([values[name] for name in known])
         lines += ["  " + line for line in _equation("prediction", text, values, predicted)]
         error = values[target] - predicted
-        lines += ["  " + line for line in _equation("error", f"{target} - prediction", {target: values[target]}, error)]
-        lines[-2] = f"            = {number(values[target])} - {_bracketed(predicted)}"
+        lines.append(f"    error = {target} - prediction")
+        lines.append(f"          = {number(values[target])} - {_bracketed(predicted)}")
+        lines.append(f"          = {number(error)}")
     if cost.splits:
         for name, slope in zip(cost.names[:MOST], cost.gradient(w, np.array([row])), strict=False):
             inner = re.fullmatch(r"(mean|sum)\((.*)\)", cost.derivatives[name])
@@ -244,7 +264,7 @@ def _row_lines(
 
 def names_in(text: str) -> set[str]:
     """The names that stand in a formula, functions aside."""
-    return set(re.findall(r"(?<![\w.])[^\W\d]\w*(?![\w(])", text))
+    return set(re.findall(NAME, text))
 
 
 def explain_row(risk: Risk, w: Vector, row: int, rate: float) -> list[str]:

@@ -23,7 +23,7 @@ SHOWN_COEFFICIENTS = 2000
 
 
 def write_report(fit: Any, path: Path) -> Path:
-    """Write the page of a :class:`~descender.fit.Fit` to `path`; it works offline and asks nothing of the network."""
+    """Write the page of a :class:`~descender.verbs.fit.Fit` to `path`; it works offline and asks nothing of the network."""
     page = render("report.html", **context(fit))
     write_beside(path, lambda file: file.write(page.encode()))
     return path

@@ -3,201 +3,32 @@
 Python's own parser makes the tree, a short list of its nodes is accepted, and everything else is a
 :class:`~descender.errors.FormulaError` that points at the place.  SymPy's ``sympify`` and ``parse_expr`` run what
 they are given, so they are not used.
-
-Every sum inside a formula is *held*: one symbol stands for it, so that ``(x + 1)**1000`` is never multiplied out and a
-derivative shows the sums as they were typed.  A mean or a sum over rows is held in the same way (:class:`Parts`).
 """
 
 from __future__ import annotations
 
 import ast
-import keyword
 import math
 import re
-import unicodedata
-import warnings
 from collections.abc import Callable, Collection, Sequence
-from fractions import Fraction
-from functools import cache, reduce
-from typing import Any, NamedTuple
+from functools import reduce
+from typing import NamedTuple
 
-import numpy as np
-
+from descender.costs.parts import FUNCTIONS, Expr, Parts, as_number, rational, vocabulary
+from descender.costs.syntax import LARGEST, chain, complaint, flat, identifier, syntax_tree
 from descender.errors import FormulaError, suggest
 
-Expr = Any  # a SymPy expression; SymPy is imported when the first formula is made
+MOST_NODES, DEEPEST, HIGHEST_POWER = 2_000, 50, 1000
 
-LONGEST_TEXT, MOST_NODES, DEEPEST, LARGEST, HIGHEST_POWER = 10_000, 2_000, 50, 1e300, 1000
-
-ELEMENTARY = (
-    "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "exp", "log", "erf",
-    "sqrt",
-)  # fmt: skip
 ALIASES = {
     "ln": "log", "arcsin": "asin", "arccos": "acos", "arctan": "atan", "arctan2": "atan2", "power": "pow",
     "absolute": "abs", "fabs": "abs", "maximum": "max", "minimum": "min", "expit": "sigmoid", "average": "mean",
     "arcsinh": "asinh", "arccosh": "acosh", "arctanh": "atanh",
 }  # fmt: skip
-KINKED = frozenset({"abs", "sign", "step", "relu", "max", "min", "cbrt"})
 REDUCTIONS = ("mean", "sum")
 FLAT = ("floor", "ceil", "round", "int", "trunc")
 LOGARITHMS = {"log2": 2, "log10": 10}
 TWO = {"max", "min", "atan2", "pow"}
-WRITING = "write products with * (2*x, not 2x or 2 x), powers with ** or ^, and functions with brackets, as in sin(x)"
-
-
-@cache
-def vocabulary() -> dict[str, Any]:
-    """The functions of a formula as SymPy functions.
-
-    Those that SymPy lacks, or whose automatic simplification assumes complex numbers, are made here of their
-    partial derivatives and their exact value for numbers.
-    """
-    import sympy as sp
-
-    words: dict[str, Any] = {name: getattr(sp, name) for name in ELEMENTARY}
-
-    def define(name: str, slopes: Callable[..., list[Expr]], number: Callable[..., Expr], arguments: int = 1) -> None:
-        def fdiff(self: Expr, argindex: int = 1) -> Expr:
-            return sp.sympify(slopes(*self.args)[argindex - 1])
-
-        def evaluate(cls: type, *args: Expr) -> Expr | None:
-            return number(*args) if all(a.is_number for a in args) else None
-
-        members = {"nargs": arguments, "fdiff": fdiff, "eval": classmethod(evaluate)}
-        words[name] = type(name, (sp.Function,), members)
-
-    def share(sign: int) -> Callable[[Expr, Expr], list[Expr]]:  # a tie shares the slope of max or min equally
-        return lambda a, b: [(1 + sign * words["sign"](a - b)) / 2, (1 - sign * words["sign"](a - b)) / 2]
-
-    def decimal(function: Callable[[float], float], u: Expr) -> Expr:
-        return _rational(float(function(as_number(u) or 0.0)))
-
-    third = sp.Rational(1, 3)
-
-    def sigmoid(u: Expr) -> Expr:
-        return words["sigmoid"](u)
-
-    def positive(u: Expr) -> bool:  # by its value, as SymPy may not know
-        return (as_number(u) or 0.0) > 0
-
-    define("sign", lambda u: [0], lambda u: sp.Integer(positive(u) - positive(-u)))
-    define("step", lambda u: [0], lambda u: sp.Integer(positive(u)))
-    define("abs", lambda u: [words["sign"](u)], lambda u: u if positive(u) else -u)
-    define("relu", lambda u: [words["step"](u)], lambda u: u if positive(u) else sp.S.Zero)
-    define("max", share(1), lambda a, b: a if positive(a - b) else b, 2)
-    define("min", share(-1), lambda a, b: b if positive(a - b) else a, 2)
-    define(
-        "sigmoid", lambda u: [sigmoid(u) * sigmoid(-u)], lambda u: decimal(lambda v: math.exp(-np.logaddexp(0, -v)), u)
-    )
-    define("softplus", lambda u: [sigmoid(u)], lambda u: decimal(lambda v: np.logaddexp(0, v), u))
-    define("logcosh", lambda u: [sp.tanh(u)], lambda u: decimal(lambda v: np.logaddexp(v, -v) - math.log(2), u))
-    define("cbrt", lambda u: [1 / (3 * words["cbrt"](u) ** 2)], lambda u: words["sign"](u) * words["abs"](u) ** third)
-    define("log1p", lambda u: [1 / (1 + u)], lambda u: sp.log(1 + u))
-    define("expm1", lambda u: [sp.exp(u)], lambda u: sp.exp(u) - 1)
-    define("atan2", lambda y, x: [x / (x**2 + y**2), -y / (x**2 + y**2)], sp.atan2, 2)
-    return words
-
-
-FUNCTIONS = (
-    *ELEMENTARY, "log2", "log10", "log1p", "expm1", "cbrt", "atan2", "abs", "sign", "step", "max", "min", "pow",
-    "sigmoid", "relu", "softplus", "mean", "sum",
-)  # fmt: skip
-
-
-class Part(NamedTuple):
-    """What a symbol stands for: a held sum (``"group"``), or the ``"mean"`` or ``"sum"`` over rows of `inner`."""
-
-    kind: str
-    inner: Expr
-    terms: tuple[Expr, ...]
-
-
-class Parts:
-    """The symbols that stand for held sums and for reductions over rows."""
-
-    def __init__(self, columns: Collection[str] = ()) -> None:
-        import sympy as sp
-
-        self.rows = sp.Symbol("#n", real=True)  # how many there are
-        self._columns = frozenset(columns)
-        self._parts: dict[Expr, Part] = {}
-        self._symbols: dict[tuple[str, Expr], Expr] = {}
-        self._reach: dict[Expr, frozenset[str]] = {}
-        self._slopes: dict[tuple[Expr, Expr], Expr] = {}
-
-    def get(self, symbol: Expr) -> Part | None:
-        """The part that a symbol stands for, or None."""
-        return self._parts.get(symbol)
-
-    def groups(self, expr: Expr) -> dict[Expr, Expr]:
-        """The held sums that stand in an expression, to put back in."""
-        return {s: part.inner for s in expr.free_symbols if (part := self.get(s)) and part.kind == "group"}
-
-    def group(self, *terms: Expr) -> Expr:
-        """The sum of the terms, held as one symbol, to be shown in this order."""
-        import sympy as sp
-
-        total = sp.Add(*terms)
-        if not total.is_Add or not total.free_symbols:
-            return total
-        return self._symbol("group", total, terms if len(terms) == len(total.args) else total.args)
-
-    def hold(self, expr: Expr) -> Expr:
-        """Any expression held as one symbol."""
-        return expr if expr.is_Symbol or expr.is_number else self._symbol("group", expr, (expr,))
-
-    def reduction(self, kind: str, inner: Expr) -> Expr:
-        """The mean or sum over rows; numbers are taken out of it, and so is what has no column."""
-        if not self.reach(inner) & self._columns:
-            return inner if kind == "mean" else self.rows * inner
-        number, rest = inner.as_coeff_Mul()
-        return number * self._symbol(kind, rest, ())
-
-    def reach(self, expr: Expr) -> frozenset[str]:
-        """The names (variables, columns, constants) that an expression depends on."""
-        if expr not in self._reach:
-            found = (self.reach(p.inner) if (p := self.get(s)) else {s.name} for s in expr.free_symbols)
-            self._reach[expr] = frozenset().union(*found)
-        return self._reach[expr]
-
-    def derivative(self, expr: Expr, variable: Expr) -> Expr:
-        """The derivative by a variable, through the held parts; a mean or sum over rows is linear."""
-        import sympy as sp
-
-        if variable.name not in self.reach(expr):
-            return sp.S.Zero
-        if (expr, variable) not in self._slopes:
-            self._slopes[expr, variable] = self._derivative(expr, variable)
-        return self._slopes[expr, variable]
-
-    def _derivative(self, expr: Expr, variable: Expr) -> Expr:
-        import sympy as sp
-
-        if expr.is_Symbol:
-            part = self.get(expr)
-            slope = self.derivative(part.inner, variable) if part else sp.S.One
-            return self.reduction(part.kind, slope) if part and part.kind != "group" and slope != 0 else slope
-        slopes = [self.derivative(argument, variable) for argument in expr.args]
-        if expr.is_Add:
-            return sp.Add(*slopes)
-        if expr.is_Mul:
-            others = ((slope, expr.args[:k] + expr.args[k + 1 :]) for k, slope in enumerate(slopes) if slope != 0)
-            return sp.Add(*(sp.Mul(slope, *rest) for slope, rest in others))
-        if expr.is_Pow:
-            base, exponent = expr.args
-            by_exponent = expr * sp.log(base) * slopes[1] if slopes[1] != 0 else 0
-            return exponent * base ** (exponent - 1) * slopes[0] + by_exponent
-        return sp.Add(*(expr.fdiff(k) * slope for k, slope in enumerate(slopes, 1) if slope != 0))
-
-    def _symbol(self, kind: str, inner: Expr, terms: Sequence[Expr]) -> Expr:
-        import sympy as sp
-
-        if (kind, inner) not in self._symbols:
-            symbol = sp.Symbol(f"#{len(self._parts)}", real=True)
-            self._symbols[kind, inner] = symbol
-            self._parts[symbol] = Part(kind, inner, tuple(terms))
-        return self._symbols[kind, inner]
 
 
 class Reading(NamedTuple):
@@ -210,84 +41,6 @@ class Reading(NamedTuple):
     constants: tuple[str, ...]
     functions: frozenset[str]
     order: dict[str, int]  # where each name stands first
-
-
-def identifier(name: str) -> str:
-    """The name as Python's parser would give it (NFKC)."""
-    return unicodedata.normalize("NFKC", name)
-
-
-def flat(text: str) -> str:
-    """The text on one line, with the mathematicians' signs as Python has them; no character moves."""
-    return re.sub(r"\s", " ", text).translate(str.maketrans("\u2212\u00d7\u00b7\u22c5\u00f7", "-***/"))
-
-
-def complaint(text: str, start: int, end: int, problem: str, advice: str) -> FormulaError:
-    """The error whose message shows the formula with carets under the place."""
-    text = re.sub("[\0-\x1f\ud800-\udfff]", "?", text)
-    end = max(end, start + 1)
-    first = max(0, start - 60)
-    window = text[first : max(first + 100, start + 20)]
-    carets = " " * (start - first) + "^" * max(1, min(end - first, len(window) + 1) - (start - first))
-    lead, tail = "..." if first else "", "..." if first + len(window) < len(text) else ""
-    return FormulaError(f"{problem}\n    {lead}{window}{tail}\n    {' ' * len(lead)}{carets}\n{advice}")
-
-
-def syntax_tree(text: str) -> tuple[ast.expr, Callable[[int], int]]:
-    """The parsed text, ``^`` read as ``**``, and the map from the parser's columns to positions in the text."""
-    if len(text) > LONGEST_TEXT:
-        raise FormulaError(f"the formula has {len(text):,} characters, at most {LONGEST_TEXT:,} are read: shorten it")
-    shown = flat(text)
-    if not shown.strip():
-        raise FormulaError('the formula is empty: type a cost, such as "(x - 3)**2"')
-    _screen(shown)
-    lead = len(shown) - len(shown.lstrip())
-    pieces = ["**" if c == "^" else c for c in shown[lead:]]
-    source = "".join(pieces)
-    origin = [lead + i for i, piece in enumerate(pieces) for _ in piece] + [len(shown)]
-    encoded = source.encode(errors="replace")
-
-    def position(column: int) -> int:
-        return origin[min(len(encoded[:column].decode(errors="replace")), len(source))]
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tree = ast.parse(source, mode="eval").body
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise _syntax_complaint(error, shown, origin) from None
-    return tree, position
-
-
-def _syntax_complaint(error: BaseException, text: str, origin: list[int]) -> FormulaError:
-    """Say in the words of formulas what Python's parser found."""
-    message, offset = str(error), getattr(error, "offset", 1)
-    at = origin[min(offset - 1, len(origin) - 1)] if offset else len(text)
-    if not isinstance(error, SyntaxError) or "too many nested" in message:
-        return complaint(text, at, at + 1, "the formula is too long or nested too deeply", "split it or simplify it")
-    if "digits" in message:
-        return complaint(text, at, at + 1, "this number has too many digits", f"numbers up to {LARGEST:g} are read")
-    if "never closed" in message:
-        problem = "this bracket is never closed"
-    elif "unmatched" in message or "does not match" in message:
-        problem = "this bracket closes nothing"
-    else:
-        problem = "the formula cannot be read from here" if text[at:].strip() else "the formula ends too early"
-    return complaint(text, at, at + 1, problem, WRITING)
-
-
-def _screen(text: str) -> None:
-    """Refuse what the parser would accept or misplace: other statements, reserved words, comments."""
-    if match := re.match(r"\s*[^\W\d]\w*\s*=(?!=)", text):
-        advice = f"type only the right-hand side: {text[match.end() :].strip()}"
-        raise complaint(text, match.end() - 1, match.end(), "a formula has no =", advice)
-    if match := re.search(r"[#\\\"'`\0\ud800-\udfff]", text):
-        advice = "a formula is numbers, names, + - * / ** and functions"
-        raise complaint(text, match.start(), match.end(), f"unexpected character {match.group()!r}", advice)
-    for match in re.finditer(r"[^\W\d]\w*", text):
-        if keyword.iskeyword(word := match.group()):
-            advice = f"a variable needs another name, such as {word}_; conditions are written with max, min or abs"
-            raise complaint(text, match.start(), match.end(), f"{word} is a reserved word of Python", advice)
 
 
 class Reader:
@@ -359,7 +112,7 @@ class Reader:
             case ast.UnaryOp(op=ast.UAdd()):
                 return self.read(node.operand, depth)
             case ast.BinOp(op=ast.Add() | ast.Sub()):
-                first, rest = _chain(node, (ast.Add, ast.Sub))
+                first, rest = chain(node, (ast.Add, ast.Sub))
                 signed = ((1 if isinstance(op, ast.Add) else -1) * self.read(n, depth) for op, n in rest)
                 return self.settle(self.parts.group(self.read(first, depth), *signed), node)
             case ast.BinOp(op=ast.Mult() | ast.Div()):
@@ -385,7 +138,7 @@ class Reader:
             raise self.fail(node, f"{node.value!s:.40} is not a real number", "use numbers such as 2, 0.5 or 1e-3")
         if not abs(node.value) <= LARGEST:
             raise self.fail(node, "this number is too large", f"numbers up to {LARGEST:g} are read")
-        return _rational(node.value)
+        return rational(node.value)
 
     def name(self, node: ast.Name | ast.Attribute) -> Expr:
         """A variable, column, constant, pi or e; also ``np.pi`` and ``math.e``."""
@@ -413,7 +166,7 @@ class Reader:
         """A chain of * and /; exp(u)/(1 + exp(u)) becomes sigmoid(u), which does not overflow."""
         import sympy as sp
 
-        first, rest = _chain(node, (ast.Mult, ast.Div))
+        first, rest = chain(node, (ast.Mult, ast.Div))
         factors = [self.read(first, depth)]
         for op, operand in rest:
             factor = self.read(operand, depth)
@@ -548,7 +301,7 @@ class Reader:
             if value is None or not abs(value) <= LARGEST:
                 raise self.fail(node, "this is not a finite real number", "look for a division by zero, a root or log")
             if expr.count_ops() > 4 and not expr.is_Rational:  # exact constants such as 2*pi stay, long ones do not
-                return _rational(value)
+                return rational(value)
         elif isinstance(expr, sp.Pow | sp.Mul) and expr.has(sp.I):
             raise self.fail(node, "this is not a real number", "it is the root of something negative")
         return expr
@@ -561,16 +314,6 @@ class Reader:
                     f"\nthe column {column!r} is not a name that a formula can use: rename it, without spaces and signs"
                 )
         return ""
-
-
-def _chain(node: ast.BinOp, kinds: tuple[type, ...]) -> tuple[ast.expr, list[tuple[ast.operator, ast.expr]]]:
-    """A left-leaning chain of operators, read without recursion: long sums are flat, not deep."""
-    rest: list[tuple[ast.operator, ast.expr]] = []
-    first: ast.expr = node
-    while isinstance(first, ast.BinOp) and isinstance(first.op, kinds):
-        rest.append((first.op, first.right))
-        first = first.left
-    return first, rest[::-1]
 
 
 def _prefixed(node: ast.expr) -> str | None:
@@ -591,76 +334,3 @@ def _extreme(name: str) -> Callable[[Expr, Expr], Expr]:
         return sign * relu(sign * (a + b)) if 0 in (a, b) else function(a, b)
 
     return extreme
-
-
-def _rational(number: float) -> Expr:
-    """The decimal digits of a number as a fraction."""
-    import sympy as sp
-
-    fraction = Fraction(repr(number))
-    return sp.Rational(fraction.numerator, fraction.denominator)
-
-
-def as_number(expr: Expr) -> float | None:
-    """The real value of an expression without names (inf where it is too large or not finite), else None."""
-    if not expr.is_number:
-        return None
-    try:
-        value = complex(expr if expr.is_Rational else expr.evalf(20))
-    except (TypeError, ArithmeticError, ValueError):
-        return math.inf
-    return value.real if value.imag == 0 else math.inf
-
-
-def pretty(text: str) -> str:
-    """A formula, or a derivative of one, as mathematics is written: powers with ^, products side by side.
-
-    >>> pretty("-400*x*(y - x**2) - 2*(1 - x)")
-    '-400 x (y - x^2) - 2 (1 - x)'
-    >>> pretty("x/2*y + 2**(-x)*3 - np.exp(x)**2/(2*y)")
-    '(x/2) y + 2^(-x) * 3 - exp(x)^2/(2 y)'
-    """
-    if len(text) > LONGEST_TEXT:  # too long to be read by anyone
-        return text.replace("**", "^")
-    return _pretty(syntax_tree(text)[0])
-
-
-SUM, PRODUCT, POWER, ATOM = range(4)
-
-
-def binding(node: ast.AST) -> int:
-    """How tightly the text of a node binds; what begins with a minus binds as a sum."""
-    match node:
-        case ast.UnaryOp() | ast.BinOp(op=ast.Add() | ast.Sub()):
-            return SUM
-        case ast.BinOp(op=ast.Mult() | ast.Div()):
-            return SUM if isinstance(_chain(node, (ast.Mult, ast.Div))[0], ast.UnaryOp) else PRODUCT
-    return POWER if isinstance(node, ast.BinOp) else ATOM
-
-
-def _pretty(node: ast.AST, place: int = SUM) -> str:
-    """The text of a node, in brackets where it binds more loosely than its place asks."""
-    if binding(node) < place:
-        return f"({_pretty(node)})"
-    match node:
-        case ast.UnaryOp():
-            return ("-" if isinstance(node.op, ast.USub) else "") + _pretty(node.operand, PRODUCT)
-        case ast.BinOp(op=ast.Add() | ast.Sub()):
-            first, rest = _chain(node, (ast.Add, ast.Sub))
-            signed = ((" + " if isinstance(op, ast.Add) else " - ") + _pretty(n, PRODUCT) for op, n in rest)
-            return _pretty(first) + "".join(signed)
-        case ast.BinOp(op=ast.Mult() | ast.Div()):
-            first, rest = _chain(node, (ast.Mult, ast.Div))
-            text = _pretty(first, SUM if isinstance(first, ast.UnaryOp) else PRODUCT)
-            for k, (op, factor) in enumerate(rest):
-                if isinstance(op, ast.Mult) and k and isinstance(rest[k - 1][0], ast.Div):
-                    text = f"({text})"
-                right = _pretty(factor, POWER)
-                text += ("/" if isinstance(op, ast.Div) else " * " if right[0].isdigit() else " ") + right
-            return text
-        case ast.BinOp():
-            return f"{_pretty(node.left, ATOM)}^{_pretty(node.right, ATOM)}"
-        case ast.Call():
-            name = node.func.attr if isinstance(node.func, ast.Attribute) else ast.unparse(node.func)
-            return f"{name}({', '.join(map(_pretty, node.args))})"
-    return node.attr if isinstance(node, ast.Attribute) else ast.unparse(node)

@@ -26,7 +26,7 @@ from descender.doctor.finding import Finding
 from descender.errors import CapabilityError, OptionError, ShapeError, TargetError, suggest
 from descender.kernels.threads import one_blas_thread
 from descender.metrics import baseline, measure
-from descender.minimize import minimize
+from descender.verbs.minimize import minimize
 from descender.model import Model
 
 LOSS_OF = {"binary": "log_loss", "multiclass": "softmax", "regression": "squared_error"}
