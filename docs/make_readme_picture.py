@@ -1,6 +1,6 @@
 """The picture at the head of the README: two methods on one curved valley, and a line finding its points.
 
-    python docs/make_readme_picture.py
+python docs/make_readme_picture.py
 """
 
 from pathlib import Path
@@ -30,26 +30,22 @@ def draw_valley(ax):
     cost = Formula(VALLEY)
     x, y = np.meshgrid(np.linspace(-1.75, 1.65, 221), np.linspace(-0.75, 2.3, 221))
     J = (1 - x) ** 2 + 100 * (y - x**2) ** 2
-    ax.plot_surface(x, y, height_of(J), cmap="YlGnBu_r", rstride=3, cstride=3, lw=0.15, edgecolor="#ffffff55", alpha=0.92)
+    ax.plot_surface(
+        x, y, height_of(J), cmap="YlGnBu_r", rstride=3, cstride=3, lw=0.15, edgecolor="#ffffff55", alpha=0.92
+    )
     walks = {
-        "gradient descent": minimize(cost, START, "gd", learning_rate=0.001, max_steps=10_000),
-        "chosen by itself: L-BFGS": minimize(cost, START),
+        "gradient descent, rate 0.001": minimize(cost, START, "gd", learning_rate=0.001, max_steps=10_000),
+        "the default, L-BFGS": minimize(cost, START),
     }
-    for (label, walk), colour, marker in zip(walks.items(), (BLACK, VERMILLION), ("", "o"), strict=True):
+    looks = ({"color": BLACK, "lw": 4.0}, {"color": VERMILLION, "lw": 1.6, "marker": "o", "ms": 4.0})
+    for (label, walk), look_of in zip(walks.items(), looks, strict=True):
         points = walk.record.path
         up = height_of([cost.value(w) for w in points]) + 0.08
-        style = {"lw": 1.9, "marker": marker, "ms": 3.6, "zorder": 10}
-        ax.plot(*points.T, up, color=colour, label=f"{label}, {walk.nit:,} steps", **style)
+        ax.plot(*points.T, up, label=f"{label}, {walk.nit:,} steps", zorder=10, **look_of)
     ax.plot([1], [1], [height_of(0.0) + 0.1], "*", ms=15, mfc=YELLOW, mec=BLACK, zorder=20)
-    ax.set(xlabel="x", ylabel="y", zticks=[], xticks=[-1, 0, 1], yticks=[0, 1, 2])
-    ax.tick_params(pad=-3)
-    ax.xaxis.labelpad = ax.yaxis.labelpad = -8
-    for axis in (ax.xaxis, ax.yaxis, ax.zaxis):
-        axis.set_pane_color((1, 1, 1, 0))
-        axis.line.set_color("#bbbbbb")
-    ax.grid(False)
-    ax.view_init(54, -112)
-    ax.set_box_aspect((1.25, 1.15, 0.62), zoom=1.27)
+    ax.set_axis_off()
+    ax.view_init(52, -112)
+    ax.set_box_aspect((1.25, 1.15, 0.62), zoom=1.33)
 
 
 def draw_line(ax):
@@ -62,7 +58,7 @@ def draw_line(ax):
     chosen = (*STEPS, walk.nit)
     for k, step in enumerate(chosen):
         m, c = walk.record.path[step]
-        shade = matplotlib.colormaps["YlOrBr"](0.25 + 0.55 * k / (len(chosen) - 1))
+        shade = matplotlib.colormaps["YlOrBr"](0.36 + 0.44 * k / (len(chosen) - 1))
         shade = VERMILLION if step == walk.nit else shade
         ax.plot(ends, m * (ends - 170) / 10 + c, color=shade, lw=2.4 if step == walk.nit else 1.6)
         ax.annotate(
@@ -77,13 +73,15 @@ def main(path=PICTURE):
     """Draw both and save them side by side."""
     with matplotlib.rc_context(look()):
         figure = Figure(figsize=(10.5, 4.3), dpi=150)
-        left = figure.add_axes((-0.03, -0.02, 0.56, 0.92), projection="3d", computed_zorder=False)
+        left = figure.add_axes((-0.01, 0.05, 0.54, 0.9), projection="3d", computed_zorder=False)
         right = figure.add_axes((0.58, 0.13, 0.345, 0.74))
         draw_valley(left)
         draw_line(right)
-        left.legend(loc="lower center", bbox_to_anchor=(0.52, -0.005), frameon=False, fontsize=10, ncols=2)
-        for at, words in ((0.035, "Two walks down one valley"), (0.545, "A line finds its points")):
-            figure.text(at, 0.935, words, fontsize=13.5, color=BLACK)
+        entries = left.get_legend_handles_labels()
+        figure.legend(*entries, loc="lower left", bbox_to_anchor=(0.02, 0.0), ncols=2, fontsize=9.5, handlelength=1.6)
+        for at, words in ((0.03, "Two walks down one valley"), (0.545, "A line finds its points")):
+            figure.text(at, 0.93, words, fontsize=13.5)
+        figure.text(0.03, 0.875, VALLEY.replace("**", "^").replace("*", " "), fontsize=9.5, color=GREY)
         right.spines[["left", "bottom"]].set_color(GREY)
     save(figure, path)
 

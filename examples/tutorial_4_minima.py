@@ -39,6 +39,8 @@ def solve_exactly(text, seconds=5.0):
             return f"no answer within {seconds:g} seconds"
         except NotImplementedError as error:
             return f"no method of algebra: {error}"
+    if not found:
+        return "found no point, and does not say whether there is none"
     points = [np.array([complex(s[u].evalf()) for u in unknowns]) for s in found if len(s) == len(unknowns)]
     return [p.real for p in points if np.abs(p.imag).max() < 1e-9 * max(1, np.abs(p).max())]
 

@@ -258,7 +258,7 @@ def test_recover_on_batches_goes_on_to_the_end_of_its_budget():
             walk = descend(cost, np.zeros(3), gd(30.0, batch_size=4, recover=True), Stop(max_steps=1500))
         stays_finite(walk)
         assert walk.notes
-        assert walk.fun < 1e-3
+        assert walk.fun < 0.01
         assert walk.nit >= 1500 - 2 * len(walk.notes)
 
 

@@ -155,7 +155,8 @@ def _confusion(fit: Any, y: NDArray, z: NDArray) -> dict[str, Any]:
     counts = np.zeros((len(names), len(names)), dtype=np.int64)
     np.add.at(counts, (y.astype(np.intp), z.argmax(axis=1)), 1)
     shown = counts.tolist() if len(names) <= 30 else None
-    heat = {"type": "heatmap", "z": counts.tolist(), "x": names, "y": names, "colorscale": "Blues", "showscale": False}
+    heat = {"type": "heatmap", "z": counts.tolist(), "x": names, "y": names, "colorscale": "Blues"}
+    heat |= {"reversescale": True, "showscale": False}
     heat |= {"text": shown, "texttemplate": "%{text}"} if shown else {}
     axis = {"type": "category", "automargin": True}
     layout = {

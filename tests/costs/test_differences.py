@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import optimize
 
+from descender.costs.callables import real_number
 from descender.costs.differences import (
     central_gradient,
     derivative,
     difference_quotients,
     finite_difference_gradient,
     finite_difference_hessian,
-    real_number,
 )
 from descender.errors import CostError, InputError, ShapeError
 

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import optimize
 
-from descender.costs.function import Function, check_gradient
+from descender.costs.function import Function
+from descender.costs.gradient_check import check_gradient
 from descender.errors import CapabilityError, CostError, InputError, OptionError, ShapeError
 
 W = np.array([-1.2, 1.0])

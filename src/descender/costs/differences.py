@@ -22,7 +22,6 @@ Stat. Comput. 4 (1983) 310-321.  Nocedal and Wright, Numerical Optimization (200
 Shi, Xie, Xuan, Nocedal, Adaptive finite-difference interval estimation, SIAM J. Sci. Comput. 44 (2022) A2302-A2321.
 """
 
-
 from __future__ import annotations
 
 from collections.abc import Callable

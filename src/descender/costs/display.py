@@ -29,7 +29,7 @@ def pretty(text: str) -> str:
 
 def _pretty(node: ast.AST, place: int = SUM) -> str:
     """The text of a node, in brackets where it binds more loosely than its place asks."""
-    if binding(node) < place:
+    if _binding_of_node(node) < place:
         return f"({_pretty(node)})"
     match node:
         case ast.UnaryOp():
@@ -55,7 +55,7 @@ def _pretty(node: ast.AST, place: int = SUM) -> str:
     return node.attr if isinstance(node, ast.Attribute) else ast.unparse(node)
 
 
-def binding(node: ast.AST) -> int:
+def _binding_of_node(node: ast.AST) -> int:
     """How tightly the text of a node binds; what begins with a minus binds as a sum."""
     match node:
         case ast.UnaryOp() | ast.BinOp(op=ast.Add() | ast.Sub()):
@@ -102,7 +102,7 @@ class Show:
         if part:
             return self.sum(part.terms) if part.kind == "group" else f"{part.kind}({self.best(part.inner)})"
         if expr.is_Add:
-            return self.sum(_ordered(expr.args, self))
+            return self.sum(self.ordered(expr.args))
         if expr.is_Mul or _is_reciprocal(expr):
             return self.product(expr)
         if expr.is_Rational:
@@ -125,6 +125,17 @@ class Show:
             negative = is_negative(term)
             text += (" - " if negative else " + ") + self.bracketed(-term if negative else term, PRODUCT)
         return text[3:] if text.startswith(" + ") else "-" + text[3:]
+
+    def ordered(self, terms: Iterable[Expr]) -> list[Expr]:
+        """Terms by falling degree, a positive one first."""
+
+        def degree(term: Expr) -> Expr:
+            factors = term.as_coeff_Mul()[1].as_powers_dict()
+            return sum(e if e.is_Rational else 1 for b, e in factors.items() if not b.is_number)
+
+        found = sorted(terms, key=lambda term: (-degree(term), self.text(term)))
+        first = next((k for k, term in enumerate(found) if not is_negative(term)), 0)
+        return [found[first], *found[:first], *found[first + 1 :]]
 
     def product(self, expr: Expr) -> str:
         """A coefficient, the factors from simple to bracketed, and a denominator."""
@@ -165,7 +176,7 @@ class Show:
     def bracketed(self, expr: Expr, place: int) -> str:
         """The text, in brackets where it binds more loosely than its place asks."""
         text = self.text(expr)
-        return text if _binding(text) >= place else f"({text})"
+        return text if _binding_of_text(text) >= place else f"({text})"
 
 
 def _is_small_polynomial(expr: Expr) -> bool:
@@ -178,7 +189,7 @@ def _is_small_polynomial(expr: Expr) -> bool:
     return degree <= 50 and all(max(abs(n.p), n.q) < 10**6 for n in expr.atoms(sp.Rational))
 
 
-def _binding(text: str) -> int:
+def _binding_of_text(text: str) -> int:
     """How tightly a text binds, by the loosest operator outside its brackets."""
     while (bare := re.sub(r"\([^()]*\)", "", text)) != text:
         text = bare
@@ -202,15 +213,3 @@ def _fraction(number: Expr) -> tuple[str, list[str]]:
     if (q > 4 or abs(p) > 10**15) and (Fraction(decimal) == Fraction(p, q) or max(abs(p), q) > 10**15):
         return decimal, []
     return str(p), [str(q)] if q > 1 else []
-
-
-def _ordered(terms: Iterable[Expr], show: Show) -> list[Expr]:
-    """Terms by falling degree, a positive one first."""
-
-    def degree(term: Expr) -> Expr:
-        factors = term.as_coeff_Mul()[1].as_powers_dict()
-        return sum(e if e.is_Rational else 1 for b, e in factors.items() if not b.is_number)
-
-    found = sorted(terms, key=lambda term: (-degree(term), show.text(term)))
-    first = next((k for k, term in enumerate(found) if not is_negative(term)), 0)
-    return [found[first], *found[:first], *found[first + 1 :]]

@@ -5,7 +5,6 @@ ways: with ``math`` on Python numbers, with NumPy on columns of data (and at poi
 Numba inside a loop over rows.
 """
 
-
 from __future__ import annotations
 
 import math
@@ -90,9 +89,8 @@ class Formula(Cost):
     ) -> None:
         if not isinstance(text, str):
             raise FormulaError(f'the formula is {text!r:.80}, expected a text such as "(x - 3)**2"')
-        columns = {
-            identifier(name): name for name in (data.keys() if data is not None else ()) if isinstance(name, str)
-        }
+        data = {} if data is None else data
+        columns = {identifier(name): name for name in data.keys() if isinstance(name, str)}
         if isinstance(variables, str):
             variables = variables.replace(",", " ").split()
         _check_names(columns, constants or {}, variables)
@@ -102,9 +100,7 @@ class Formula(Cost):
         self.text = text
         self._reading = Reader(text, columns, numbers, variables).formula()
         self.names = self._reading.variables
-        self._columns = (
-            _columns({name: data[columns[name]] for name in self._reading.columns}) if data is not None else ()
-        )
+        self._columns = _columns({name: data[columns[name]] for name in self._reading.columns})
         self._numbers = tuple(numbers[name] for name in self._reading.constants)
         self.n_samples = len(self._columns[0]) if self._columns else None
         self.smooth = not self._reading.functions & KINKED

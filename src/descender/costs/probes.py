@@ -88,6 +88,7 @@ class Probe:
 
 
 def along_coordinate(probe: Probe, j: int, unit: float, careful: bool) -> Limit:
+    """The derivative by w_j: from two steps where those agree and `careful` is not asked for, else extrapolated."""
     axis, size, h = probe.axis(j), abs(float(probe.w[j])), float(default_step(unit, probe.eps))
     if not careful:
         near, far = probe.rung(axis, h, size), probe.rung(axis, 3 * h, size)

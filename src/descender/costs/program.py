@@ -47,7 +47,7 @@ class Program(NamedTuple):
 
 def write_program(outputs: Sequence[Expr], reading: Reading) -> Program:
     """The code of the outputs, and its two Python readings."""
-    writer = Writer(reading)
+    writer = _Writer(reading)
     results = [writer.operand(output) for output in outputs]
     totals = [f"{name} = total({inner})" for name, inner in writer.totals.items()]
     names = [f"v{k}" for k in range(len(reading.variables))]
@@ -81,7 +81,7 @@ def kernel_source(program: Program, reading: Reading) -> str:
     return "def evaluate(w, data, rows):\n    " + "\n    ".join([*lines, f"return {value}, gradient"]) + "\n"
 
 
-class Writer:
+class _Writer:
     """Names every subexpression once, in an order that depends on the expression only."""
 
     def __init__(self, reading: Reading) -> None:
@@ -185,7 +185,7 @@ def _numpy_as_math(with_erf: bool) -> SimpleNamespace:
     """NumPy under the names of the module math."""
     other = {"asin": "arcsin", "acos": "arccos", "atan": "arctan", "atan2": "arctan2", "pow": "power"}
     other |= {"asinh": "arcsinh", "acosh": "arccosh", "atanh": "arctanh"}
-    wanted = {*ELEMENTARY, *other, "log1p", "expm1", "sqrt", "copysign", "inf"} - {"erf"}
+    wanted = {*ELEMENTARY, *other, "log1p", "expm1", "copysign", "inf"} - {"erf"}
     names = SimpleNamespace(**{name: getattr(np, other.get(name, name)) for name in wanted})
     if with_erf:
         from scipy.special import erf
