@@ -34,7 +34,7 @@ def draw_valley(ax):
         x, y, height_of(J), cmap="YlGnBu_r", rstride=3, cstride=3, lw=0.15, edgecolor="#ffffff55", alpha=0.92
     )
     walks = {
-        "gradient descent, rate 0.001": minimize(cost, START, "gd", learning_rate=0.001, max_steps=10_000),
+        "gradient descent": minimize(cost, START, "gd", learning_rate=0.001, max_steps=10_000),
         "the default, L-BFGS": minimize(cost, START),
     }
     looks = ({"color": BLACK, "lw": 4.0}, {"color": VERMILLION, "lw": 1.6, "marker": "o", "ms": 4.0})
@@ -45,7 +45,7 @@ def draw_valley(ax):
     ax.plot([1], [1], [height_of(0.0) + 0.1], "*", ms=15, mfc=YELLOW, mec=BLACK, zorder=20)
     ax.set_axis_off()
     ax.view_init(52, -112)
-    ax.set_box_aspect((1.25, 1.15, 0.62), zoom=1.33)
+    ax.set_box_aspect((1.25, 1.15, 0.62), zoom=1.0)
 
 
 def draw_line(ax):
@@ -73,7 +73,7 @@ def main(path=PICTURE):
     """Draw both and save them side by side."""
     with matplotlib.rc_context(look()):
         figure = Figure(figsize=(10.5, 4.3), dpi=150)
-        left = figure.add_axes((-0.01, 0.05, 0.54, 0.9), projection="3d", computed_zorder=False)
+        left = figure.add_axes((-0.03, -0.16, 0.58, 1.28), projection="3d", computed_zorder=False)
         right = figure.add_axes((0.58, 0.13, 0.345, 0.74))
         draw_valley(left)
         draw_line(right)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from descender.costs.cost import Cost, Vector
+from descender.costs.risk import Risk
 from descender.errors import DivergedError, StartError
 from descender.kernels.threads import one_blas_thread
 from descender.methods.method import Block, Budget, Method, Outcome
@@ -150,6 +151,8 @@ def check_start(cost: Cost, w: Vector) -> None:
     """Refuse a start at which the cost or its gradient is not a finite number."""
     if not np.isfinite(w).all():
         raise StartError(f"the start {_point(cost, w)} is not finite")
+    if isinstance(cost, Risk) and not w.any():
+        return  # where every score is 0, every loss is finite: no need to read all rows
     with np.errstate(all="ignore"):
         value, gradient = cost.value_and_gradient(w)
     if not np.isfinite(value):

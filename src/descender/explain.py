@@ -16,6 +16,7 @@ from descender.costs.cost import Cost, Rows, Vector
 from descender.costs.formula import Formula, pretty
 from descender.costs.losses import SigmoidSquaredError, Softmax, SquaredError
 from descender.costs.risk import Risk
+from descender.costs.syntax import syntax_tree
 from descender.descent import Walk
 from descender.errors import CapabilityError, OptionError
 from descender.methods.estimates import mini_batches
@@ -83,6 +84,10 @@ def explain_step(
         lines.append(f"  ... and so for the other {len(w) - MOST:,} variables")
     if isinstance(cost, Formula) and data and cost.n_samples:
         lines += _row_lines(cost, w, int(rows[0]) if rows is not None else 0, data, constants or {})
+        read = cost.n_samples if rows is None else len(rows)
+        if cost.splits and read > 1:
+            whole = "sum" if cost.text.lstrip().startswith("sum") else "mean"
+            lines.append(f"  the derivatives above are the {whole} of such numbers over {read:,} rows")
     return lines
 
 
@@ -138,11 +143,7 @@ def with_numbers(text: str, values: Mapping[str, float]) -> str:
 
 def _spaced(text: str) -> str:
     """A formula with blanks around + and - only, however it was typed."""
-    try:
-        text = ast.unparse(ast.parse(text.strip().replace("^", "**"), mode="eval"))
-    except (SyntaxError, ValueError):  # signs that Python does not know
-        return text
-    return re.sub(r" (\*\*|\*|/) ", r"\1", text)
+    return re.sub(r" (\*\*|\*|/) ", r"\1", ast.unparse(syntax_tree(text)[0]))
 
 
 def _bracketed(value: float) -> str:
@@ -217,11 +218,7 @@ def squared_difference(text: str, columns: Any) -> tuple[str, str] | None:
     >>> squared_difference("mean((y - (m*x + c))**2)", {"x", "y"})
     ('y', 'm * x + c')
     """
-    try:
-        tree: Any = ast.parse(text.strip().replace("^", "**"), mode="eval").body
-    except (SyntaxError, ValueError):
-        return None
-    match tree:
+    match syntax_tree(text)[0]:
         case ast.Call(
             func=ast.Name(id="mean" | "sum"),
             args=[ast.BinOp(op=ast.Pow(), left=ast.BinOp(op=ast.Sub(), left=a, right=b), right=ast.Constant(value=2))],
@@ -257,8 +254,6 @@ def _row_lines(
                 lines += ["  " + line for line in _equation(f"its dJ/d{name}", inner[2], values, slope)]
             else:
                 lines.append(f"    its dJ/d{name} = {number(slope)}")
-        whole = "sum" if cost.text.lstrip().startswith("sum") else "mean"
-        lines.append(f"  the derivatives above are the {whole} over all {cost.n_samples:,} rows of such numbers")
     return lines
 
 

@@ -72,11 +72,14 @@ def relative_gap(gap: float, value: float, scale: float) -> float:
     return gap / unit if unit > 0 else 0.0 if gap <= 0 else np.inf
 
 
-def certificate(risk: Risk, w: Vector) -> Certificate | None:
-    """The certificate of a point, at the price of one reading of the rows; None for a cost that is not convex."""
+def certificate(risk: Risk, w: Vector, scores: NDArray | None = None) -> Certificate | None:
+    """The certificate of a point, or None for a cost that is not convex.
+
+    It takes two readings of the rows, one where their float64 `scores` are known.
+    """
     if not risk.convex:
         return None
-    scores = _scores(risk, w)
+    scores = _scores(risk, w) if scores is None else scores
     value = float(np.sum(_sigma(risk) * risk.loss.value(scores, risk.y))) + risk.penalty(w)
     scale = cost_scale(risk)
     if risk.l2 == 0 and risk.l1 == 0:

@@ -90,7 +90,7 @@ class Formula(Cost):
         if not isinstance(text, str):
             raise FormulaError(f'the formula is {text!r:.80}, expected a text such as "(x - 3)**2"')
         data = {} if data is None else data
-        columns = {identifier(name): name for name in data.keys() if isinstance(name, str)}
+        columns = {identifier(name): name for name in data if isinstance(name, str)}
         if isinstance(variables, str):
             variables = variables.replace(",", " ").split()
         _check_names(columns, constants or {}, variables)

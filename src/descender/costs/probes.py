@@ -18,7 +18,7 @@ RUNGS = 38  # h from 1/8 down to 1e-12, in units of the coordinate
 
 
 class Limit(NamedTuple):
-    """A derivative along one line, as :class:`Estimate` has it."""
+    """A derivative along one line, as :class:`~descender.costs.differences.Estimate` has it."""
 
     value: float
     error: float

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import textwrap
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -33,6 +34,7 @@ JIT_ENTRY = '@njit(error_model="numpy", cache=True)\n'
 OPERATIONS = ("length", "difference", "inner", "clip", "only", "keep")
 
 
+@cache
 def cache_folder() -> Path:
     """Where compiled loops are kept: ``$DESCENDER_CACHE``, else the user's cache folder, else a temporary one."""
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
@@ -47,6 +49,7 @@ def cache_folder() -> Path:
     return Path(tempfile.mkdtemp(prefix="descender-"))
 
 
+@cache
 def text_of(function: Callable, name: str, without: tuple[str, ...] = ()) -> str:
     """The source of a function under another name, without its docstring and without some of its parameters.
 

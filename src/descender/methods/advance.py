@@ -16,7 +16,7 @@ RAN, SMALL_GRADIENT, SMALL_STEP, NOT_FINITE = 0, 1, 2, 3
 
 
 class Options(NamedTuple):
-    """What stands around a rule; zero, or infinity for a bound, switches a thing off."""
+    """What stands around a rule; an infinite bound, a `shrink` of 0 and a negative tolerance switch a thing off."""
 
     clip_norm: float = np.inf
     clip_value: float = np.inf
@@ -72,9 +72,9 @@ def advance(
 
         before, state_before = w, state
         w, state = new, new_state
-        if norm <= options.gradient_tol and not options.coordinates:
+        if norm <= options.gradient_tol:
             return i + 1, 1, w, state, before, state_before, rate
-        if step <= options.step_tol and not options.coordinates:
+        if step <= options.step_tol:
             return i + 1, 2, w, state, before, state_before, rate
     return log.shape[0], 0, w, state, before, state_before, rate
 

@@ -73,6 +73,13 @@ class Centred:
             w[self.d] -= self.mean @ v[: self.d]
         return w
 
+    def leave_gradient(self, gradient: Vector) -> Vector:
+        """The gradient by the risk's own parameters."""
+        g = gradient.copy()
+        if self.intercept:
+            g[: self.d] += gradient[self.d] * self.mean
+        return g
+
     def _blocks(self) -> Any:
         for start in range(0, self.n, self.height):
             yield slice(start, min(start + self.height, self.n))

@@ -151,7 +151,7 @@ class LearntMetric:
             v, used = descend_sample(problem, sample, v, m, cost.l1)
             reads += used / n
             if reads > 1.0:
-                yield Block(one_step(start_value, np.nan, np.nan, np.nan, 1), cost_point(problem, v), int(reads * n), empty)
+                yield Block(one_step(start_value, np.nan, np.nan, np.nan, 1), problem.leave(v), int(reads * n), empty)
         yield from self._descend(cost, problem, sample, v, m, wide)
 
     def _descend(self, cost: Risk, problem: Centred, sample, v: Vector, m: int, wide: bool) -> Iterator[Block]:
@@ -179,17 +179,18 @@ class LearntMetric:
             if moved:
                 log = one_step(value, norm, float(np.linalg.norm(walker.v - before)), 1.0, walker.reads - counted)
                 reads, counted = walker.reads - counted, walker.reads
-                here, there = cost_point(problem, walker.v), cost_point(problem, before)
+                here, there = problem.leave(walker.v), problem.leave(before)
                 yield Block(log, here, reads * n, there[None, :])
                 continue
-            point = cost_point(problem, walker.v)
-            found = certificate(cost, point)
+            point = problem.leave(walker.v)
+            known = walker.reading.scores if cost.X.dtype == np.float64 else None
+            found = certificate(cost, point, known)
             assert found is not None
             best = found if best is None or found.gap < best.gap else best
             content = found.relative <= self.tol
             floor = not done or goal < 1e-16
             if content or floor or walker.reads >= self.max_reads:
-                yield self._end(cost, point, found, content, walker.reads - counted)
+                yield self._end(walker, point, found, content, walker.reads - counted)
                 return
             goal *= 0.03
 
@@ -204,19 +205,16 @@ class LearntMetric:
         else:
             walker.learn(part.hessian(walker.reading.scores[rows]))
 
-    def _end(self, cost: Risk, point: Vector, found: Certificate, content: bool, reads: int) -> Block:
+    def _end(self, walker: Walker, point: Vector, found: Certificate, content: bool, reads: int) -> Block:
         nothing = np.empty((0, len(COLUMNS)))
         if content:
             outcome = Outcome("converged", str(found))
         else:
             outcome = Outcome("floor", f"no further descent in this arithmetic: {found}, {self.tol:.0e} was asked")
-        final = cost.value_and_gradient(point)
+        gradient = walker.problem.leave_gradient(walker.reading.gradient)
+        gradient[: walker.problem.d] += walker.l1 * np.sign(walker.v[: walker.problem.d])
+        final = (walker.value, gradient)
         return Block(nothing, point, 0, None, outcome=outcome, final=final, certificate=found, evaluations=reads + 1)
-
-
-def cost_point(problem: Centred, v: Vector) -> Vector:
-    """The parameter vector at a point of the centred problem."""
-    return problem.leave(v)
 
 
 def descend_sample(problem: Centred, sample, v: Vector, m: int, l1: float) -> tuple[Vector, int]:

@@ -44,6 +44,9 @@ class Textbook:
     def blocks(self, cost: Cost, w: Vector, rng: np.random.Generator, budget: Budget) -> Iterator[Block]:
         """Walk from `w`.  The first steps run as plain Python, later ones compiled where the cost can be."""
         options = self.options
+        if self.batch_size != "full" or options.coordinates:
+            # a batch that happens to fit, or one coordinate that rests, says nothing about the others
+            options = options._replace(gradient_tol=-1.0, step_tol=-1.0)
         if isinstance(self.rate, Backtracking):
             options = options._replace(shrink=self.rate.shrink, share=self.rate.share)
         state = fresh = tuple(np.zeros_like(w) for _ in self.rule.slots)

@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from descender.costs.certificate import certificate
 from descender.costs.cost import Cost, Vector
 from descender.costs.formula import Formula
 from descender.costs.function import Function
 from descender.costs.risk import Risk
-from descender.descent import Step, Stop, Walk, check_start, descend
+from descender.descent import Step, Stop, Walk, descend
 from descender.doctor.descent import examine
 from descender.errors import OptionError, StartError, suggest
+from descender.kernels.threads import one_blas_thread
 from descender.methods.advance import Options
 from descender.methods.auto import METHODS, choose, textbook
 from descender.methods.critical import LARGEST, Critical, classify, leave
@@ -137,7 +139,6 @@ def minimize(
         chosen = textbook(target, method, learning_rate, batch_size, options, on_divergence, **hyperparameters)
     stop = budgets(target, chosen, max_steps, max_evaluations, max_epochs, max_seconds, cost_tol)
     facts = {"why": why, "cost": describe(target), "start": w.tolist(), "seed": seed}
-    check_start(target, w)
     first, note = _leave_critical_start(target, w)
     walk = descend(
         target, first, chosen, stop,
@@ -146,6 +147,9 @@ def minimize(
     walk.why = why
     if note:
         walk.notes.insert(0, note)
+    if isinstance(target, Risk) and walk.certificate is None:
+        with one_blas_thread():
+            walk.certificate = certificate(target, walk.x)
     _judge(target, walk, chosen)
     walk.findings += examine(target, w, walk)
     return walk
@@ -267,7 +271,10 @@ def _leave_critical_start(cost: Cost, w: Vector) -> tuple[Vector, str]:
     """A start with gradient zero that is no minimum is left by a small step, and that is said."""
     if cost.convex or len(w) > LARGEST:
         return w, ""
-    gradient = cost.gradient(w)
+    with np.errstate(all="ignore"):
+        gradient = cost.gradient(w)
+    if not np.isfinite(gradient).all():
+        return w, ""
     if np.any(gradient != 0.0):
         scale = max(1.0, float(np.linalg.norm(w)))
         if float(np.linalg.norm(gradient)) > 1e-9:

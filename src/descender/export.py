@@ -1,0 +1,479 @@
+"""A walk as a short script of plain NumPy, which anyone can read, run and change; it is run once before it is written."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import inspect
+import io
+import os
+import pprint
+import textwrap
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from descender.costs.cost import Cost, Vector
+from descender.costs.formula import Formula
+from descender.costs.syntax import syntax_tree
+from descender.descent import Walk
+from descender.errors import CapabilityError
+from descender.methods.advance import Options
+from descender.methods.auto import READINGS, textbook
+from descender.methods.lbfgs import LBFGS
+from descender.methods.rates import Backtracking
+from descender.methods.rules import RULES
+from descender.methods.textbook import Textbook
+from descender.record import write_beside
+
+AGREEMENT = 1e-9
+"""How closely a script must agree with the walk that it replays, relative to the size of the point or of the way."""
+EMBEDDED = 400
+"""Numbers of data that stand in the script itself; more are written beside it."""
+LONGEST_REPLAY = 5_000
+"""Step lengths of a line search that are written down at most."""
+MARK = "Written by descender"
+
+NAMES = {
+    "abs": "np.abs", "asin": "np.arcsin", "acos": "np.arccos", "atan": "np.arctan", "atan2": "np.arctan2",
+    "asinh": "np.arcsinh", "acosh": "np.arccosh", "atanh": "np.arctanh", "max": "np.maximum", "min": "np.minimum",
+    "pow": "np.power", "ln": "np.log", "pi": "np.pi", "e": "np.e",
+}  # fmt: skip
+SAME = ("sin", "cos", "tan", "sinh", "cosh", "tanh", "exp", "log", "log2", "log10", "log1p", "expm1", "sqrt", "cbrt",
+        "sign", "mean", "sum")  # fmt: skip
+HELPERS = {
+    "sigmoid": "np.exp(np.minimum(u, 0)) / (1 + np.exp(-np.abs(u)))",
+    "softplus": "np.maximum(u, 0) + np.log1p(np.exp(-np.abs(u)))",
+    "logcosh": "np.abs(u) + np.log1p(0.5 * np.expm1(-2 * np.abs(u)))",
+    "relu": "np.maximum(u, 0)",
+    "step": "(u > 0) * 1.0",
+}
+"""Functions that NumPy lacks, in a form that does not overflow."""
+
+
+def write_python(cost: Cost, walk: Walk, path: str | os.PathLike, **options: Any) -> list[Path]:
+    """Write the script of :func:`python_text` to `path`, and data too long for it as .npz beside; the files written."""
+    path = Path(path)
+    text = python_text(cost, walk, archive=path.with_suffix(".npz").name, **options)
+    write_beside(path, lambda file: file.write(text.encode()))
+    if "np.load(" not in text:
+        return [path]
+    columns = _columns(cost, options.get("data"))
+    archive = path.with_suffix(".npz")
+    write_beside(archive, lambda file: np.savez(file, **columns))  # type: ignore[arg-type]
+    return [path, archive]
+
+
+def python_text(
+    cost: Cost,
+    walk: Walk,
+    *,
+    archive: str = "data.npz",
+    data: Mapping[str, ArrayLike] | None = None,
+    constants: Mapping[str, float] | None = None,
+    learning_rate: Any = "auto",
+    batch_size: int | str | None = None,
+    clip_norm: float | None = None,
+    clip_value: float | None = None,
+    **hyperparameters: float,
+) -> str:
+    """A script that takes the steps of a walk on a typed formula and ends at the same point.
+
+    The options are those that the walk was asked for.  A textbook method is written out with its rule and its rate;
+    L-BFGS as its two-loop recursion with the step lengths that its line search found.  The script was run and agrees
+    with the walk to 1e-9.
+
+    Raises :class:`~descender.errors.CapabilityError` for what cannot be replayed.
+
+    >>> from descender.verbs.minimize import minimize
+    >>> cost = Formula("(x - 3)**2")
+    >>> print(python_text(cost, minimize(cost, "x=0", learning_rate=0.1, max_steps=20), learning_rate=0.1))
+    \"\"\"Written by descender: 20 steps of gd on (x - 3)**2.\"\"\"
+    <BLANKLINE>
+    import numpy as np
+    <BLANKLINE>
+    <BLANKLINE>
+    def cost(w):
+        (x,) = w
+        return (x - 3) ** 2
+    <BLANKLINE>
+    <BLANKLINE>
+    def gradient(w):
+        (x,) = w
+        return np.array([2 * (x - 3)])
+    <BLANKLINE>
+    <BLANKLINE>
+    w = np.array([0.0])
+    for t in range(20):
+        rate = 0.1
+        g = gradient(w)
+        w = w - rate * g
+    <BLANKLINE>
+    for name, value in zip(["x"], w):
+        print(name, "=", value)
+    print("J =", cost(w))
+    <BLANKLINE>
+    """
+    if not isinstance(cost, Formula):
+        raise CapabilityError("a script can be written for a typed formula; a function or a fit has no text to write")
+    if walk.record.path is None:
+        raise CapabilityError("the walk was too long for its points to be kept: there is nothing to check a script by")
+    columns = _columns(cost, data)
+    if walk.method in (*RULES, *READINGS):
+        options = Options(
+            clip_norm=np.inf if clip_norm is None else float(clip_norm),
+            clip_value=np.inf if clip_value is None else float(clip_value),
+        )
+        method = textbook(cost, walk.method, learning_rate, batch_size, options, **hyperparameters)
+        steps = _textbook_steps(cost, walk, method)
+    elif walk.method == LBFGS.name:
+        method, steps = None, _lbfgs_steps(cost, walk)
+    else:
+        raise CapabilityError(f"a script can be written for textbook methods and L-BFGS, not for {walk.method}")
+    batched = method is not None and method.batch_size != "full"
+    for functions in (_readable, _compiled_text):
+        text = "\n".join(
+            [
+                f'"""{MARK}: {walk.nit:,} steps of {walk.method} on {_printable(cost.text)}."""\n',
+                *functions(cost, columns, constants or {}, batched, archive),
+                *(["np.seterr(all='ignore')  # the walk leaves the finite numbers"] if _wild(walk) else []),
+                *steps,
+                "",
+                f"for name, value in zip({_list(cost.names)}, w):",
+                '    print(name, "=", value)',
+                'print("J =", cost(w))',
+                "",
+            ]
+        )
+        if agrees(text, walk, columns):
+            return text
+    raise CapabilityError("the walk cannot be replayed: it depends on its last digits, or was taken back on its way")
+
+
+def agrees(script: str, walk: Walk, columns: Mapping[str, NDArray]) -> bool:
+    """Whether the script, run here with the columns in memory, ends where the walk did."""
+    names: dict[str, Any] = {"DATA": dict(columns)}
+    lines = [line for line in script.splitlines() if not line.startswith("DATA = np.load(")]
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), np.errstate(all="ignore"):
+            exec(compile("\n".join(lines), "<script>", "exec"), names)
+    except (ArithmeticError, ValueError, TypeError, NameError, AttributeError):
+        return False
+    there = np.asarray(names["w"], dtype=np.float64)
+    if there.shape != walk.x.shape or not np.array_equal(np.isnan(there), np.isnan(walk.x)):
+        return False
+    if not np.isfinite(walk.x).all():
+        return bool(np.array_equal(there, walk.x, equal_nan=True))
+    assert walk.record.path is not None
+    size = max(np.abs(walk.x).max(), np.abs(walk.x - walk.record.path[0]).max())
+    return bool(np.abs(there - walk.x).max() <= AGREEMENT * size)
+
+
+def _columns(cost: Cost, data: Mapping[str, ArrayLike] | None) -> dict[str, NDArray]:
+    """The columns that the formula reads, in the order of the text."""
+    if not isinstance(cost, Formula) or not cost.n_samples:
+        return {}
+    if not data:
+        raise CapabilityError("a script of a formula over data needs the columns: data={...}")
+    names = [node for node in ast.walk(syntax_tree(cost.text)[0]) if isinstance(node, ast.Name)]
+    in_order = dict.fromkeys(node.id for node in sorted(names, key=lambda node: node.col_offset))
+    return {name: np.asarray(data[name], dtype=np.float64) for name in in_order if name in data}
+
+
+def _wild(walk: Walk) -> bool:
+    return not (np.isfinite(walk.x).all() and np.isfinite(walk.fun)) or walk.status == "not_finite"
+
+
+def _printable(text: str) -> str:
+    return " ".join(text.split()).replace("\\", "").replace('"', "'")
+
+
+def _list(items: Any) -> str:
+    """A list as code, in lines that fit."""
+    text = pprint.pformat([item for item in items], width=100, compact=True)
+    return text.replace("'", '"')
+
+
+# The cost and its gradient
+
+
+def _readable(
+    cost: Formula, columns: Mapping[str, NDArray], constants: Mapping[str, float], batched: bool, archive: str
+) -> list[str]:
+    """The cost and its derivatives as they are written on paper."""
+    writer = _NumPy(constants, {*cost.names, *columns})
+    value = writer.code(cost.text)
+    slopes = [writer.code(cost.derivatives[name]) for name in cost.names]
+    lines = ["import numpy as np", ""]
+    if columns:
+        lines += [*_data_lines(columns, archive), ""]
+    for name in HELPERS:
+        if name in writer.helpers:
+            lines += ["", f"def {name}(u):", f"    return {HELPERS[name]}", ""]
+    signature = "w, rows=slice(None)" if batched else "w"
+    unpack = [f"    {_unpacked(cost.names)} = w"]
+    if columns:
+        unpack.append(f"    {_unpacked(columns)} = " + ("[column[rows] for column in DATA]" if batched else "DATA"))
+    lines += ["", f"def cost({signature}):", *unpack, f"    return {value}", "", ""]
+    array = f"np.array([{', '.join(slopes)}])"
+    if len(array) > 100:
+        array = "np.array([\n" + "".join(f"        {slope},\n" for slope in slopes) + "    ])"
+    return [*lines, f"def gradient({signature}):", *unpack, f"    return {array}", "", ""]
+
+
+def _compiled_text(
+    cost: Formula, columns: Mapping[str, NDArray], constants: Mapping[str, float], batched: bool, archive: str
+) -> list[str]:
+    """The cost and its derivatives in the form in which they are computed: longer, and safe from overflow."""
+    kernel = cost.kernel()
+    numbers = kernel.data[len(columns) :]
+    rows = "rows" if batched else f"range({cost.n_samples or 0})"
+    signature = f"w, rows=range({cost.n_samples})" if batched else "w"
+    data = f"[*DATA, *{list(numbers)!r}]" if columns else repr(list(numbers))
+    return [
+        "import math", "", "import numpy as np", "",
+        *(_data_lines(columns, archive) if columns else []),
+        "", kernel.source.rstrip(), "", "",
+        f"def cost({signature}):", f"    return evaluate(w, {data}, {rows})[0]", "", "",
+        f"def gradient({signature}):", f"    return evaluate(w, {data}, {rows})[1]", "", "",
+    ]  # fmt: skip
+
+
+def _data_lines(columns: Mapping[str, NDArray], archive: str) -> list[str]:
+    if sum(column.size for column in columns.values()) > EMBEDDED:
+        return [
+            "from pathlib import Path",
+            "",
+            f'DATA = np.load(Path(__file__).with_name("{archive}"))',
+            f"DATA = [DATA[name] for name in {_list(columns)}]",
+        ]
+    rows = [f"    np.array({_list(column.tolist())}),  # {name}" for name, column in columns.items()]
+    return ["DATA = [", *[row.replace("\n", "\n             ") for row in rows], "]"]
+
+
+def _unpacked(names: Any) -> str:
+    names = list(names)
+    return f"({names[0]},)" if len(names) == 1 else ", ".join(names)
+
+
+class _NumPy(ast.NodeTransformer):
+    """Formulas as NumPy code; ``helpers`` gathers the functions that NumPy lacks."""
+
+    def __init__(self, constants: Mapping[str, float], taken: set[str]):
+        self.constants, self.taken = constants, taken
+        self.helpers: set[str] = set()
+
+    def code(self, text: str) -> str:
+        return ast.unparse(self.visit(syntax_tree(text)[0]))
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:  # noqa: N802 - np.sin and math.sin are read as sin
+        return self.visit(ast.Name(node.attr))
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:  # noqa: N802
+        if node.id in self.constants:
+            return _constant(self.constants[node.id])
+        if node.id in self.taken:
+            return node
+        return ast.Name(NAMES.get(node.id, f"np.{node.id}" if node.id in SAME else node.id))
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:  # noqa: N802
+        match node:
+            case ast.Call(func=ast.Name(id="log"), args=[ast.Call(func=ast.Name(id="cosh"), args=[inner])]):
+                self.helpers.add("logcosh")
+                return ast.Call(ast.Name("logcosh"), [self.visit(inner)], [])
+            case ast.Call(func=ast.Name(id=name)) if name in HELPERS:
+                self.helpers.add(name)
+                return ast.Call(ast.Name(name), [self.visit(a) for a in node.args], [])
+        return self.generic_visit(node)
+
+
+def _constant(value: float) -> ast.expr:
+    number = ast.Constant(abs(float(value)))
+    return ast.UnaryOp(ast.USub(), number) if value < 0 else number
+
+
+# The steps of a textbook method
+
+
+def _textbook_steps(cost: Formula, walk: Walk, method: Textbook) -> list[str]:
+    assert walk.record.path is not None
+    slots, options, batched = method.rule.slots, method.options, method.batch_size != "full"
+    searched = isinstance(method.rate, Backtracking)
+    lines = [f"w = np.array({_list(walk.record.path[0].tolist())})"]
+    lines += [f"{slot} = np.zeros_like(w)" for slot in slots]
+    if batched:
+        lines += _batch_lines(cost, walk, method)
+    if searched:
+        lines.append(f"rate = {method.rate.rate * method.rate.shrink!r}")
+    lines.append(
+        f"for t, rows in zip(range({walk.nit}), batches()):" if batched else f"for t in range({walk.nit}):"
+    )
+    body = [] if searched else [f"rate = {_inline(type(method.rate).formula, {'q': method.rate})[-1]}"]
+    body.append("g = gradient(w, rows)" if batched else "g = gradient(w)")
+    if options.coordinates:
+        body.append(f"g = np.where(np.arange({len(walk.x)}) == t % {len(walk.x)}, g, 0.0)  # one coordinate at a time")
+    body += ["slope = g"] if searched else []
+    if np.isfinite(options.clip_norm):
+        body.append(f"g = g * min(1.0, {options.clip_norm!r} / max(np.linalg.norm(g), 1e-300))")
+    if np.isfinite(options.clip_value):
+        body.append(f"g = np.clip(g, {-options.clip_value!r}, {options.clip_value!r})")
+    *rule, new, state = _inline(type(method.rule).formula, {"p": method.rule}, slots)
+    if not searched:
+        body += [*rule, f"{', '.join(['w', *slots])} = {', '.join([new, *state])}"]
+    else:
+        news = [f"new_{slot}" for slot in slots]
+        body += [
+            f"rate = rate / {method.rate.shrink!r}",
+            "while True:",
+            *[f"    {line}" for line in [*rule, f"{', '.join(['new', *news])} = {', '.join([new, *state])}"]],
+            f"    if cost(new) <= cost(w) + {method.rate.share!r} * slope @ (new - w):",
+            "        break",
+            f"    rate = rate * {method.rate.shrink!r}",
+            f"{', '.join(['w', *slots])} = {', '.join(['new', *news])}",
+        ]
+    return lines + ["    " + line for line in body]
+
+
+def _batch_lines(cost: Formula, walk: Walk, method: Textbook) -> list[str]:
+    n, size = cost.n_samples, int(method.batch_size)
+    return [
+        f"random = np.random.default_rng({walk.record.facts.get('seed', 0)})",
+        "",
+        "",
+        "def batches():",
+        "    while True:",
+        f"        order = random.permutation(np.arange({n}))",
+        f"        for first in range(0, {n}, {size}):",
+        f"            yield order[first : first + {size}]",
+        "",
+        "",
+    ]
+
+
+def _inline(formula: Any, numbers: Mapping[str, Any], slots: tuple[str, ...] = ()) -> list[Any]:
+    """The lines of a rule or rate with its numbers put in; last come what it returns: (new w, [new slots]) or a value."""
+    function = ast.parse(textwrap.dedent(inspect.getsource(formula))).body[0]
+    assert isinstance(function, ast.FunctionDef)
+    put_in = _PutIn(numbers, slots)
+    lines: list[Any] = []
+    for statement in function.body:
+        if isinstance(statement, ast.Assign):
+            lines.append(ast.unparse(put_in.visit(statement)))
+        elif isinstance(statement, ast.Return):
+            value = put_in.visit(statement.value)
+            if isinstance(value, ast.Tuple):
+                new, state = value.elts
+                lines.append(ast.unparse(new))
+                lines.append([ast.unparse(e) for e in state.elts] if isinstance(state, ast.Tuple) else [])
+            else:
+                lines.append(ast.unparse(value))
+    return lines
+
+
+class _PutIn(ast.NodeTransformer):
+    """``p.beta`` becomes its number, ``s[0]`` the name of what is remembered."""
+
+    def __init__(self, numbers: Mapping[str, Any], slots: tuple[str, ...]):
+        self.numbers, self.slots = numbers, slots
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:  # noqa: N802
+        if isinstance(node.value, ast.Name) and node.value.id in self.numbers:
+            return _constant(getattr(self.numbers[node.value.id], node.attr))
+        return node
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:  # noqa: N802
+        if isinstance(node.value, ast.Name) and node.value.id == "s" and isinstance(node.slice, ast.Constant):
+            return ast.Name(self.slots[int(node.slice.value)])  # type: ignore[arg-type]
+        return node
+
+
+# The steps of L-BFGS
+
+
+def _lbfgs_steps(cost: Formula, walk: Walk) -> list[str]:
+    path = walk.record.path
+    rates = walk.record["learning_rate"]
+    rates = rates[np.isfinite(rates)]
+    assert path is not None
+    if len(rates) != walk.nit or len(rates) > LONGEST_REPLAY:
+        raise CapabilityError(f"the {walk.nit:,} step lengths of this walk are too many for a script")
+    jumps = _jumps(cost, path, walk.x, rates)
+    lines = ["# How far the line search went along each direction"]
+    lines.append(f"lengths = {_list(rates.tolist())}")
+    if jumps:
+        lines.append("# Where the walk began anew after a step: past a saddle, or one exact Newton step to the bottom")
+        lines.append(f"anew = {pprint.pformat({t: point.tolist() for t, point in jumps.items()}, width=100)}")
+    memory = LBFGS().memory
+    lines += [
+        f"w = np.array({_list(path[0].tolist())})",
+        "g, pairs = gradient(w), []",
+        "for t, length in enumerate(lengths):",
+        "    d, factors = g.copy(), []  # d becomes the inverse Hessian times g: the two-loop recursion",
+        "    for s, y in reversed(pairs):",
+        "        factors.append((s @ d) / (s @ y))",
+        "        d -= factors[-1] * y",
+        "    if pairs:",
+        "        d *= (pairs[-1][0] @ pairs[-1][1]) / (pairs[-1][1] @ pairs[-1][1])",
+        "    else:",
+        "        d *= max(1.0, 0.1 * np.linalg.norm(w)) / np.linalg.norm(g)",
+        "    for (s, y), a in zip(pairs, reversed(factors)):",
+        "        d += (a - (y @ d) / (s @ y)) * s",
+        "    new = w - length * d",
+        "    new_g = gradient(new)",
+        f"    pairs = [*pairs, (new - w, new_g - g)][-{memory}:]",
+        "    if not (new - w) @ (new_g - g) > 1e-12 * np.linalg.norm(new - w) * np.linalg.norm(new_g - g):",
+        "        pairs.pop()",
+    ]
+    if jumps:
+        lines += ["    if t in anew:", "        new, pairs = np.array(anew[t]), []", "        new_g = gradient(new)"]
+    return [*lines, "    w, g = new, new_g"]
+
+
+def _jumps(cost: Formula, path: NDArray, end: Vector, rates: NDArray) -> dict[int, Vector]:
+    """After which steps the walk did not go on as the recursion has it, and from which point it then did."""
+    points = [*path[: len(rates)], end]
+    jumps: dict[int, Vector] = {}
+    memory: list[tuple[Vector, Vector]] = []
+    w = points[0]
+    g = cost.gradient(w)
+    for t, rate in enumerate(rates):
+        new = w - rate * _direction(memory, w, g)
+        if not _near(new, points[t + 1], w) and memory and t:
+            fresh = w - rate * _direction([], w, g)
+            if _near(fresh, points[t + 1], w):  # the walk forgot its pairs here
+                jumps[t - 1], memory, new = w, [], fresh
+        new_g = cost.gradient(new)
+        s, y = new - w, new_g - g
+        if s @ y > 1e-12 * np.linalg.norm(s) * np.linalg.norm(y):
+            memory = [*memory, (s, y)][-LBFGS().memory :]
+        if not _near(new, points[t + 1], w):
+            new = points[t + 1]
+            jumps[t], memory, new_g = new, [], cost.gradient(new)
+        w, g = new, new_g
+    return jumps
+
+
+def _near(a: Vector, b: Vector, before: Vector) -> bool:
+    """Whether two ends of a step are one, to a millionth of its length or the last digits of the point."""
+    with np.errstate(all="ignore"):
+        reach = 1e-6 * np.linalg.norm(b - before) + 1e-12 * np.linalg.norm(b)
+        return bool(np.linalg.norm(a - b) <= reach)
+
+
+def _direction(memory: list[tuple[Vector, Vector]], w: Vector, g: Vector) -> Vector:
+    """The two-loop recursion, as the script has it."""
+    d, factors = g.copy(), []
+    for s, y in reversed(memory):
+        factors.append((s @ d) / (s @ y))
+        d -= factors[-1] * y
+    if memory:
+        s, y = memory[-1]
+        d *= (s @ y) / (y @ y)
+    else:
+        d *= max(1.0, 0.1 * float(np.linalg.norm(w))) / float(np.linalg.norm(g))
+    for (s, y), a in zip(memory, reversed(factors), strict=True):
+        d += (a - (y @ d) / (s @ y)) * s
+    return d
