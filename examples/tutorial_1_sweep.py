@@ -1,6 +1,6 @@
 """Tutorial 1: the bottom of a cost, by trying every weight and by walking downhill.
 
-    python examples/tutorial_1_sweep.py [OUT]
+python examples/tutorial_1_sweep.py [OUT]
 """
 
 import sys
@@ -19,6 +19,7 @@ data = {"x": x, "y": y}
 
 
 def main(out="out"):
+    """Run the tutorial and write its pictures into `out`."""
     out = Path(out)
 
     # One weight, y = w x.  The sweep computes the cost of 101 weights and keeps the smallest.
@@ -63,8 +64,16 @@ def main(out="out"):
     for model, where in (("w**2*x", "w=0"), ("u*v*x", "u=0, v=0")):
         left[model] = minimize(f"mean((y - {model})**2)", where, "gd", learning_rate=0.01, data=data)
         print(f"y = {model} from {where}: {left[model].notes[0]}")
-        print(f"    ended at {', '.join(f'{k} = {v:.4f}' for k, v in left[model].variables.items())}: J = {left[model].fun:.6f}")
-    return {"sweep": (swept, costs.min()), "descent": walk, "line": (grid_costs.min(), down), "descents": descents, "left": left}
+        print(
+            f"    ended at {', '.join(f'{k} = {v:.4f}' for k, v in left[model].variables.items())}: J = {left[model].fun:.6f}"
+        )
+    return {
+        "sweep": (swept, costs.min()),
+        "descent": walk,
+        "line": (grid_costs.min(), down),
+        "descents": descents,
+        "left": left,
+    }
 
 
 if __name__ == "__main__":

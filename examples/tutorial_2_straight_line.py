@@ -1,6 +1,6 @@
 """Tutorial 2: the straight line, weight = m height + c, by hand and by the default method.
 
-    python examples/tutorial_2_straight_line.py [OUT]
+python examples/tutorial_2_straight_line.py [OUT]
 """
 
 import sys
@@ -19,6 +19,7 @@ FORMULA = "mean((weight - (m*height + c))**2)"
 
 
 def main(out="out"):
+    """Run the tutorial and write its pictures into `out`."""
     out = Path(out)
     table = example("heights").table()
     cm, kg = table["height"].to_numpy(), table["weight"].to_numpy()
@@ -26,7 +27,11 @@ def main(out="out"):
 
     # Which of these lines is best?  The one whose squared errors have the smallest sum.
     candidates = describe_lines(
-        height, kg, [(0, 67, "flat"), (5, 67, "a guess"), (9, 66.6, "a better one")], "height (dm above 170 cm)", "weight (kg)"
+        height,
+        kg,
+        [(0, 67, "flat"), (5, 67, "a guess"), (9, 66.6, "a better one")],
+        "height (dm above 170 cm)",
+        "weight (kg)",
     )
     for label, total in zip(candidates.labels, candidates.sums, strict=True):
         print(f"{label:>14}: sum of squared errors {total:,.1f}")
@@ -38,7 +43,9 @@ def main(out="out"):
         print(f"dJ/d{name} = {pretty(slope)}")
     rate = 0.1
     walk = minimize(cost, "m=1, c=0", "gd", learning_rate=rate, step_tol=1e-12)
-    print(f"\n{'step':>4} {'m':>11} {'c':>11} {'dJ/dm':>11} {'dJ/dc':>11} {'step in m':>11} {'step in c':>11} {'J':>12}")
+    print(
+        f"\n{'step':>4} {'m':>11} {'c':>11} {'dJ/dm':>11} {'dJ/dc':>11} {'step in m':>11} {'step in c':>11} {'J':>12}"
+    )
     table = [(k, *w, *(g := cost.gradient(w)), *(-rate * g), cost.value(w)) for k, w in enumerate(walk.record.path)]
     for row in (*table[:4], table[10], table[50], table[-1]):
         print(f"{row[0]:>4} " + " ".join(f"{number:>11.4g}" for number in row[1:-1]) + f" {row[-1]:>12.6f}")
@@ -48,7 +55,9 @@ def main(out="out"):
     closed = np.polyfit(height, kg, 1)
     print(f"closed form m = {closed[0]:.12f}, c = {closed[1]:.12f}; off by {np.abs(walk.x / closed - 1).max():.1e}")
     save(draw_surface(describe_contour(cost, walk.record, limits=((-4, 22), (-5, 130)))), out / "2-surface.png")
-    steps = describe_line_steps(height, kg, walk, [0, 1, 2, 5, 10, walk.nit], "m", "c", *("height (dm above 170 cm)", "weight (kg)"))
+    steps = describe_line_steps(
+        height, kg, walk, [0, 1, 2, 5, 10, walk.nit], "m", "c", *("height (dm above 170 cm)", "weight (kg)")
+    )
     save(draw_lines(steps), out / "2-steps.png")
 
     # In centimetres the bowl is a ravine, a million times steeper across than along; plain descent crawls.
@@ -61,7 +70,15 @@ def main(out="out"):
     # Without the squares there is no bottom: a line far above all points has an ever smaller "error".
     slip = minimize("mean(weight - (m*height + c))", "m=1, c=0", data={"height": height, "weight": kg})
     print(f"\nwithout squares: {slip.message}\n    {slip.findings[0].remedy}")
-    return {"sums": candidates.sums, "walk": walk, "table": table, "closed": closed, "crawl": crawl, "raw": best, "slip": slip}
+    return {
+        "sums": candidates.sums,
+        "walk": walk,
+        "table": table,
+        "closed": closed,
+        "crawl": crawl,
+        "raw": best,
+        "slip": slip,
+    }
 
 
 if __name__ == "__main__":

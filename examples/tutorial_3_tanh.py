@@ -1,6 +1,6 @@
 """Tutorial 3: descent on functions built on tanh; vanishing and exploding gradients, and clipping.
 
-    python examples/tutorial_3_tanh.py [OUT]
+python examples/tutorial_3_tanh.py [OUT]
 """
 
 import sys
@@ -18,6 +18,7 @@ STEEP = "(x**2 + y**2 - 1)**2 + 100*x**4"
 
 
 def main(out="out"):
+    """Run the tutorial and write its pictures into `out`."""
     out = Path(out)
 
     # The gradient of log(cosh(x)) is tanh(x): nearly 1 far away, nearly x close by.  Three fixed rates from x = 10:
@@ -46,7 +47,9 @@ def main(out="out"):
     for k in range(5):
         x, tamed = exploded.record.path[k, 0], clipped.record.path[k, 0]
         print(f"{k:>4} {exploded.record['gradient_norm'][k]:>15.4g}   {x:<13.4g}  {tamed:.4f}")
-    print(f"after {exploded.nit} steps J = {exploded.fun}, clipped by norm: {clipped.fun:.1e}, by value: {by_value.fun:.1e}")
+    print(
+        f"after {exploded.nit} steps J = {exploded.fun}, clipped by norm: {clipped.fun:.1e}, by value: {by_value.fun:.1e}"
+    )
     races = {"no clipping": exploded.record, "clip_norm=5": clipped.record, "clip_value=5": by_value.record}
     save(draw_curve(describe_race(races, "step", excess=False)), out / "3-clipping.png")
 

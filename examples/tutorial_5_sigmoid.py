@@ -1,6 +1,6 @@
 """Tutorial 5: a sigmoid classifier of two blobs of points, as a program of a few lines.
 
-    python examples/tutorial_5_sigmoid.py [OUT]
+python examples/tutorial_5_sigmoid.py [OUT]
 """
 
 import sys

@@ -1,6 +1,6 @@
 """Tutorial 5, second part: the same program from two hundred starts, and a loss on which no start is stuck.
 
-    python examples/tutorial_5_starts.py [OUT]
+python examples/tutorial_5_starts.py [OUT]
 """
 
 import sys
@@ -31,7 +31,7 @@ def main(out="out"):
     stuck = np.flatnonzero(sums > 100)
     print(f"{np.mean((sums >= 0.17) & (sums <= 0.34)):.1%} of 200 starts end at a summed error of 0.17 to 0.34,")
     print(f"{len(stuck)} above 100.  These began on the wrong side, and stopped where the sigmoid is flat:")
-    save(draw_ends(describe_ends(sums, marks=[0.34])), out / "5-ends.png")
+    save(draw_ends(describe_ends(sums)), out / "5-ends.png")
     for k in stuck:
         p = cost.loss.predict(train @ walks[k].x)
         wrong = np.abs(p - y_train) > 0.5

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from descender.errors import OutputError, RecordError
-from descender.record import COLUMNS, FORMAT, Record, Recorder, write_beside
+from descender.record import COLUMNS, FORMAT, Record, Recorder, _Thinned, write_beside
 
 FORMATS = pytest.mark.parametrize("suffix", [".parquet", ".jsonl"])
 
@@ -35,7 +35,7 @@ def walked(steps, limit, every=0, d=2, block=7, path_limit=10**6):
         at += count
         if every and at // every > (at - count) // every:
             recorder.append(rows(at, 1, full=at * 1.0), np.full((1, d), at))
-        largest = max(largest, sum(len(r) for r in recorder.rows))
+        largest = max(largest, sum(len(r) for r in recorder.steps.rows))
     return recorder.record({"names": ["a", "b"][:d]}), largest
 
 
@@ -74,20 +74,15 @@ def test_epoch_rows_survive_the_thinning():
 
 
 def test_a_thinning_that_drops_epochs_is_seen(monkeypatch):
-    def drop(self):
-        self.rows = [np.concatenate(self.rows)[::2]]
-        self.points = [np.concatenate(self.points)[::2]]
-        self.count = len(self.rows[0])
-
-    monkeypatch.setattr(Recorder, "_thin", drop)
+    monkeypatch.setattr(Recorder, "_keep", lambda self, series, rows, points: self.steps.append(rows, points))
     record, _ = walked(5000, 100, every=100)
     assert (~np.isnan(record["full_cost"])).sum() < 50
 
 
 def test_many_epochs_do_not_make_the_recorder_slow(monkeypatch):
     """A walk of short epochs has more epoch rows than the limit: thinning may not run at each of them."""
-    calls, honest = [], Recorder._thin
-    monkeypatch.setattr(Recorder, "_thin", lambda self: calls.append(1) or honest(self))
+    calls, honest = [], _Thinned._thin
+    monkeypatch.setattr(_Thinned, "_thin", lambda self: calls.append(1) or honest(self))
     walked(3000, 20, every=1, block=1)
     assert len(calls) < 100
 
@@ -102,10 +97,6 @@ def test_a_path_that_would_be_too_long_is_left_out():
     recorder.append(rows(3, 1), np.zeros((1, 2)))
     assert recorder.record({}).path is None
     assert len(recorder.record({})) == 4
-
-
-def test_without_a_limit_nothing_is_dropped():
-    assert len(walked(500, None)[0]) == 500
 
 
 def test_an_empty_recorder_makes_an_empty_record():

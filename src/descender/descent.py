@@ -18,6 +18,7 @@ from descender.costs.cost import Cost, Vector
 from descender.costs.risk import Risk
 from descender.errors import DivergedError, StartError
 from descender.kernels.threads import one_blas_thread
+from descender.methods.advance import length
 from descender.methods.method import Block, Budget, Method, Outcome
 from descender.record import COLUMNS, Record, Recorder
 
@@ -107,29 +108,35 @@ def descend(
     """
     w = np.array(start, dtype=np.float64)
     check_start(cost, w)
-    watch = _Watch(cost, callback, holdout, stop)
+    watch = _Watch(cost, w, callback, holdout, stop)
     budget = Budget(min(stop.max_steps, stop.max_evaluations), 1 if callback else 1 << 30)
     outcome: Outcome | None = None
     block = None
     try:
         with one_blas_thread() if cost.n_samples else nullcontext():
-            for block in method.blocks(cost, w, np.random.default_rng(seed), budget):
+            walk = method.blocks(cost, w, np.random.default_rng(seed), budget) if budget.steps > 0 else iter(())
+            for block in walk:
                 outcome = watch.see(block)
-                w = watch.w
                 if outcome is not None:
                     break
     except KeyboardInterrupt:
         outcome = Outcome("interrupted", "interrupted: this is the last point")
     if outcome is None:
         outcome = Outcome("budget", f"used up its budget after {watch.steps:,} steps")
+    final = block.final if block is not None and block.outcome is outcome else None
+    value, gradient = final if final is not None else watch.evaluate(watch.w)
+    if on_divergence != "continue" and not np.isfinite(value) and watch.sound is not watch.w:
+        outcome = Outcome("not_finite", "the next J is not finite")
+        watch.w = watch.sound
+        value, gradient = watch.evaluate(watch.w)
     if outcome.kind == "not_finite":
         outcome = Outcome("not_finite", watch.divergence_text(outcome.text))
         if on_divergence == "raise":
             raise DivergedError(outcome.text)
-    final = block.final if block is not None and block.outcome is outcome else None
-    value, gradient = final if final is not None else watch.evaluate(w)
-    watch.last_row(value, gradient)
-    record = watch.recorder.record({"names": list(cost.names), "method": method.name, **(facts or {})})
+    w = watch.w
+    about = {"names": list(cost.names), "method": method.name, **(facts or {})}
+    watch.recorder.end(watch.last_row(value, gradient), w)
+    record = watch.recorder.record(about)
     return Walk(
         x=w,
         fun=float(value),
@@ -167,13 +174,14 @@ def check_start(cost: Cost, w: Vector) -> None:
 class _Watch:
     """What reads along: the recorder, the budgets, the callback."""
 
-    def __init__(self, cost: Cost, callback: Any, holdout: Any, stop: Stop):
+    def __init__(self, cost: Cost, w: Vector, callback: Any, holdout: Any, stop: Stop):
         self.cost, self.callback, self.holdout, self.stop = cost, callback, holdout, stop
-        self.recorder = Recorder(limit=10_000)
+        self.recorder = Recorder()
         self.began = self.last_time = time.perf_counter()
         self.steps = self.evaluations = self.rows_seen = 0
         self.previous = self.first = np.nan
-        self.w: Vector = np.empty(0)
+        self.w = self.sound = w
+        self.tried = np.nan
         self.notes: list[str] = []
 
     def see(self, block: Block) -> Outcome | None:
@@ -188,14 +196,14 @@ class _Watch:
         self._append(log, block, len(log) < len(block.log))
         if block.note:
             self.notes.append(block.note)
+        if outcome is not None and outcome.kind == "not_finite" and self.steps:
+            self.tried, self.steps = self.recorder.take_back(), self.steps - 1
         if outcome is None and self.steps >= self.stop.max_steps:
             outcome = Outcome("budget", f"used up {self.steps:,} steps")
         if outcome is None and self.evaluations >= self.stop.max_evaluations:
             outcome = Outcome("budget", f"used up {self.evaluations:,} evaluations")
         if outcome is None and self.last_time - self.began >= self.stop.max_seconds:
             outcome = Outcome("budget", f"used up {self.stop.max_seconds:g} seconds")
-        if outcome is not None and outcome.kind == "not_finite":
-            self.steps = max(self.steps - 1, 0)
         return outcome
 
     def _early_stop(self, block: Block) -> tuple[int, Outcome] | None:
@@ -238,14 +246,17 @@ class _Watch:
             if np.isnan(self.first):
                 self.first = log[0, 0]
         self.last_time = now
-        if block.epoch_ends and not cut and np.ndim(block.rows) and np.any(block.rows < (self.cost.n_samples or 0)):
+        if block.epoch_ends and not cut:
             self._epoch()
 
     def _epoch(self) -> None:
         """Note the cost of all samples, and of the held-out ones, after an epoch of batches."""
         row = np.full((1, len(COLUMNS)), np.nan)
         row[0, :4] = self.steps, self.last_time - self.began, self.rows_seen, self.evaluations
-        row[0, 9] = self.cost.value(self.w)
+        with np.errstate(all="ignore"):
+            row[0, 9] = self.cost.value(self.w)
+        if np.isfinite(row[0, 9]):
+            self.sound = self.w
         if self.holdout is not None:
             row[0, 10] = self.holdout(self.w)
         self.recorder.append(row, self.w[None, :])
@@ -255,15 +266,15 @@ class _Watch:
         with np.errstate(all="ignore"):
             return self.cost.value_and_gradient(w)
 
-    def last_row(self, value: float, gradient: Vector) -> None:
-        """Note where the walk ended."""
-        row = np.full((1, len(COLUMNS)), np.nan)
-        norm = float(np.linalg.norm(gradient))
-        row[0, :6] = self.steps, time.perf_counter() - self.began, self.rows_seen, self.evaluations, value, norm
-        row[0, 9] = value
+    def last_row(self, value: float, gradient: Vector) -> NDArray:
+        """Where the walk ended."""
+        row = np.full(len(COLUMNS), np.nan)
+        norm = length(gradient)
+        row[:6] = self.steps, time.perf_counter() - self.began, self.rows_seen, self.evaluations, value, norm
+        row[7], row[9] = self.tried, value
         if self.holdout is not None:
-            row[0, 10] = self.holdout(self.w)
-        self.recorder.append(row, self.w[None, :])
+            row[10] = self.holdout(self.w)
+        return row
 
     def divergence_text(self, reason: str) -> str:
         """The outcome of a walk that left the finite numbers."""

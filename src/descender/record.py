@@ -28,6 +28,7 @@ COLUMNS = (
     "full_cost",
     "holdout_cost",
 )
+FULL = COLUMNS.index("full_cost")
 """``cost`` is the cost that the method saw (of its batch); ``full_cost`` and ``holdout_cost`` are measured now and then."""
 
 
@@ -79,8 +80,8 @@ class Record:
 
     def _path_names(self) -> Sequence[str]:
         assert self.path is not None
-        names = self.names
-        return names if len(names) == self.path.shape[1] else [str(j) for j in range(self.path.shape[1])]
+        names, count = self.names, self.path.shape[1]
+        return names if len(names) == len(set(names)) == count else [str(j) for j in range(count)]
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Record:
@@ -90,9 +91,9 @@ class Record:
             columns, facts = _read_lines(path) if path.suffix == ".jsonl" else _read_parquet(path)
         except FileNotFoundError:
             raise RecordError(f"no record at {path}") from None
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise RecordError(f"{path} cannot be read as a record: {error}") from None
-        if facts.pop("format", None) != FORMAT:
+        if not isinstance(facts, dict) or facts.pop("format", None) != FORMAT:
             raise RecordError(f"{path} is not a record of descender (or of a version that this one does not know)")
         where = [k for k in columns if k.startswith("w:")]
         points = np.column_stack([columns.pop(k) for k in where]) if where else None
@@ -100,49 +101,89 @@ class Record:
 
 
 class Recorder:
-    """Gathers rows as they come, never more than about twice `limit`: beyond that every other row is dropped.
+    """Gathers rows as they come; beyond about twice `limit` every other one is dropped, again and again.
 
-    Rows with a ``full_cost`` are always kept.
+    Rows with a measured ``full_cost`` are thinned apart from the others.
     """
 
-    def __init__(self, limit: int | None = 10_000, path_limit: int = 4_000_000):
-        self.limit, self.path_limit = limit, path_limit
-        self.stride = 1
-        self.rows: list[NDArray] = []
-        self.points: list[NDArray] | None = []
-        self.count = 0
-        self.numbers = 0
+    def __init__(self, limit: int = 10_000, path_limit: int = 4_000_000):
+        self.steps, self.measured = _Thinned(limit), _Thinned(limit)
+        self.path_limit, self.has_path = path_limit, True
+        self.last: tuple[NDArray, NDArray] | None = None
 
     def append(self, rows: NDArray, points: NDArray | None) -> None:
         """Add rows of `COLUMNS`, and the points before them where the method gave them."""
-        keep = (rows[:, 0] % self.stride == 0) | ~np.isnan(rows[:, 9])
-        self.rows.append(rows[keep])
-        self.count += int(keep.sum())
-        if self.points is not None:
-            if points is None or len(points) != len(rows) or self.numbers + points.size > self.path_limit:
-                self.points = None
-            else:
-                self.points.append(points[keep])
-                self.numbers += self.points[-1].size
-        if self.limit is not None and self.count > 2 * self.limit:
-            self._thin()
+        if points is None or len(points) != len(rows):
+            self.has_path = self.has_path and not len(rows)
+            points = None
+        self._keep(self.steps if np.isnan(rows[:, FULL]).all() else self.measured, rows, points)
 
-    def _thin(self) -> None:
-        rows = np.concatenate(self.rows)
-        self.stride *= 2
-        keep = (rows[:, 0] % self.stride == 0) | ~np.isnan(rows[:, 9])
-        self.rows, self.count = [rows[keep]], int(keep.sum())
-        if self.points is not None:
-            self.points = [np.concatenate(self.points)[keep]]
-            self.numbers = self.points[0].size
+    def _keep(self, series: _Thinned, rows: NDArray, points: NDArray | None) -> None:
+        if points is None or not self.has_path:
+            points = np.empty((len(rows), 0))
+        series.append(rows, points)
+        if self.has_path and self.steps.numbers + self.measured.numbers > self.path_limit:
+            self.has_path = False
+            self.steps.forget_points()
+            self.measured.forget_points()
+
+    def end(self, row: NDArray, point: NDArray) -> None:
+        """Where the walk ended: a row that always stays."""
+        self.last = row, point
+
+    def take_back(self) -> float:
+        """Forget the newest step, which led to a point that is not finite; returns its learning rate."""
+        return float(self.steps.pop()[COLUMNS.index("learning_rate")])
 
     def record(self, facts: Mapping[str, Any]) -> Record:
         """What was gathered."""
-        rows = np.concatenate(self.rows) if self.rows else np.empty((0, len(COLUMNS)))
-        columns: dict[str, NDArray] = {name: rows[:, j] for j, name in enumerate(COLUMNS)}
+        rows = np.concatenate([np.empty((0, len(COLUMNS))), *self.steps.rows, *self.measured.rows])
+        rows = rows if self.last is None else np.concatenate([rows, self.last[0][None, :]])
+        order = np.argsort(rows[:, 0], kind="stable")
+        columns: dict[str, NDArray] = {name: rows[order, j] for j, name in enumerate(COLUMNS)}
         columns |= {k: columns[k].astype(np.int64) for k in ("step", "rows_seen", "evaluations")}
-        points = np.concatenate(self.points) if self.points else None
-        return Record(columns, points, facts)
+        parts = [*self.steps.points, *self.measured.points]
+        points = [part for part in (parts if self.last is None else [*parts, self.last[1][None, :]]) if len(part)]
+        path = np.concatenate(points)[order] if self.has_path and points else None
+        return Record(columns, path, facts)
+
+
+class _Thinned:
+    """Rows with their points: every `stride`-th, where the stride doubles as often as it must."""
+
+    def __init__(self, limit: int):
+        self.limit, self.stride, self.seen = limit, 1, 0
+        self.rows: list[NDArray] = []
+        self.points: list[NDArray] = []
+        self.count = self.numbers = 0
+
+    def append(self, rows: NDArray, points: NDArray) -> None:
+        keep = (self.seen + np.arange(len(rows))) % self.stride == 0
+        self.seen += len(rows)
+        self.rows.append(rows[keep])
+        self.points.append(points[keep])
+        self.count += len(self.rows[-1])
+        self.numbers += self.points[-1].size
+        while self.count > 2 * self.limit:
+            self._thin()
+
+    def _thin(self) -> None:
+        self.rows, self.points = [np.concatenate(self.rows)[::2]], [np.concatenate(self.points)[::2]]
+        self.stride *= 2
+        self.count, self.numbers = len(self.rows[0]), self.points[0].size
+
+    def pop(self) -> NDArray:
+        while not len(self.rows[-1]):
+            self.rows.pop()
+            self.points.pop()
+        newest = self.rows[-1][-1]
+        self.rows[-1], self.points[-1] = self.rows[-1][:-1], self.points[-1][:-1]
+        self.count, self.seen = self.count - 1, self.seen - 1
+        return newest
+
+    def forget_points(self) -> None:
+        self.points = [part[:, :0] for part in self.points]
+        self.numbers = 0
 
 
 def write_beside(path: Path, write: Any, binary: bool = True) -> None:
@@ -170,8 +211,9 @@ def _umask() -> int:
 
 def _write(file: Any, table: Mapping[str, NDArray], facts: str, lines: bool) -> None:
     if lines:
-        file.write((facts + "\n").encode())
         names = list(table)
+        head = json.loads(facts) | {"rows": len(next(iter(table.values()), ())), "columns": {k: table[k].dtype.str for k in names}}
+        file.write((json.dumps(head) + "\n").encode())
         for row in zip(*(table[k].tolist() for k in names), strict=True):
             known = {k: v for k, v in zip(names, row, strict=True) if v == v}
             file.write((json.dumps(known, default=_plain) + "\n").encode())
@@ -194,10 +236,11 @@ def _read_parquet(path: Path) -> tuple[dict[str, NDArray], dict[str, Any]]:
 
 def _read_lines(path: Path) -> tuple[dict[str, NDArray], dict[str, Any]]:
     first, *rest = path.read_text(encoding="utf-8").splitlines()
-    rows = [json.loads(line) for line in rest]
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    columns = {name: np.array([row.get(name, np.nan) for row in rows]) for name in names}
-    return columns, json.loads(first)
+    facts, rows = json.loads(first), [json.loads(line) for line in rest]
+    kinds, count = facts.pop("columns"), facts.pop("rows")
+    if len(rows) != count:
+        raise ValueError(f"it has {len(rows)} of {count} rows")
+    return {name: np.array([row.get(name, np.nan) for row in rows], dtype=kind) for name, kind in kinds.items()}, facts
 
 
 def _plain(value: Any) -> Any:

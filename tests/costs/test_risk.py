@@ -10,7 +10,7 @@ from sklearn.metrics import log_loss, mean_squared_error
 
 from descender.costs import risk as module
 from descender.costs.losses import LOSSES
-from descender.costs.risk import BLOCK_BYTES, Risk
+from descender.costs.risk import Risk, block_height
 from descender.errors import DataError, DescenderError, OptionError, ShapeError, TargetError
 from descender.kernels import assemble, loops
 from descender.kernels import rows as row_loops
@@ -185,7 +185,7 @@ def test_float32_costs_accumulate_in_float64():
 @pytest.mark.parametrize("d", [1, 3, 10])
 def test_bits_do_not_depend_on_how_the_rows_arrived(dtype, d):
     rng = np.random.default_rng(4)
-    n = 3 * BLOCK_BYTES // (d * np.dtype(dtype).itemsize) // 2 + 5
+    n = 3 * block_height(np.empty((1, d), dtype)) // 2 + 5
     X = rng.normal(size=(n, d)).astype(dtype)
     y = rng.integers(0, 2, n).astype(float)
     w = rng.normal(size=d + 1)

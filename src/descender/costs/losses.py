@@ -80,7 +80,7 @@ class LogLoss:
     @staticmethod
     def value(z, y):
         """The loss."""
-        return np.maximum(z, 0.0) + np.log1p(np.exp(-np.abs(z))) - y * z
+        return np.log1p(np.exp(-np.abs(z))) + (np.maximum(z, 0.0) - y * z)
 
     @staticmethod
     def slope(z, y):
@@ -124,8 +124,7 @@ class SigmoidSquaredError:
     @staticmethod
     def value(z, y):
         """The loss."""
-        e = np.exp(-np.abs(z))
-        p = np.where(z >= 0.0, 1.0, e) / (1.0 + e)
+        p = np.exp(np.minimum(z, 0.0)) / (1.0 + np.exp(-np.abs(z)))
         return 0.5 * (p - y) ** 2
 
     @staticmethod

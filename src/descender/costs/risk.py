@@ -14,8 +14,9 @@ from descender.errors import DataError, OptionError, ShapeError, suggest
 from descender.kernels import rows as loops
 from descender.kernels.assemble import text_of
 
-BLOCK_BYTES = 768 * 1024
-"""The rows that one block of a read takes: they stay in the second-level cache between the two products."""
+BLOCK_BYTES, BLOCK_ROWS = 768 * 1024, 4096
+"""A block of a reading: it stays in the second-level cache between the two products, and is short enough that sums within
+it, in the dtype of X, keep their digits."""
 
 
 class Risk(Cost):
@@ -32,7 +33,7 @@ class Risk(Cost):
     Parameters: `X` (n, d), dense or SciPy sparse, float32 or float64, computed as given; `y` (n,); `loss` a name of
     ``LOSSES``; `l2`, `l1` at least 0; `sample_weight` (n,) at least 0; `reduction` "mean" or "sum".
 
-    Costs and gradients accumulate in float64.  The rows are read in blocks whose grid depends on d and dtype alone, so
+    Costs and gradients accumulate in float64 over blocks of at most 4,096 rows.  The rows are read in blocks whose grid depends on d and dtype alone, so
     the bits do not depend on how the rows arrived.
 
     >>> risk = Risk([[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0], "squared_error")
@@ -100,7 +101,7 @@ class Risk(Cost):
             yield self.X[rows], self.y[rows], 1.0 if self.sample_weight is None else self.sample_weight[rows]
             return
         n = self.X.shape[0]
-        height = n if self.sparse else max(BLOCK_BYTES // max(self.X.strides[0], 1), 32)
+        height = block_height(self.X)
         for start in range(0, n, height):
             part = slice(start, min(start + height, n))
             s = 1.0 if self.sample_weight is None else self.sample_weight[part]
@@ -191,6 +192,13 @@ class Risk(Cost):
             raise ShapeError(f"w has shape {w.shape}; this risk has {self.n_parameters} parameters")
 
 
+def block_height(X: Any) -> int:
+    """The rows of a block: a matter of the columns and their dtype alone.  Sparse rows are read at once."""
+    if not isinstance(X, np.ndarray):
+        return max(X.shape[0], 1)
+    return int(min(max(BLOCK_BYTES // max(X.shape[1] * X.itemsize, 1), 32), BLOCK_ROWS))
+
+
 def check_rows(X: Any, y: Any, sample_weight: Any) -> tuple[Any, NDArray, NDArray | None]:
     """X dense C-contiguous or CSR, float32 or float64; y float64; sample weights float64 or None."""
     if hasattr(X, "tocsr"):
@@ -199,15 +207,17 @@ def check_rows(X: Any, y: Any, sample_weight: Any) -> tuple[Any, NDArray, NDArra
             X = X.astype(np.float64)
         values = X.data
     else:
-        X = np.asarray(X)
-        if X.dtype not in (np.float32, np.float64):
-            try:
-                X = X.astype(np.float64)
-            except (TypeError, ValueError) as error:
-                raise DataError(f"X must hold numbers: {error}") from None
+        try:
+            X = np.asarray(X)
+            X = X if X.dtype in (np.float32, np.float64) else X.astype(np.float64)
+        except (TypeError, ValueError) as error:
+            raise DataError(f"X must hold numbers, the same count in each row: {error}") from None
         X = np.ascontiguousarray(X)
         values = X
-    y = np.asarray(y, dtype=np.float64)
+    try:
+        y = np.asarray(y, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"the targets y must be numbers: {error}") from None
     if X.ndim != 2:
         raise ShapeError(f"X has shape {X.shape}; expected (rows, columns)")
     if y.shape != (X.shape[0],):
@@ -215,7 +225,9 @@ def check_rows(X: Any, y: Any, sample_weight: Any) -> tuple[Any, NDArray, NDArra
     if X.shape[0] == 0:
         raise DataError("X has no rows")
     # A sum is finite only if every entry is; a false alarm by overflow is told apart below.
-    if not np.isfinite(np.sum(values)) and not np.isfinite(values).all():
+    with np.errstate(all="ignore"):
+        total = np.sum(values)
+    if not np.isfinite(total) and not np.isfinite(values).all():
         row, column = _first_not_finite(X)
         raise DataError(f"X at row {row}, column {column} is not a finite number; fill or leave out such entries")
     if sample_weight is None:

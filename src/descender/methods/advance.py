@@ -70,6 +70,8 @@ def advance(
         log[i, 4] = clipped
         log[i, 5] = evaluations
 
+        if options.stop_if_not_finite and not math.isfinite(step):
+            return i + 1, 3, new, new_state, w, state, rate
         before, state_before = w, state
         w, state = new, new_state
         if norm <= options.gradient_tol:

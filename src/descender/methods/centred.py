@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from descender.costs.cost import Vector
-from descender.costs.risk import BLOCK_BYTES, Risk
+from descender.costs.risk import Risk, block_height
 
 
 class Reading(NamedTuple):
@@ -40,7 +40,7 @@ class Centred:
         self.n, self.d = X.shape
         self.intercept, self.l2 = risk.intercept, risk.l2
         self.size = self.d + self.intercept
-        self.height = self.n if sparse.issparse(X) else max(BLOCK_BYTES // max(X.strides[0], 1), 32)
+        self.height = block_height(X)
 
     @classmethod
     def of(cls, risk: Risk) -> tuple[Centred, Columns]:
@@ -111,9 +111,13 @@ class Centred:
         """The smooth cost at known scores."""
         return float(self.sigma @ self.loss.value(scores, self.y)) + self.ridge(v)
 
-    def hessian(self, scores: NDArray) -> NDArray:
-        """The second derivatives at known scores."""
-        h = self.sigma * np.maximum(self.loss.curvature(scores, self.y), 0.0)
+    def _weights(self, scores: NDArray, cautious: bool) -> NDArray:
+        curvature = self.loss.curvature_bound if cautious else np.maximum(self.loss.curvature(scores, self.y), 0.0)
+        return self.sigma * curvature
+
+    def hessian(self, scores: NDArray, cautious: bool = False) -> NDArray:
+        """The second derivatives at known scores; with `cautious`, by the largest curvature that the loss can have."""
+        h = self._weights(scores, cautious)
         H = np.zeros((self.size, self.size))
         edge = np.zeros(self.d)
         for part in self._blocks():
@@ -133,9 +137,9 @@ class Centred:
         H[np.arange(self.d), np.arange(self.d)] += self.l2
         return H
 
-    def curvatures(self, scores: NDArray) -> Vector:
+    def curvatures(self, scores: NDArray, cautious: bool = False) -> Vector:
         """The diagonal of :meth:`hessian`, for rows with too many columns for the whole."""
-        h = self.sigma * np.maximum(self.loss.curvature(scores, self.y), 0.0)
+        h = self._weights(scores, cautious)
         diagonal = np.empty(self.size)
         squared = self.X.multiply(self.X) if sparse.issparse(self.X) else np.square(self.X - self.mean)
         diagonal[: self.d] = squared.T @ h + self.l2
@@ -156,7 +160,7 @@ def column_facts(X: Any, sigma: NDArray, centre: bool) -> Columns:
         return Columns(np.zeros(d), squared.T @ sigma, largest)
     origin = X[0].astype(np.float64) if centre else np.zeros(d)
     sums, squares, largest = np.zeros(d), np.zeros(d), np.zeros(d)
-    height = max(BLOCK_BYTES // max(X.strides[0], 1), 32)
+    height = block_height(X)
     for start in range(0, n, height):
         part = slice(start, min(start + height, n))
         moved = X[part] - origin

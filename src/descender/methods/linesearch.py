@@ -74,7 +74,7 @@ def search(cost: Cost, w: Vector, direction: Vector, value: float, gradient: Vec
             high = t
         elif (abs(t.slope) if cost.smooth else -t.slope) <= CURVATURE * abs(origin.slope):
             return Found(t, evaluations)
-        elif t.slope >= 0:
+        elif t.slope * (1.0 if high is None else high.step - low.step) >= 0:
             high, low = low, t
         else:
             low = t

@@ -32,6 +32,8 @@ SMALL = 60_000
 WIDE = 4000
 """Columns (sparse: half as many) from which the metric is diagonal."""
 DIAGONAL_REFRESH = (4, 12, 30)
+SMALLEST_GOAL = 1e-24
+"""Of the decrement, which is of second order where a gap is of first."""
 STAGE_SHARE = 0.3
 """A sample of k rows knows the minimum to about d/(2k) of the cost; its descent stops at this share of that."""
 
@@ -163,23 +165,31 @@ class LearntMetric:
         goal = self.tol * (0.2 if m >= n else 0.4)
         previous, best = np.inf, None
         iteration = counted = 0
+        stale = False
         while True:
             decrement = walker.look()
             target = goal * max(abs(walker.value), unit)
-            if decrement > target and iteration > 0:
+            if stale:
+                self._learn(walker, part, rows, wide)
+                stale, decrement = False, walker.look()
+            elif decrement > target and iteration > 0:
                 contraction = min(max(decrement / previous, 1e-3), 0.99)
                 ahead = np.log(decrement / target) / -np.log(contraction)
                 if self._wants_metric(n, d, m, wide, iteration, ahead):
                     self._learn(walker, part, rows, wide)
                     decrement = walker.look()
             previous, iteration = decrement, iteration + 1
-            value, norm, before = walker.value, float(np.linalg.norm(walker.reading.gradient)), walker.v
+            value, before = walker.value, walker.v
+            norm = float(np.linalg.norm(problem.leave_gradient(walker.reading.gradient)))
             done = decrement <= target or walker.reads >= self.max_reads
             moved = not done and walker.move()
+            if not done and not moved:
+                moved, previous = self._cautious(walker, part, rows, wide), np.inf
+                stale = moved
             if moved:
-                log = one_step(value, norm, float(np.linalg.norm(walker.v - before)), 1.0, walker.reads - counted)
-                reads, counted = walker.reads - counted, walker.reads
                 here, there = problem.leave(walker.v), problem.leave(before)
+                log = one_step(value, norm, float(np.linalg.norm(here - there)), 1.0, walker.reads - counted)
+                reads, counted = walker.reads - counted, walker.reads
                 yield Block(log, here, reads * n, there[None, :])
                 continue
             point = problem.leave(walker.v)
@@ -188,7 +198,7 @@ class LearntMetric:
             assert found is not None
             best = found if best is None or found.gap < best.gap else best
             content = found.relative <= self.tol
-            floor = not done or goal < 1e-16
+            floor = not done or goal < SMALLEST_GOAL
             if content or floor or walker.reads >= self.max_reads:
                 yield self._end(walker, point, found, content, walker.reads - counted)
                 return
@@ -198,6 +208,16 @@ class LearntMetric:
         if wide:
             return iteration in DIAGONAL_REFRESH
         return n * d <= SMALL or ahead > d / 15 * m / n + 3
+
+    def _cautious(self, walker: Walker, part: Centred, rows, wide: bool) -> bool:
+        """A step in the metric of the largest curvature a loss can have, for points where the own one vanishes."""
+        scores = walker.reading.scores[rows]
+        if wide:
+            walker.metric = Diagonal(part.curvatures(scores, cautious=True))
+            walker.pairs.pairs.clear()
+        else:
+            walker.learn(part.hessian(scores, cautious=True))
+        return walker.look() > 0.0 and walker.move()
 
     def _learn(self, walker: Walker, part: Centred, rows, wide: bool) -> None:
         if wide:

@@ -56,9 +56,12 @@ class Textbook:
             rate *= options.shrink  # the loop first tries the last accepted rate over `shrink`
         plain, compiled = plain_walk(cost, self), None
         kernel = cost.kernel() if budget.steps > PLAIN_STEPS and self._loops_pay(cost) else None
-        for batches in self._batches(cost, rng, w, budget, kernel is not None):
+        reader = _Reader(self, cost.n_samples, rng)
+        while taken < budget.steps:
             if taken >= PLAIN_STEPS and kernel is not None:
                 compiled = compiled or compiled_walk(kernel, self)
+            wide = min(BLOCK, max(1, PATH_NUMBERS // w.size), budget.watch) if compiled else 1
+            batches = reader.next(int(min(wide, budget.steps - taken)))
             step, now = compiled or plain, self.rate._replace(rate=self.rate.rate * scale)
             count = len(batches.starts)
             log = np.zeros((count, len(walk.COLUMNS)))
@@ -74,41 +77,36 @@ class Textbook:
                     note = f"step {taken + done} led to a cost that is not finite: taken back, rate / 3"
             rows = batches.stops[:done] - batches.starts[:done]
             taken += done
-            outcome = None if note else _outcome(why, taken, log, done)
-            ended = batches.epoch_ends and done == count
-            yield Block(log[:done], w, rows, path[:done], ended, outcome, note)
+            ended = reader.used(done)
+            yield Block(log[:done], w, rows, path[:done], ended, None if note else _outcome(why, log, done), note)
 
     def _loops_pay(self, cost: Cost) -> bool:
         """Whether scalar loops beat NumPy: for batches, and for whole readings of little data."""
         return self.batch_size != "full" or (cost.n_samples or 0) * cost.n_parameters < 50_000
 
-    def _batches(
-        self, cost: Cost, rng: np.random.Generator, w: Vector, budget: Budget, compilable: bool
-    ) -> Iterator[Batches]:
-        """The batches of one block after another: one plain step, then up to `BLOCK` compiled ones."""
-        taken = 0.0
-        widest = int(min(BLOCK, max(1, PATH_NUMBERS // max(w.size, 1)), budget.watch))
 
-        def room() -> int:
-            wide = widest if compilable and taken >= PLAIN_STEPS else 1
-            return int(min(wide, budget.steps - taken))
+class _Reader:
+    """Hands out the batches of the coming steps, epoch after epoch."""
 
-        if self.batch_size == "full":
-            while room() > 0:
-                batches = full_batch(cost.n_samples, room())
-                taken += len(batches.starts)
-                yield batches
-            return
-        assert cost.n_samples is not None
-        for epoch in mini_batches(cost.n_samples, int(self.batch_size), rng, self.shuffle):
-            first = 0
-            while first < len(epoch.starts) and room() > 0:
-                batches = epoch.take(first, room())
-                first += len(batches.starts)
-                taken += len(batches.starts)
-                yield batches
-            if room() <= 0:
-                return
+    def __init__(self, method: Textbook, n_samples: int | None, rng: np.random.Generator):
+        self.n_samples, self.full = n_samples, method.batch_size == "full"
+        if not self.full:
+            self.epochs = mini_batches(n_samples or 0, int(method.batch_size), rng, method.shuffle)
+            self.epoch, self.first = next(self.epochs), 0
+
+    def next(self, steps: int) -> Batches:
+        """The batches of up to `steps` steps, no further than the end of the epoch."""
+        return full_batch(self.n_samples, steps) if self.full else self.epoch.take(self.first, steps)
+
+    def used(self, steps: int) -> bool:
+        """Note that so many of them were used; whether that ended an epoch of batches."""
+        if self.full:
+            return False
+        self.first += steps
+        ended = self.first >= len(self.epoch.starts)
+        if ended:
+            self.epoch, self.first = next(self.epochs), 0
+        return ended
 
 
 Step = Callable[..., Any]
@@ -146,13 +144,13 @@ def compiled_walk(kernel: Kernel, method: Textbook) -> Step:
     return step
 
 
-def _outcome(why: int, taken: int, log: NDArray, done: int) -> Outcome | None:
+def _outcome(why: int, log: NDArray, done: int) -> Outcome | None:
     if why == walk.SMALL_GRADIENT:
         return Outcome("small_gradient", f"the gradient is as small as asked: {log[done - 1, 1]:.3g}")
     if why == walk.SMALL_STEP:
         return Outcome("small_step", f"the step is as small as asked: {log[done - 1, 2]:.3g}")
     if why == walk.NOT_FINITE:
-        value = log[done, 0]
-        what = "J" if not np.isfinite(value) else "gradient"
+        value, norm = log[min(done, len(log) - 1), :2]
+        what = "J" if not np.isfinite(value) else "gradient" if not np.isfinite(norm) else "point"
         return Outcome("not_finite", f"the next {what} is not finite")
     return None

@@ -1,0 +1,5 @@
+"""``python -m descender.cli``: the command line without the installed script."""
+
+from descender.cli import main
+
+main()

@@ -1,0 +1,108 @@
+"""The files of a verb: their names, whose they are, and pictures that say that they are ours."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from descender.errors import DescenderError, OutputError
+
+LONGEST_NAME = 48
+
+
+def slug(text: str) -> str:
+    """A name for the files of a formula.
+
+    >>> slug("(1-x)**2 + 100*(y-x**2)**2")
+    '1_x_2_100_y_x_2_2'
+    """
+    name = re.sub(r"\W+", "_", text).strip("_")
+    if len(name) > LONGEST_NAME:
+        name = name[:LONGEST_NAME].rsplit("_", 1)[0]
+    return name or "cost"
+
+
+def check_outputs(paths: Iterable[Path | None], force: bool) -> None:
+    """Refuse, before anything is computed, to replace a file that is not ours."""
+    for path in paths:
+        if path is None:
+            continue
+        if path.is_dir():
+            raise OutputError(f"{path} is a folder; a file of this name would be written")
+        above = next((p for p in path.parents if p.exists()), None)
+        if above is not None and not above.is_dir():
+            raise OutputError(f"{path} cannot be written: {above} is a file and no folder")
+        if path.exists() and not force and not is_ours(path):
+            raise OutputError(
+                f"{path} exists and was not written by descender: it is not replaced; give --out or --name for "
+                "another place, or --force"
+            )
+
+
+def is_ours(path: Path) -> bool:
+    """Whether descender wrote a file: a record, a picture with our name in it, a script with our mark."""
+    try:
+        match path.suffix:
+            case ".parquet" | ".jsonl":
+                from descender.record import Record
+
+                return bool(Record.load(path).facts is not None)
+            case ".png":
+                from PIL import Image
+
+                with Image.open(path) as image:
+                    return str(image.info.get("Software", "")).startswith("descender")
+            case ".descender":
+                from descender.model import Model
+
+                return bool(Model.load(path).features is not None)
+            case ".html":
+                return b'<meta name="generator" content="descender' in path.read_bytes()[:2000]
+            case ".svg" | ".pdf":
+                return b"descender" in path.read_bytes()
+            case ".py":
+                from descender.export import MARK
+
+                return MARK in path.read_text(encoding="utf-8")[:200]
+            case ".npz":
+                import numpy as np
+
+                with np.load(path) as archive:
+                    return "descender" in archive.files
+    except (OSError, ValueError, DescenderError):
+        pass
+    return False
+
+
+def save_picture(axes: Any, path: Path) -> Path:
+    """Write the figure of some axes, by the suffix of the path, with our name in it."""
+    import matplotlib
+
+    from descender import __version__
+    from descender.errors import OptionError
+    from descender.pictures.style import FORMATS, look
+    from descender.record import write_beside
+
+    kind = path.suffix.lower().removeprefix(".")
+    if kind not in FORMATS:
+        raise OptionError(f"{path}: a picture is saved as .png, .svg or .pdf, by the end of its name")
+    tags = {
+        "png": {"Software": f"descender {__version__}"},
+        "svg": {"Creator": f"descender {__version__}", "Date": None},
+        "pdf": {"Creator": f"descender {__version__}", "CreationDate": None},
+    }
+    with matplotlib.rc_context(look()):
+        write_beside(path, lambda file: axes.figure.savefig(file, format=kind, dpi=150, metadata=tags[kind]))
+    return path
+
+
+def walk_picture(cost: Any, record: Any, surface: bool = False) -> Any:
+    """Axes with the walk on its cost: the curve of one variable, the map or the surface of two, a plane of more."""
+    from descender.pictures.slices import describe_slice, draw_slice
+    from descender.pictures.surface import describe_contour, draw_contour, draw_surface
+
+    if cost.n_parameters == 1:
+        return draw_slice(describe_slice(cost, record))
+    return (draw_surface if surface else draw_contour)(describe_contour(cost, record))

@@ -1,0 +1,180 @@
+"""``descender fit DATA --target COLUMN``: a table to a model, its record and its report."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from descender.cli import options as o
+from descender.cli.files import check_outputs
+from descender.cli.output import Teller, print_json, progress
+
+if TYPE_CHECKING:
+    from descender.verbs.fit import Fit
+
+
+def fit(
+    data: Annotated[
+        str | None,
+        typer.Argument(help="A file (CSV, Parquet, JSON lines, .npy), - for standard input, or example:NAME."),
+    ] = None,
+    target: Annotated[
+        str | None,
+        o._option("--target", help="The column to learn, or 'NAME = SQL expression'.", panel=o.START, metavar="COLUMN"),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        o._option("--exclude", help="Columns that must not be learnt from.", panel=o.START, metavar="A,B"),
+    ] = None,
+    sql: o.Sql = None,
+    task: Annotated[
+        str | None, o._option("--task", help="binary, multiclass or regression.", panel=o.START, metavar="WORD")
+    ] = None,
+    holdout: Annotated[
+        float | None, o._option("--holdout", help="The share of rows kept for judging (0.2).", panel=o.START)
+    ] = None,
+    seed: o.Seed = 0,
+    preset: Annotated[
+        str | None,
+        o._option("--preset", help="sigmoid: the classifier of the fifth tutorial.", panel=o.METHOD, metavar="NAME"),
+    ] = None,
+    loss: Annotated[
+        str | None,
+        o._option(
+            "--loss", help="squared_error, log_loss, softmax or sigmoid_squared_error.", panel=o.METHOD, metavar="NAME"
+        ),
+    ] = None,
+    l2: Annotated[float | None, o._option("--l2", help="Penalty l2 |w|²/2 (1/rows).", panel=o.METHOD)] = None,
+    l1: Annotated[float, o._option("--l1", help="Penalty l1 Σ|w|.", panel=o.METHOD)] = 0.0,
+    method: o.MethodName = "auto",
+    learning_rate: o.LearningRate = "auto",
+    batch_size: o.BatchSize = None,
+    set: o.Settings = None,  # noqa: A002 - the option's name
+    epochs: o.Epochs = None,
+    tol: Annotated[float | None, o._option("--tol", help="Certified relative gap (1e-6).", panel=o.STOP)] = None,
+    every: Annotated[
+        int | None, o._count("--every", help="Show the cost at epoch 1 and every Nth.", panel=o.OUTPUT)
+    ] = None,
+    explain: Annotated[
+        bool, o._option("--explain", help="Write out one step on one row with its numbers.", panel=o.OUTPUT)
+    ] = False,
+    out: o.Out = ".",
+    name: o.Name = None,
+    no_files: o.NoFiles = False,
+    force: o.Force = False,
+    as_json: o.AsJson = False,
+) -> None:
+    """Fit a model to a table: the file as it is, the report to look at.
+
+    \b
+    descender fit example:heights --target weight
+    descender fit example:flights --target "late = arr_delay > 15" --exclude arr_delay,arr_time
+    descender fit example:blobs --preset sigmoid -e 100 -a 0.01
+    """
+    from descender.verbs.fit import fit as fit_table
+
+    tell = Teller(quiet=as_json)
+    expected = name or _target_name(data, target)
+    if expected and not no_files:
+        check_outputs(_paths(out, expected), force)
+    with progress("fitting"):
+        result = fit_table(
+            data, target,
+            exclude=[column.strip() for words in exclude or [] for column in words.split(",") if column.strip()],
+            sql=sql, task=task, loss=loss, l2=l2, l1=l1, method=method, learning_rate=learning_rate,
+            batch_size=o.batch_size_of(batch_size), epochs=epochs, tol=tol, holdout=holdout, seed=seed, preset=preset,
+            progress=lambda word, text, seconds: _tell_line(tell, word, text, seconds),
+            **o.assignments("--set", set),
+        )  # fmt: skip
+    for line in result.told:
+        tell.say(line, "note")
+    every = 5 if every is None and preset == "sigmoid" else every
+    if every:
+        tell.lines(["", *epoch_lines(result, every, squared=preset == "sigmoid")])
+    if preset == "sigmoid" or every:
+        tell.lines(report_lines(result))
+    if explain:
+        tell.lines(["", *_explained(result, data, target, sql)])
+    if not no_files:
+        check_outputs(_paths(out, name or result.name), force)
+        paths = result.save(Path(out), name)
+        tell.say("   ".join(str(path) for path in paths.values()), "wrote")
+    if as_json:
+        print_json(result.as_json())
+    asked = epochs is not None or preset is not None
+    raise typer.Exit(0 if result.walk.success or (result.walk.status == "budget" and asked) else 1)
+
+
+def _tell_line(tell: Teller, word: str, text: str, seconds: float) -> None:
+    tell.say(text + (f"   {seconds:.1f} s" if seconds >= 0.05 else ""), word)
+
+
+def _target_name(data: str | None, target: str | None) -> str | None:
+    """What the files will be called, as far as that is known before anything is read."""
+    if target is None and data is not None and data.startswith("example:"):
+        from descender.data.examples import EXAMPLES
+
+        known = EXAMPLES.get(data.removeprefix("example:"))
+        target = known.target if known else None
+    if target is None:
+        return None
+    return re.split(r"=(?!=)", target, maxsplit=1)[0].strip().strip('"')
+
+
+def _paths(folder: str, name: str) -> list[Path]:
+    return [Path(folder) / f"{name}{ending}" for ending in (".descender", ".record.parquet", ".html")]
+
+
+def epoch_lines(result: Fit, every: int, squared: bool = False) -> list[str]:
+    """The cost before epoch 1 and before every `every`-th, as the fifth tutorial prints it; `squared` without our 1/2."""
+    import numpy as np
+
+    from descender.explain import number
+
+    record = result.walk.record
+    full = record["full_cost"][:-1]
+    costs = full[np.isfinite(full)] if np.isfinite(full).any() else record["cost"][:-1]
+    shown = [k for k in range(1, len(costs) + 1) if k == 1 or k % every == 0]
+    label = "sum of squared errors" if squared else "cost"
+    return [f"epoch {k:>5,}   {label} {number(costs[k - 1] * (2.0 if squared else 1.0))}" for k in shown]
+
+
+def report_lines(result: Fit) -> list[str]:
+    """Precision, recall, F1 and support of each class on the held-out rows; for classes only."""
+    if result.task == "regression":
+        return []
+    from sklearn.metrics import classification_report
+
+    scores = result.holdout_scores
+    predicted = scores.argmax(axis=1) if scores.ndim == 2 else (scores > 0).astype(float)
+    names = [str(label) for label in result.model.coding.classes]
+    text = classification_report(
+        result.holdout_y, predicted, labels=list(range(len(names))), target_names=names, zero_division=0
+    )
+    return ["", *str(text).rstrip().splitlines()]
+
+
+def _explained(result: Fit, data: Any, target: str | None, sql: str | None) -> list[str]:
+    """One step on the first row that has a target, from the weights at the start."""
+    import numpy as np
+
+    from descender.costs.risk import Risk
+    from descender.data.examples import example
+    from descender.data.source import add_target, open_source
+    from descender.data.target import code_target
+    from descender.explain import explain_row
+
+    if data == "-":
+        return ["one step: standard input can be read once only; give a file to --explain"]
+    model, record = result.model, result.walk.record
+    source, name = add_target(open_source(data, sql=sql), target or example(data.removeprefix("example:")).target)
+    y = code_target(source.table[name], result.task, name, source.row_numbers)[1][:1].astype(np.float64)
+    risk = Risk(model.encoder.transform(source.table.slice(0, 1)), y, model.loss, features=list(model.features))
+    start = record.path[0] if record.path is not None else np.zeros(risk.n_parameters)
+    rates = record["learning_rate"]
+    textbook = result.walk.why.endswith("as asked") or "was given" in result.walk.why
+    rate = float(rates[0]) if textbook and len(rates) and np.isfinite(rates[0]) else 0.01
+    return explain_row(risk, start, 0, rate)

@@ -1,0 +1,149 @@
+"""Options that several verbs have, each written once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from descender.errors import OptionError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+START, METHOD, STOP, OUTPUT = "The cost and its start", "The method", "When to stop", "What is shown and written"
+
+
+def whole(text: str | int) -> int:
+    """A whole number as people type it.
+
+    >>> whole("10_000"), whole("1e4"), whole("10,000")
+    (10000, 10000, 10000)
+    """
+    try:
+        number = float(str(text).replace(",", ""))
+        if number == int(number):
+            return int(number)
+    except (ValueError, OverflowError):
+        pass
+    raise typer.BadParameter(f"{text!r} is not a whole number, such as 1000")
+
+
+def _option(*names: str, help: str, panel: str, **more: Any) -> Any:
+    return typer.Option(*names, help=help, rich_help_panel=panel, **more)
+
+
+def _count(*names: str, help: str, panel: str) -> Any:
+    return _option(*names, help=help, panel=panel, parser=whole, metavar="N")
+
+
+Data = Annotated[
+    str | None,
+    _option("--data", help="Columns for mean(...) or sum(...): a file, -, or example:NAME.", panel=START, metavar="DATA"),
+]
+Sql = Annotated[str | None, _option("--sql", help="A SELECT over the data.", panel=START, metavar="SELECT")]
+Constants = Annotated[
+    list[str] | None, _option("--constant", help="Numbers that stay fixed.", panel=START, metavar="NAME=NUMBER ...")
+]
+Seed = Annotated[int, _count("--seed", help="Of the random start and the order of rows.", panel=START)]
+MethodName = Annotated[str, _option("--method", help="{methods}.", panel=METHOD, metavar="NAME")]
+LearningRate = Annotated[
+    str,
+    _option(
+        "--learning-rate", "-a", "--alpha", panel=METHOD, metavar="RATE",
+        help="auto, a number, or a schedule: inverse-time 0.1 0.01, exponential 0.1 0.999, backtracking.",
+    ),
+]  # fmt: skip
+BatchSize = Annotated[
+    str | None, _option("--batch-size", help="Rows a step reads: full, 1 or more.", panel=METHOD, metavar="N")
+]
+Settings = Annotated[
+    list[str] | None,
+    _option("--set", help="Numbers of the method, such as beta=0.95.", panel=METHOD, metavar="NAME=NUMBER ..."),
+]
+Epochs = Annotated[int | None, _count("--epochs", "-e", help="Readings of all rows, at most.", panel=STOP)]
+Out = Annotated[str, _option("--out", help="The folder for what is written.", panel=OUTPUT, metavar="FOLDER")]
+Name = Annotated[str | None, _option("--name", help="What the files are called.", panel=OUTPUT, metavar="NAME")]
+NoFiles = Annotated[bool, _option("--no-files", help="Write nothing but what is named.", panel=OUTPUT)]
+Force = Annotated[bool, _option("--force", help="Replace files that are not ours, too.", panel=OUTPUT)]
+AsJson = Annotated[bool, _option("--json", help="Print one JSON object and nothing else.", panel=OUTPUT)]
+Picture = Annotated[
+    str | None, _option("--picture", help="Draw into this .png, .svg or .pdf.", panel=OUTPUT, metavar="FILE")
+]
+
+
+def assignments(option: str, words: list[str] | None) -> dict[str, float]:
+    """NAME=NUMBER words, also several in one word after commas or blanks.
+
+    >>> assignments("--constant", ["a=1", "b=-2,c=3"])
+    {'a': 1.0, 'b': -2.0, 'c': 3.0}
+    """
+    values: dict[str, float] = {}
+    for word in " ".join(words or []).replace(",", " ").split():
+        name, equals, number = word.partition("=")
+        try:
+            value = float(number)
+        except ValueError:
+            equals = ""
+        if not equals or not name:
+            raise OptionError(f"{option}: {word!r} is not NAME=NUMBER, such as {name or 'x'}=-1.2")
+        if name in values:
+            raise OptionError(f"{option}: {name} is given twice")
+        values[name] = value
+    return values
+
+
+class Columns(Mapping):
+    """The columns of a table as arrays, each made when the formula asks for it."""
+
+    def __init__(self, table: pa.Table):
+        self.table = table
+
+    def __getitem__(self, name: str) -> Any:
+        return self.table.column(name).to_numpy()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.table.column_names)
+
+    def __len__(self) -> int:
+        return self.table.num_columns
+
+
+def read_columns(data: str | None, sql: str | None) -> tuple[Columns | None, list[str]]:
+    """The columns for a formula, and what is to be said about them."""
+    if data is None and sql is None:
+        return None, []
+    from descender.data.source import open_source
+
+    source = open_source(data, sql=sql, least_rows=1)
+    rows = source.table.num_rows
+    told = f"{rows:,} row{'s' * (rows != 1)} of {source.described}: {', '.join(source.table.column_names[:12])}"
+    more = source.table.num_columns - 12
+    return Columns(source.table), [told + (f" and {more:,} more" if more > 0 else ""), *source.notes]
+
+
+def batch_size_of(text: str | None) -> int | str | None:
+    """A number of rows, or a word that the library knows or refuses."""
+    return int(text) if text is not None and text.lstrip("-").isdigit() else text
+
+
+def start_of(names: tuple[str, ...], words: list[str] | None, random: bool, seed: int) -> Any:
+    """The start as it was typed, or at random: standard normal numbers by the seed."""
+    from descender.errors import StartError
+
+    if random:
+        import numpy as np
+
+        if words:
+            raise OptionError("--start and --random-start were both given; leave one out")
+        return np.random.default_rng(seed).standard_normal(len(names))
+    if not words:
+        example = " ".join(f"{name}=1" for name in names[:3])
+        more = " ..." if len(names) > 3 else ""
+        raise StartError(f"where does the walk start? Give --start {example}{more}, or --random-start")
+    pieces = " ".join(words).replace(",", " ").split()
+    try:
+        return [float(piece) for piece in pieces]
+    except ValueError:
+        return assignments("--start", words)

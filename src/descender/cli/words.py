@@ -1,0 +1,114 @@
+"""The words of a command line before typer reads them: options of several words, and formulas that begin with a minus."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import typer
+from typer.core import TyperCommand
+
+from descender.errors import CostError, DescenderError, DivergedError
+
+SEVERAL = ("--start", "--range", "--constant", "--set")
+"""Options that take NAME=VALUE words until the next option."""
+SCHEDULED = ("--learning-rate", "--alpha", "-a")
+"""Options that take a name and numbers, such as ``inverse-time 0.1 0.01``."""
+COUNTED = {"--table": "5"}
+"""Options whose number may be left out."""
+NUMBER = r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?"
+PYTHON_NAMES = {"max_steps": "steps", "max_epochs": "epochs", "max_evaluations": "evaluations", "max_seconds": "seconds"}
+
+
+class Verb(TyperCommand):
+    """A verb that takes several words after an option, and says what is wrong without a traceback."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Rewrite the words into the form that typer reads."""
+        options = [name for param in self.params for name in (*param.opts, *param.secondary_opts)]
+        return super().parse_args(ctx, rewrite(list(args), [*options, "-h", "--help"]))
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Fill in the methods, which only a reader of the help must wait for."""
+        for param in self.params:
+            text = getattr(param, "help", None) or ""
+            if "{methods}" in text:
+                from descender.methods.auto import METHODS
+
+                param.help = text.format(methods=", ".join(METHODS))  # type: ignore[attr-defined]
+        super().format_help(ctx, formatter)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the verb; an error of ours becomes its message and an exit status."""
+        from descender.cli.output import complain
+
+        try:
+            return super().invoke(ctx)
+        except DescenderError as error:
+            names = {name for param in self.params for name in [param.name or ""]}
+            complain(in_options(str(error), names))
+            raise typer.Exit(1 if isinstance(error, CostError | DivergedError) else 2) from None
+
+
+def rewrite(args: list[str], options: list[str]) -> list[str]:
+    """The words as typer reads them.
+
+    >>> rewrite(["x**2 + y", "--start", "x=-1", "y=1", "--json"], ["--start", "--json"])
+    ['x**2 + y', '--start=x=-1', '--start=y=1', '--json']
+    >>> rewrite(["-x**2", "--start", "x=1"], ["--start"])
+    ['--start=x=1', '--', '-x**2']
+    """
+    done: list[str] = []
+    formulas: list[str] = []
+    while args:
+        word = args.pop(0)
+        if word == "--":
+            return [*done, "--", *formulas, *args]
+        if word in SEVERAL and word in options:
+            taken = [args.pop(0)] if args and args[0] not in options else []
+            while args and _is_value(args[0]) and args[0] not in options:
+                taken.append(args.pop(0))
+            done += [f"{word}={value}" for value in taken] if taken else [word]
+        elif word in SCHEDULED and word in options and args:
+            taken = [args.pop(0)]
+            while args and not re.fullmatch(NUMBER, taken[0]) and re.fullmatch(NUMBER, args[0]):
+                taken.append(args.pop(0))
+            done += [word, " ".join(taken)]
+        elif word in COUNTED and word in options:
+            count = args.pop(0) if args and re.fullmatch(r"[-+]?[\d_,]+", args[0]) else COUNTED[word]
+            done.append(f"{word}={count}")
+        elif _is_formula(word, options):
+            formulas.append(word)
+        else:
+            done.append(word)
+    return [*done, "--", *formulas] if formulas else done
+
+
+def _is_value(word: str) -> bool:
+    """Whether a word after the first still belongs to the option: NAME=VALUE, or a number."""
+    return bool(re.match(r"[^\W\d]\w*=(?!=)", word) or re.fullmatch(NUMBER + ",?", word))
+
+
+def _is_formula(word: str, options: list[str]) -> bool:
+    """Whether a word that begins with a minus is a formula and no option."""
+    if not word.startswith("-") or word.startswith("--") or word in options:
+        return False
+    attached = word[:2] in options and re.fullmatch(f"=?({NUMBER})", word[2:])
+    return not attached and re.search(r"[*/^()+\s.\d]|.-", word) is not None
+
+
+def in_options(message: str, names: set[str]) -> str:
+    """A message of the library in the words of the command line.
+
+    >>> in_options("method='lbfg'; did you mean lbfgs?", {"method"})
+    '--method lbfg; did you mean lbfgs?'
+    >>> in_options("max_steps=-1: expected a number of at least 0", {"steps"})
+    '--steps -1: expected a number of at least 0'
+    """
+
+    def put(match: re.Match) -> str:
+        name = PYTHON_NAMES.get(match["name"], match["name"])
+        return f"--{name.replace('_', '-')} {match['value']}" if name in names else match[0]
+
+    message = re.sub(r"(?<![\w-])(?P<name>[a-z]\w*)=(?P<q>['\"]?)(?P<value>[-+\w.]+)(?P=q)", put, message)
+    return re.sub(r"(?<![\w-])(\w+_\w+)(?![\w=(])", lambda m: f"--{m[1].replace('_', '-')}" if m[1] in names else m[1], message)
