@@ -24,20 +24,22 @@ $(READY): pyproject.toml
 	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $@
 
-LINE := "mean((weight - (m*height + c))**2)" --data example:heights --start m=1 c=0
+LINE := "mean((weight - (m*(height - 170)/10 + c))**2)" --data example:heights --start m=1 c=0
 demo: $(READY)  ## descend a straight line and fit 336,776 real flights, into ./out
 	@mkdir -p $(OUT)
-	@echo "Two walks downhill.  First a straight line through the weights of 30 people:"
+	@echo "1. A straight line through the weights of 30 people, step by step down the slope of its squared error"
 	@echo
-	@echo '$$ descender minimize $(LINE) --out $(OUT)'
-	@$(BIN)/descender minimize $(LINE) --out $(OUT)
+	@echo '$$ descender minimize $(LINE) --method gd --learning-rate 0.1 --table 3 --out $(OUT) --name line'
+	@$(BIN)/descender minimize $(LINE) --method gd --learning-rate 0.1 --table 3 --out $(OUT) --name line
 	@echo
-	@echo "Then 336,776 real flights: which of them arrive more than 15 minutes late?"
+	@echo "2. All 336,776 flights that left New York in 2013: which arrive more than 15 minutes late?"
 	@echo
 	@echo '$$ descender fit example:flights --out $(OUT)'
 	@$(BIN)/descender fit example:flights --out $(OUT)
 	@echo
-	@echo "To look at, in a browser: $$(ls $(OUT)/*.html | tr '\n' ' ')"
+	@echo "To look at:"
+	@echo "  $(CURDIR)/$(OUT)/line.png   the walk on the cost of slope and intercept"
+	@echo "  $(CURDIR)/$(OUT)/late.html  the report on the flights, in any browser"
 
 test: lint  ## lint, then the whole test suite with its doctests
 	$(BIN)/pytest

@@ -62,11 +62,10 @@ def main(out="out"):
     print()
     left = {}
     for model, where in (("w**2*x", "w=0"), ("u*v*x", "u=0, v=0")):
-        left[model] = minimize(f"mean((y - {model})**2)", where, "gd", learning_rate=0.01, data=data)
+        left[model] = minimize(f"mean((y - {model})**2)", where, data=data)
         print(f"y = {model} from {where}: {left[model].notes[0]}")
-        print(
-            f"    ended at {', '.join(f'{k} = {v:.4f}' for k, v in left[model].variables.items())}: J = {left[model].fun:.6f}"
-        )
+        ended = ", ".join(f"{name} = {w:.4f}" for name, w in left[model].variables.items())
+        print(f"    ended at {ended}: J = {left[model].fun:.6f}")
     return {
         "sweep": (swept, costs.min()),
         "descent": walk,

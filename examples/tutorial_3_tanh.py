@@ -47,9 +47,7 @@ def main(out="out"):
     for k in range(5):
         x, tamed = exploded.record.path[k, 0], clipped.record.path[k, 0]
         print(f"{k:>4} {exploded.record['gradient_norm'][k]:>15.4g}   {x:<13.4g}  {tamed:.4f}")
-    print(
-        f"after {exploded.nit} steps J = {exploded.fun}, clipped by norm: {clipped.fun:.1e}, by value: {by_value.fun:.1e}"
-    )
+    print(f"after 500 steps J = {exploded.fun}, clipped by norm: {clipped.fun:.1e}, by value: {by_value.fun:.1e}")
     races = {"no clipping": exploded.record, "clip_norm=5": clipped.record, "clip_value=5": by_value.record}
     save(draw_curve(describe_race(races, "step", excess=False)), out / "3-clipping.png")
 

@@ -51,10 +51,9 @@ def main(out="out"):
     walk = minimize(seen, method="minibatch", batch_size=10, learning_rate=0.05, max_epochs=150, holdout=unseen.value)
     held, steps = walk.record["holdout_cost"], walk.record["step"]
     turn = int(np.nanargmin(held))
-    print(
-        f"\ntraining loss  {walk.record['full_cost'][turn]:.4f} after {steps[turn]} steps, {walk.fun:.4f} after {walk.nit}"
-    )
-    print(f"held-out loss  {held[turn]:.4f} after {steps[turn]} steps, {held[-1]:.4f} after {walk.nit}")
+    print(f"\n{'':>13} {f'after {steps[turn]} steps':>16} {f'after {walk.nit}':>10}")
+    print(f"training loss {walk.record['full_cost'][turn]:>16.4f} {walk.fun:>10.4f}")
+    print(f"held-out loss {held[turn]:>16.4f} {held[-1]:>10.4f}")
     save(draw_curve(describe_curve(walk.record)), out / "4-holdout.png")
     return {"exact": exact, "scalar": scalar, "vector": vector, "walk": walk, "turn": turn, "unseen": unseen}
 

@@ -48,10 +48,10 @@ def main(out="out"):
     print(f"{'':>24} {'updates':>8} {f'samples read until J < {level:.2f}':>30} {'J after 20 epochs':>18}")
     for name, way in FAMILY.items():
         walk = walks[name] = minimize(cost, start, **way, max_epochs=20)
-        J = np.mean((y - walk.record.path[:1000] @ np.stack([x, np.ones(1000)])) ** 2, axis=1)
+        costs = np.mean((y - walk.record.path[:1000] @ np.stack([x, np.ones(1000)])) ** 2, axis=1)
         readings = np.append(0, walk.record["evaluations"][:-1])  # a rate that is searched for reads more than once
         rows = walk.record["rows_seen"] if "batch_size" in way else 1000 * readings
-        read[name] = int(rows[np.argmax(J < level)])
+        read[name] = int(rows[np.flatnonzero(costs < level)[0]])
         print(f"{name:>24} {walk.nit:>8,} {read[name]:>30,} {walk.fun:>18.5f}")
     print(f"{'the bottom':>24} {bottom:>58.5f}")
     save(draw_paths(cost, walks), out / "4-family.png")

@@ -64,7 +64,7 @@ def main(out="out"):
 
     # A descent ends in the valley in which it starts; so start in many places and keep the lowest end.
     cost = Formula(TILTED)
-    starts = np.random.default_rng(1).uniform(-5, 5, size=(300, 2))
+    starts = np.random.default_rng(1).uniform(-5, 5, size=(200, 2))
     ends = np.array([minimize(cost, s, "gd", learning_rate=0.002).x for s in starts])
     basins = describe_basins(cost, starts, ends)
     print(f"\n{len(starts)} starts of J = {TILTED}")

@@ -27,7 +27,7 @@ def endless(seed=0, noise=0.3):
 def main(out="out", samples=50_000):
     """Run the tutorial and write its picture into `out`."""
     out = Path(out)
-    model, seen, memory = Online("squared_error"), [], []
+    seen, memory, model = [], [], Online("squared_error")
     next(model.follow(endless(seed=1), every=1000))  # whatever is loaded or compiled on first use
     model = Online("squared_error")
     tracemalloc.start()

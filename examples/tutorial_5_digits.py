@@ -36,9 +36,8 @@ def main(out="out"):
         a: minimize(program, np.zeros(65), "gd", learning_rate=a, max_epochs=100, step_tol=0) for a in (0.01, 0.003)
     }
     for rate, walk in walks.items():
-        print(
-            f"3 or not, rate {rate:<5}: summed error {2 * walk.fun:5.2f} of {is_3.sum():.0f}, accuracy {accuracy(walk.x):.4f}"
-        )
+        summed = f"summed error {2 * walk.fun:5.2f} of {is_3.sum():.0f}"
+        print(f"3 or not, rate {rate:<5}: {summed}, accuracy {accuracy(walk.x):.4f}")
 
     # The same question to the default method: log loss with a small penalty has one bottom, and it is certified.
     best = minimize(Risk(train, is_3, "log_loss", l2=0.001))

@@ -35,10 +35,9 @@ def main(out="out"):
     for k in stuck:
         p = cost.loss.predict(train @ walks[k].x)
         wrong = np.abs(p - y_train) > 0.5
-        print(
-            f"    {np.round(starts[k], 2)}: {np.mean((train @ starts[k] > 0) == y_train):.1%} right at first; at the end "
-            f"error {sums[k]:.2f}, accuracy {accuracy(walks[k].x):.3f}, p(1-p) = {np.median((p * (1 - p))[wrong]):.0e}"
-        )
+        at_first, flatness = np.mean((train @ starts[k] > 0) == y_train), np.median((p * (1 - p))[wrong])
+        print(f"    {np.round(starts[k], 2)}: {at_first:.1%} right at first; at the end error {sums[k]:.2f},")
+        print(f"        accuracy {accuracy(walks[k].x):.3f}, and p(1-p) = {flatness:.0e} where p is wrong")
 
     # Log loss pulls with e alone, hardest where a point is surely wrong.
     log_loss = Risk(train, y_train, "log_loss", intercept=False, reduction="sum")

@@ -308,9 +308,7 @@ def _textbook_steps(cost: Formula, walk: Walk, method: Textbook) -> list[str]:
         lines += _batch_lines(cost, walk, method)
     if searched:
         lines.append(f"rate = {method.rate.rate * method.rate.shrink!r}")
-    lines.append(
-        f"for t, rows in zip(range({walk.nit}), batches()):" if batched else f"for t in range({walk.nit}):"
-    )
+    lines.append(f"for t, rows in zip(range({walk.nit}), batches()):" if batched else f"for t in range({walk.nit}):")
     body = [] if searched else [f"rate = {_inline(type(method.rate).formula, {'q': method.rate})[-1]}"]
     body.append("g = gradient(w, rows)" if batched else "g = gradient(w)")
     if options.coordinates:

@@ -20,7 +20,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["--help", "-h"]},
 )
 for verb in (fit.fit, minimize.minimize, sweep.sweep, draw.draw):
     app.command(cls=Verb)(verb)
@@ -34,7 +34,9 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(epilog="[bold]descender minimize[/] '(x - 3)**2' --start x=0        every verb explains itself: descender VERB --help")
+@app.callback(
+    epilog="descender minimize '(x - 3)**2' --start x=0\n\ndescender VERB --help shows more examples that run"
+)
 def descender(
     version: Annotated[
         bool, typer.Option("--version", help="Show the version and leave.", callback=_version, is_eager=True)

@@ -19,23 +19,21 @@ def draw(
     records: Annotated[list[str], typer.Argument(help="Saved records; several are raced.", metavar="RECORD...")],
     against: Annotated[
         str,
-        o._option(
-            "--against", help="step, seconds, rows_seen or evaluations.", panel=o.OUTPUT, metavar="WORD"
-        ),
+        o.option("--against", help="step, seconds, rows_seen or evaluations.", panel=o.OUTPUT, metavar="WORD"),
     ] = "step",
     what: Annotated[
         str,
-        o._option(
-            "--what", panel=o.OUTPUT, metavar="WORD",
+        o.option(
+            "--what",
+            panel=o.OUTPUT,
+            metavar="WORD",
             help="cost, gradient_norm, learning_rate or step_norm; path or surface: the walk on the cost of its formula.",
         ),
     ] = "cost",
-    excess: Annotated[
-        bool, o._option("--excess", help="Count costs from the lowest one.", panel=o.OUTPUT)
-    ] = False,
+    excess: Annotated[bool, o.option("--excess", help="Count costs from the lowest one.", panel=o.OUTPUT)] = False,
     out: Annotated[
         str | None,
-        o._option("--out", help="The .png, .svg or .pdf to write.", panel=o.OUTPUT, metavar="FILE"),
+        o.option("--out", help="The .png, .svg or .pdf to write.", panel=o.OUTPUT, metavar="FILE"),
     ] = None,
     force: o.Force = False,
     as_json: o.AsJson = False,

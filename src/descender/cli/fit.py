@@ -23,43 +23,43 @@ def fit(
     ] = None,
     target: Annotated[
         str | None,
-        o._option("--target", help="The column to learn, or 'NAME = SQL expression'.", panel=o.START, metavar="COLUMN"),
+        o.option("--target", help="The column to learn, or 'NAME = SQL expression'.", panel=o.START, metavar="COLUMN"),
     ] = None,
     exclude: Annotated[
         list[str] | None,
-        o._option("--exclude", help="Columns that must not be learnt from.", panel=o.START, metavar="A,B"),
+        o.option("--exclude", help="Columns that must not be learnt from.", panel=o.START, metavar="A,B"),
     ] = None,
     sql: o.Sql = None,
     task: Annotated[
-        str | None, o._option("--task", help="binary, multiclass or regression.", panel=o.START, metavar="WORD")
+        str | None, o.option("--task", help="binary, multiclass or regression.", panel=o.START, metavar="WORD")
     ] = None,
     holdout: Annotated[
-        float | None, o._option("--holdout", help="The share of rows kept for judging (0.2).", panel=o.START)
+        float | None, o.real("--holdout", help="The share of rows kept for judging (0.2).", panel=o.START)
     ] = None,
     seed: o.Seed = 0,
     preset: Annotated[
         str | None,
-        o._option("--preset", help="sigmoid: the classifier of the fifth tutorial.", panel=o.METHOD, metavar="NAME"),
+        o.option("--preset", help="sigmoid: the classifier of the fifth tutorial.", panel=o.METHOD, metavar="NAME"),
     ] = None,
     loss: Annotated[
         str | None,
-        o._option(
+        o.option(
             "--loss", help="squared_error, log_loss, softmax or sigmoid_squared_error.", panel=o.METHOD, metavar="NAME"
         ),
     ] = None,
-    l2: Annotated[float | None, o._option("--l2", help="Penalty l2 |w|²/2 (1/rows).", panel=o.METHOD)] = None,
-    l1: Annotated[float, o._option("--l1", help="Penalty l1 Σ|w|.", panel=o.METHOD)] = 0.0,
+    l2: Annotated[float | None, o.real("--l2", help="Penalty l2 |w|²/2 (1/rows).", panel=o.METHOD)] = None,
+    l1: Annotated[float, o.real("--l1", help="Penalty l1 Σ|w|.", panel=o.METHOD)] = 0.0,
     method: o.MethodName = "auto",
     learning_rate: o.LearningRate = "auto",
     batch_size: o.BatchSize = None,
     set: o.Settings = None,  # noqa: A002 - the option's name
     epochs: o.Epochs = None,
-    tol: Annotated[float | None, o._option("--tol", help="Certified relative gap (1e-6).", panel=o.STOP)] = None,
+    tol: Annotated[float | None, o.real("--tol", help="Certified relative gap (1e-6).", panel=o.STOP)] = None,
     every: Annotated[
-        int | None, o._count("--every", help="Show the cost at epoch 1 and every Nth.", panel=o.OUTPUT)
+        int | None, o.count("--every", help="Show the cost at epoch 1 and every Nth.", panel=o.OUTPUT)
     ] = None,
     explain: Annotated[
-        bool, o._option("--explain", help="Write out one step on one row with its numbers.", panel=o.OUTPUT)
+        bool, o.option("--explain", help="Write out one step on one row with its numbers.", panel=o.OUTPUT)
     ] = False,
     out: o.Out = ".",
     name: o.Name = None,

@@ -10,6 +10,7 @@ import typer
 from descender.cli import options as o
 from descender.cli.files import check_outputs, save_picture, slug, walk_picture
 from descender.cli.output import Teller, fitting, print_json, progress
+from descender.errors import InputError, OptionError
 
 if TYPE_CHECKING:
     from descender.costs.formula import Formula
@@ -23,9 +24,9 @@ def minimize(
     formula: Annotated[str, typer.Argument(help="The cost, such as '(x - 3)**2'.", metavar="FORMULA")],
     start: Annotated[
         list[str] | None,
-        o._option("--start", help="Where the walk starts: x=-1.2 y=1.", panel=o.START, metavar="NAME=NUMBER ..."),
+        o.option("--start", help="Where the walk starts: x=-1.2 y=1.", panel=o.START, metavar="NAME=NUMBER ..."),
     ] = None,
-    random_start: Annotated[bool, o._option("--random-start", help="Start at random.", panel=o.START)] = False,
+    random_start: Annotated[bool, o.option("--random-start", help="Start at random.", panel=o.START)] = False,
     data: o.Data = None,
     sql: o.Sql = None,
     constant: o.Constants = None,
@@ -34,48 +35,44 @@ def minimize(
     learning_rate: o.LearningRate = "auto",
     batch_size: o.BatchSize = None,
     clip_norm: Annotated[
-        float | None, o._option("--clip-norm", help="Scale gradients down to this norm.", panel=o.METHOD)
+        float | None, o.real("--clip-norm", help="Scale gradients down to this norm.", panel=o.METHOD)
     ] = None,
     clip_value: Annotated[
-        float | None, o._option("--clip-value", help="Bound each component of gradients.", panel=o.METHOD)
+        float | None, o.real("--clip-value", help="Bound each component of gradients.", panel=o.METHOD)
     ] = None,
     on_divergence: Annotated[
         str | None,
-        o._option(
+        o.option(
             "--on-divergence", help="stop, recover, raise or continue (NaN shows).", panel=o.METHOD, metavar="WORD"
         ),
     ] = None,
     set: o.Settings = None,  # noqa: A002 - the option's name
-    steps: Annotated[int | None, o._count("--steps", help="Steps, at most.", panel=o.STOP)] = None,
+    steps: Annotated[int | None, o.count("--steps", help="Steps, at most.", panel=o.STOP)] = None,
     epochs: o.Epochs = None,
     evaluations: Annotated[
-        int | None, o._count("--evaluations", help="Evaluations of J, at most.", panel=o.STOP)
+        int | None, o.count("--evaluations", help="Evaluations of J, at most.", panel=o.STOP)
     ] = None,
-    seconds: Annotated[float | None, o._option("--seconds", help="Time, at most.", panel=o.STOP)] = None,
-    tol: Annotated[
-        float | None, o._option("--tol", help="Certified relative gap (for fits).", panel=o.STOP)
-    ] = None,
+    seconds: Annotated[float | None, o.real("--seconds", help="Time, at most.", panel=o.STOP)] = None,
+    tol: Annotated[float | None, o.option("--tol", help="", panel=o.STOP, hidden=True)] = None,
     gradient_tol: Annotated[
-        float | None, o._option("--gradient-tol", help="Norm of the gradient to stop at.", panel=o.STOP)
+        float | None, o.real("--gradient-tol", help="Norm of the gradient to stop at.", panel=o.STOP)
     ] = None,
-    step_tol: Annotated[
-        float | None, o._option("--step-tol", help="Length of a step to stop at.", panel=o.STOP)
-    ] = None,
+    step_tol: Annotated[float | None, o.real("--step-tol", help="Length of a step to stop at.", panel=o.STOP)] = None,
     cost_tol: Annotated[
-        float | None, o._option("--cost-tol", help="Relative change of J to stop at.", panel=o.STOP)
+        float | None, o.real("--cost-tol", help="Relative change of J to stop at.", panel=o.STOP)
     ] = None,
     table: Annotated[
-        int | None, o._count("--table", help="Show the first and last N steps as a table (5).", panel=o.OUTPUT)
+        int | None, o.count("--table", help="Show the first and last N steps as a table (5).", panel=o.OUTPUT)
     ] = None,
     explain: Annotated[
-        bool, o._option("--explain", help="Write out the first step with its numbers.", panel=o.OUTPUT)
+        bool, o.option("--explain", help="Write out the first step with its numbers.", panel=o.OUTPUT)
     ] = False,
     export_python: Annotated[
         str | None,
-        o._option("--export-python", help="Write the walk as a NumPy script.", panel=o.OUTPUT, metavar="FILE"),
+        o.option("--export-python", help="Write the walk as a NumPy script.", panel=o.OUTPUT, metavar="FILE"),
     ] = None,
     picture: o.Picture = None,
-    surface: Annotated[bool, o._option("--surface", help="Draw two variables in 3-D.", panel=o.OUTPUT)] = False,
+    surface: Annotated[bool, o.option("--surface", help="Draw two variables in 3-D.", panel=o.OUTPUT)] = False,
     out: o.Out = ".",
     name: o.Name = None,
     no_files: o.NoFiles = False,
@@ -93,6 +90,11 @@ def minimize(
     from descender.verbs.minimize import minimize as descend
 
     tell = Teller(quiet=as_json)
+    if tol is not None:
+        raise OptionError(
+            "--tol asks for a certified gap, which a fit has and a formula has not: give --gradient-tol, --step-tol or "
+            "--cost-tol"
+        )
     columns, told = o.read_columns(data, sql)
     constants = o.assignments("--constant", constant)
     cost = Formula(formula, data=columns, constants=constants)
@@ -107,7 +109,7 @@ def minimize(
         walk = descend(
             cost, point, method,
             learning_rate=learning_rate, batch_size=o.batch_size_of(batch_size), clip_norm=clip_norm,
-            clip_value=clip_value, tol=tol, gradient_tol=gradient_tol, step_tol=step_tol, cost_tol=cost_tol,
+            clip_value=clip_value, gradient_tol=gradient_tol, step_tol=step_tol, cost_tol=cost_tol,
             max_steps=steps, max_evaluations=evaluations, max_epochs=epochs, max_seconds=seconds,
             on_divergence=on_divergence, seed=seed, **settings,
         )  # fmt: skip
@@ -145,16 +147,12 @@ def _files(
     files["picture"] = Path(picture) if picture else drawn
     files["script"] = Path(script) if script else None
     if files["picture"] is not None and files["picture"].suffix.lower() not in (".png", ".svg", ".pdf"):
-        from descender.errors import OptionError
-
         raise OptionError(f"--picture {picture}: a picture is saved as .png, .svg or .pdf, by the end of its name")
     return files
 
 
 def _write(tell: Teller, cost: Formula, walk: Walk, files: dict[str, Any], surface: bool) -> dict[str, Any]:
     """Write the record and the picture; a picture that cannot be drawn is a note."""
-    from descender.errors import InputError
-
     if files["record"] is not None:
         walk.record.save(files["record"])
     if files["picture"] is not None:
@@ -181,7 +179,7 @@ def _tell_derivatives(tell: Teller, cost: Formula) -> None:
         tell.say(f"... and the derivatives by {cost.n_parameters - SHOWN:,} more variables")
 
 
-def tell_outcome(tell: Teller, walk: Walk, asked: bool = True) -> None:
+def tell_outcome(tell: Teller, walk: Walk, asked: bool = True, word: str = "") -> None:
     """How the walk ended, what was noted on its way, and what is wrong."""
     taken = f"{walk.nit:,} step{'s' * (walk.nit != 1)}, {walk.nfev:,} evaluation{'s' * (walk.nfev != 1)}"
     message = walk.message + ("" if walk.status != "budget" or asked else ", the default; --steps N allows more")
@@ -189,7 +187,8 @@ def tell_outcome(tell: Teller, walk: Walk, asked: bool = True) -> None:
         tell.say(message, style="wrong")
         tell.say(f"the last finite point: {end_text(walk)}")
     else:
-        tell.say(f"{taken}: {end_text(walk)}.  {message[:1].upper()}{message[1:]}.", style="good" if walk.success else None)
+        style = "good" if walk.success and not word else None
+        tell.say(f"{taken}: {end_text(walk)}.  {message[:1].upper()}{message[1:]}.", word, style)
     for note in walk.notes[:5]:
         tell.say(note, "note")
     if len(walk.notes) > 5:
@@ -212,7 +211,7 @@ def end_text(walk: Walk) -> str:
     from descender.explain import number
 
     norm = float(np.linalg.norm(walk.jac))
-    return f"{point_text(walk.names, walk.x)}, J = {number(walk.fun)}, gradient {number(norm, 2)}"
+    return f"{point_text(walk.names, walk.x)}, J = {number(walk.fun, 6 if abs(walk.fun) > 1e-6 else 2)}, gradient {number(norm, 2)}"
 
 
 def point_text(names: tuple[str, ...], point: Any) -> str:

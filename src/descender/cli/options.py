@@ -30,46 +30,55 @@ def whole(text: str | int) -> int:
     raise typer.BadParameter(f"{text!r} is not a whole number, such as 1000")
 
 
-def _option(*names: str, help: str, panel: str, **more: Any) -> Any:
+def option(*names: str, help: str, panel: str, **more: Any) -> Any:
+    """An option in its panel of the help."""
     return typer.Option(*names, help=help, rich_help_panel=panel, **more)
 
 
-def _count(*names: str, help: str, panel: str) -> Any:
-    return _option(*names, help=help, panel=panel, parser=whole, metavar="N")
+def count(*names: str, help: str, panel: str) -> Any:
+    """An option that is a whole number."""
+    return option(*names, help=help, panel=panel, parser=whole, metavar="N")
+
+
+def real(*names: str, help: str, panel: str) -> Any:
+    """An option that is a number."""
+    return option(*names, help=help, panel=panel, metavar="NUMBER")
 
 
 Data = Annotated[
     str | None,
-    _option("--data", help="Columns for mean(...) or sum(...): a file, -, or example:NAME.", panel=START, metavar="DATA"),
+    option(
+        "--data", help="Columns for mean(...) or sum(...): a file, -, or example:NAME.", panel=START, metavar="DATA"
+    ),
 ]
-Sql = Annotated[str | None, _option("--sql", help="A SELECT over the data.", panel=START, metavar="SELECT")]
+Sql = Annotated[str | None, option("--sql", help="A SELECT over the data.", panel=START, metavar="SELECT")]
 Constants = Annotated[
-    list[str] | None, _option("--constant", help="Numbers that stay fixed.", panel=START, metavar="NAME=NUMBER ...")
+    list[str] | None, option("--constant", help="Numbers that stay fixed.", panel=START, metavar="NAME=NUMBER ...")
 ]
-Seed = Annotated[int, _count("--seed", help="Of the random start and the order of rows.", panel=START)]
-MethodName = Annotated[str, _option("--method", help="{methods}.", panel=METHOD, metavar="NAME")]
+Seed = Annotated[int, count("--seed", help="Of the random start and the order of rows.", panel=START)]
+MethodName = Annotated[str, option("--method", help="{methods}.", panel=METHOD, metavar="NAME")]
 LearningRate = Annotated[
     str,
-    _option(
+    option(
         "--learning-rate", "-a", "--alpha", panel=METHOD, metavar="RATE",
         help="auto, a number, or a schedule: inverse-time 0.1 0.01, exponential 0.1 0.999, backtracking.",
     ),
 ]  # fmt: skip
 BatchSize = Annotated[
-    str | None, _option("--batch-size", help="Rows a step reads: full, 1 or more.", panel=METHOD, metavar="N")
+    str | None, option("--batch-size", help="Rows a step reads: full, 1 or more.", panel=METHOD, metavar="N")
 ]
 Settings = Annotated[
     list[str] | None,
-    _option("--set", help="Numbers of the method, such as beta=0.95.", panel=METHOD, metavar="NAME=NUMBER ..."),
+    option("--set", help="Numbers of the method, such as beta=0.95.", panel=METHOD, metavar="NAME=NUMBER ..."),
 ]
-Epochs = Annotated[int | None, _count("--epochs", "-e", help="Readings of all rows, at most.", panel=STOP)]
-Out = Annotated[str, _option("--out", help="The folder for what is written.", panel=OUTPUT, metavar="FOLDER")]
-Name = Annotated[str | None, _option("--name", help="What the files are called.", panel=OUTPUT, metavar="NAME")]
-NoFiles = Annotated[bool, _option("--no-files", help="Write nothing but what is named.", panel=OUTPUT)]
-Force = Annotated[bool, _option("--force", help="Replace files that are not ours, too.", panel=OUTPUT)]
-AsJson = Annotated[bool, _option("--json", help="Print one JSON object and nothing else.", panel=OUTPUT)]
+Epochs = Annotated[int | None, count("--epochs", "-e", help="Readings of all rows, at most.", panel=STOP)]
+Out = Annotated[str, option("--out", help="The folder for what is written.", panel=OUTPUT, metavar="FOLDER")]
+Name = Annotated[str | None, option("--name", help="What the files are called.", panel=OUTPUT, metavar="NAME")]
+NoFiles = Annotated[bool, option("--no-files", help="Write nothing but what is named.", panel=OUTPUT)]
+Force = Annotated[bool, option("--force", help="Replace files that are not ours, too.", panel=OUTPUT)]
+AsJson = Annotated[bool, option("--json", help="Print one JSON object and nothing else.", panel=OUTPUT)]
 Picture = Annotated[
-    str | None, _option("--picture", help="Draw into this .png, .svg or .pdf.", panel=OUTPUT, metavar="FILE")
+    str | None, option("--picture", help="Draw into this .png, .svg or .pdf.", panel=OUTPUT, metavar="FILE")
 ]
 
 

@@ -108,7 +108,8 @@ def progress(text: str, total: int | None = None) -> Iterator[Any]:
     columns = [SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()]
     if total:
         columns.insert(2, BarColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, redirect_stdout=terminal(sys.stdout)) as shown:
         task = shown.add_task(text, total=total)
         yield lambda done, total=None: shown.update(task, completed=done)
 
@@ -123,9 +124,10 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     return ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in [header, *rows]]
 
 
-def fitting(header: Sequence[str], rows: Sequence[Sequence[float | str]], width: int = 80) -> list[str]:
-    """A table of numbers with as many digits, at most six and at least three, as fit the width."""
+def fitting(header: Sequence[str], rows: Sequence[Sequence[float | str]]) -> list[str]:
+    """A table of numbers with as many digits, at most six and at least three, as fit the terminal; six in a pipe."""
     lines: list[str] = []
+    width = shutil.get_terminal_size().columns if terminal(sys.stdout) else 1_000
     for digits in (6, 5, 4, 3):
         shown = [[cell if isinstance(cell, str) else f"{cell + 0.0:.{digits}g}" for cell in row] for row in rows]
         lines = table(header, shown)

@@ -21,15 +21,13 @@ def sweep(
     formula: Annotated[str, typer.Argument(help="The cost, such as 'x**4 - 2*x**2'.", metavar="FORMULA")],
     range: Annotated[  # noqa: A002 - the option's name
         list[str] | None,
-        o._option(
+        o.option(
             "--range", help="The values to try: LOW:HIGH:COUNT.", panel=o.START, metavar="NAME=LOW:HIGH[:COUNT] ..."
         ),
     ] = None,
     start: Annotated[
         list[str] | None,
-        o._option(
-            "--start", help="Where the descent starts; else at random.", panel=o.START, metavar="NAME=NUMBER ..."
-        ),
+        o.option("--start", help="Where the descent starts; else at random.", panel=o.START, metavar="NAME=NUMBER ..."),
     ] = None,
     data: o.Data = None,
     sql: o.Sql = None,
@@ -37,10 +35,8 @@ def sweep(
     seed: o.Seed = 0,
     method: o.MethodName = "auto",
     learning_rate: o.LearningRate = "auto",
-    steps: Annotated[int | None, o._count("--steps", help="Steps of the descent, at most.", panel=o.STOP)] = None,
-    table: Annotated[
-        int, o._count("--table", help="Rows of the table that are shown (15).", panel=o.OUTPUT)
-    ] = 15,
+    steps: Annotated[int | None, o.count("--steps", help="Steps of the descent, at most.", panel=o.STOP)] = None,
+    table: Annotated[int, o.count("--table", help="Rows of the table that are shown (15).", panel=o.OUTPUT)] = 15,
     picture: o.Picture = None,
     out: o.Out = ".",
     name: o.Name = None,
@@ -116,8 +112,8 @@ def _tell_both(tell: Teller, found: Sweep, random: bool, seed: int) -> None:
 
     tell.say(f"{found.nfev:,} evaluations: {point_text(found.names, found.x)}, J = {number(found.fun)}", "sweep")
     start = point_text(found.names, found.walk.record.facts["start"])
-    tell.say(f"{found.walk.nfev:,} evaluations, from {start}" + (f" (random, seed {seed})" if random else ""), "descent")
-    tell_outcome(tell, found.walk)
+    tell.say(f"{start}{f', at random (seed {seed})' if random else ''}", "start")
+    tell_outcome(tell, found.walk, word="descent")
     for note in found.notes:
         tell.say(note, "note")
     side = max(len(axis) for axis in found.axes)

@@ -17,7 +17,12 @@ SCHEDULED = ("--learning-rate", "--alpha", "-a")
 COUNTED = {"--table": "5"}
 """Options whose number may be left out."""
 NUMBER = r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?"
-PYTHON_NAMES = {"max_steps": "steps", "max_epochs": "epochs", "max_evaluations": "evaluations", "max_seconds": "seconds"}
+PYTHON_NAMES = {
+    "max_steps": "steps",
+    "max_epochs": "epochs",
+    "max_evaluations": "evaluations",
+    "max_seconds": "seconds",
+}
 
 
 class Verb(TyperCommand):
@@ -26,7 +31,7 @@ class Verb(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Rewrite the words into the form that typer reads."""
         options = [name for param in self.params for name in (*param.opts, *param.secondary_opts)]
-        return super().parse_args(ctx, rewrite(list(args), [*options, "-h", "--help"]))
+        return super().parse_args(ctx, rewrite(list(args), [*options, "--help", "-h"]))
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Fill in the methods, which only a reader of the help must wait for."""
@@ -60,6 +65,7 @@ def rewrite(args: list[str], options: list[str]) -> list[str]:
     """
     done: list[str] = []
     formulas: list[str] = []
+    variables = {f"-{word.partition('=')[0]}" for word in args if "=" in word}
     while args:
         word = args.pop(0)
         if word == "--":
@@ -77,7 +83,7 @@ def rewrite(args: list[str], options: list[str]) -> list[str]:
         elif word in COUNTED and word in options:
             count = args.pop(0) if args and re.fullmatch(r"[-+]?[\d_,]+", args[0]) else COUNTED[word]
             done.append(f"{word}={count}")
-        elif _is_formula(word, options):
+        elif _is_formula(word, options) or (word in variables and word not in options):
             formulas.append(word)
         else:
             done.append(word)
@@ -111,4 +117,6 @@ def in_options(message: str, names: set[str]) -> str:
         return f"--{name.replace('_', '-')} {match['value']}" if name in names else match[0]
 
     message = re.sub(r"(?<![\w-])(?P<name>[a-z]\w*)=(?P<q>['\"]?)(?P<value>[-+\w.]+)(?P=q)", put, message)
-    return re.sub(r"(?<![\w-])(\w+_\w+)(?![\w=(])", lambda m: f"--{m[1].replace('_', '-')}" if m[1] in names else m[1], message)
+    return re.sub(
+        r"(?<![\w-])(\w+_\w+)(?![\w=(])", lambda m: f"--{m[1].replace('_', '-')}" if m[1] in names else m[1], message
+    )

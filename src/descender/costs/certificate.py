@@ -51,7 +51,19 @@ class Certificate(NamedTuple):
 
 
 def cost_scale(risk: Risk) -> float:
-    """The cost of the best constant score above the lowest conceivable cost; the unit of ``tol`` where F is tiny."""
+    """The cost of the best constant score above the lowest conceivable cost; the unit of ``tol`` where F is tiny.
+
+    At least a millionth of the cost of the score 0, so that constant targets have a unit, too.
+    """
+    return max(_trivial_excess(risk), 1e-6 * _cost_at_zero(risk))
+
+
+def _cost_at_zero(risk: Risk) -> float:
+    z = np.zeros((risk.n_classes, len(risk.y)) if risk.loss is Softmax else len(risk.y))
+    return float(np.sum(_sigma(risk) * risk.loss.value(z, risk.y)))
+
+
+def _trivial_excess(risk: Risk) -> float:
     y, sigma = risk.y, _sigma(risk)
     if risk.loss is Softmax:
         share = np.bincount(y.astype(np.int64), weights=sigma * np.ones(len(y)), minlength=risk.n_classes)
@@ -72,14 +84,11 @@ def relative_gap(gap: float, value: float, scale: float) -> float:
     return gap / unit if unit > 0 else 0.0 if gap <= 0 else np.inf
 
 
-def certificate(risk: Risk, w: Vector, scores: NDArray | None = None) -> Certificate | None:
-    """The certificate of a point, or None for a cost that is not convex.
-
-    It takes two readings of the rows, one where their float64 `scores` are known.
-    """
+def certificate(risk: Risk, w: Vector) -> Certificate | None:
+    """The certificate of a point, at the price of two readings of the rows; None for a cost that is not convex."""
     if not risk.convex:
         return None
-    scores = _scores(risk, w) if scores is None else scores
+    scores = _scores(risk, w)
     value = float(np.sum(_sigma(risk) * risk.loss.value(scores, risk.y))) + risk.penalty(w)
     scale = cost_scale(risk)
     if risk.l2 == 0 and risk.l1 == 0:
@@ -97,7 +106,7 @@ def dual_value(risk: Risk, w: Vector, scores: NDArray) -> float:
     theta = -np.atleast_2d(risk.loss.slope(z, y))
     if risk.intercept:
         theta = _feasible(risk, theta)
-    u = _spread(risk, sigma * theta)
+    u = _spread(risk, sigma * theta, _centre(risk) if risk.intercept else None)
     if risk.l2 > 0:
         conjugate = float(np.sum(np.maximum(np.abs(u) - risk.l1, 0.0) ** 2)) / (2.0 * risk.l2)
     else:
@@ -113,16 +122,32 @@ def _sigma(risk: Risk) -> Any:
 
 
 def _scores(risk: Risk, w: Vector) -> NDArray:
-    """All scores in float64, whatever the rows are kept in."""
-    return np.concatenate([risk.scores(w, X.astype(np.float64, copy=False)) for X, _, _ in risk.blocks()], axis=-1)
+    """All scores in float64, whatever the rows are kept in, without loss of digits where columns are far from zero."""
+    centre = _centre(risk)
+    W, b = risk.split(w)
+    moved = risk.join(W, b + W @ centre) if risk.intercept else w
+    parts = []
+    for X, _, _ in risk.blocks():
+        X = X.astype(np.float64, copy=False)
+        parts.append(risk.scores(moved, X - centre if risk.intercept and not risk.sparse else X))
+    return np.concatenate(parts, axis=-1)
 
 
-def _spread(risk: Risk, weighted: NDArray) -> NDArray:
-    """The sum over rows of weights (K, n) times x, in float64: (K, d)."""
+def _centre(risk: Risk) -> NDArray:
+    """A point among the rows: where weights sum to zero, x may be taken from there, and keeps its digits."""
+    if risk.sparse:
+        return np.zeros(risk.n_features)
+    return risk.X[:: max(1, len(risk.X) // 1000)].mean(axis=0, dtype=np.float64)
+
+
+def _spread(risk: Risk, weighted: NDArray, centre: NDArray | None = None) -> NDArray:
+    """The sum over rows of weights (K, n) times x, less a centre, in float64: (K, d)."""
     u, start = np.zeros((weighted.shape[0], risk.n_features)), 0
     for X, y, _ in risk.blocks():
         part = weighted[:, start : start + len(y)]
         X = X.astype(np.float64, copy=False)
+        if centre is not None and not risk.sparse:
+            X = X - centre
         u += (X.T @ part.T).T if risk.sparse else part @ X
         start += len(y)
     return u
@@ -174,17 +199,53 @@ def _feasible(risk: Risk, theta: NDArray) -> NDArray:
 
 
 def _without_penalty(risk: Risk, w: Vector, value: float) -> tuple[str, bool, float]:
-    gradient = risk.gradient(w)
-    H = risk.hessian(w) if risk.n_parameters <= LARGEST_HESSIAN else None
-    if H is None:
-        return "the cost itself, as no loss is negative", True, value
-    D = np.sqrt(np.maximum(np.diag(H), 1e-300))
-    curvatures, V = np.linalg.eigh(H / D[:, None] / D)
-    along = V.T @ (gradient / D)
+    """What is known without a penalty: a quadratic's exact gap, or an estimate, or that no loss is negative."""
+    itself = ("the cost itself, as no loss is negative", True, value)
+    if risk.loss is Softmax or risk.n_parameters > LARGEST_HESSIAN:
+        return itself
+    if risk.loss is SquaredError:
+        gap = _quadratic_gap(risk, w)
+        return itself if gap is None or value <= gap else ("exact gap of a quadratic", True, gap)
+    H, gradient = risk.hessian(w), risk.gradient(w)
+    assert H is not None
+    scale = np.sqrt(np.maximum(np.diag(H), 1e-300))
+    curvatures, V = np.linalg.eigh(H / scale[:, None] / scale)
+    along = V.T @ (gradient / scale)
     kept = curvatures > 1e-13 * curvatures[-1]
     decrement = 0.5 * float(np.sum(along[kept] ** 2 / curvatures[kept]))
-    if risk.loss is SquaredError:
-        return "exact gap of a quadratic", True, decrement
-    if value <= decrement:
-        return "the cost itself, as no loss is negative", True, value
-    return "Newton decrement", False, decrement
+    # far out on separable data the cost falls exponentially and its decrement is half of what is left of it
+    return itself if value <= 4.0 * decrement else ("Newton decrement", False, decrement)
+
+
+def _quadratic_gap(risk: Risk, w: Vector) -> float | None:
+    r"""Half the squared length of the residuals' projection on the columns, by a QR of the centred, weighted rows.
+
+    QR and not the normal equations: columns that are nearly equal would lose twice the digits there.  None where a
+    direction is lost to rounding and the residuals still lean on it.
+    """
+    sigma, d = np.sqrt(_sigma(risk) * np.ones(len(risk.y))), risk.n_features
+    residual = risk.y - _scores(risk, w)
+    total = float(sigma @ sigma)
+    mean, shift = np.zeros(d), 0.0
+    if risk.intercept:
+        shift = float(sigma**2 @ residual) / total
+        residual = residual - shift
+        centre = _centre(risk)
+        mean = centre + _spread(risk, (sigma**2 / total)[None, :], centre)[0]
+    R, start = np.zeros((0, d + 1)), 0
+    for X, y, _ in risk.blocks():
+        part = slice(start, start + len(y))
+        rows = X.toarray() if risk.sparse else X
+        block = np.column_stack([rows.astype(np.float64) - mean, residual[part]]) * sigma[part, None]
+        R, start = np.linalg.qr(np.concatenate([R, block]), mode="r"), start + len(y)
+    A, b = R[:, :d], R[:, d]
+    length = np.linalg.norm(A, axis=0)
+    varies = length > 1e-13 * np.abs(mean) * np.sqrt(total)
+    U, singular, _ = np.linalg.svd(A[:, varies] / length[varies], full_matrices=False)
+    along = U.T @ b
+    kept = singular > 1e-12 * singular.max(initial=0.0)
+    dependent = singular <= 1e-15 * (8 + d) * singular.max(initial=0.0)
+    between = along[~kept & ~dependent]
+    if float(between @ between) > 1e-20 * float(b @ b):
+        return None
+    return 0.5 * (total * shift**2 + float(along[kept] @ along[kept]))

@@ -11,6 +11,9 @@ from scipy import sparse
 from descender.costs.cost import Vector
 from descender.costs.risk import Risk, block_height
 
+FAR = 1e3
+"""Deviations of a column from zero beyond which its products lose digits that matter."""
+
 
 class Reading(NamedTuple):
     """What one reading of the rows tells at a point: the smooth cost, its gradient, and the scores."""
@@ -31,16 +34,17 @@ class Columns(NamedTuple):
 class Centred:
     r"""The smooth part of a risk with one score a row, in the coordinates :math:`v = (w, b + \mu\cdot w)`.
 
-    Columns far from zero then do not tilt the intercept.  ``sigma`` are the weights of the rows in the mean; a
+    Columns far from zero then do not tilt the intercept; where one is very `far`, the rows are moved before they are
+    multiplied, so that scores keep their digits.  ``sigma`` are the weights of the rows in the mean; a
     subsample carries weights that estimate the whole.  Sparse rows are not centred.
     """
 
-    def __init__(self, risk: Risk, X: Any, y: NDArray, sigma: NDArray, mean: Vector):
+    def __init__(self, risk: Risk, X: Any, y: NDArray, sigma: NDArray, mean: Vector, far: bool = False):
         self.risk, self.loss, self.X, self.y, self.sigma, self.mean = risk, risk.loss, X, y, sigma, mean
         self.n, self.d = X.shape
         self.intercept, self.l2 = risk.intercept, risk.l2
         self.size = self.d + self.intercept
-        self.height = block_height(X)
+        self.height, self.far = block_height(X), far
 
     @classmethod
     def of(cls, risk: Risk) -> tuple[Centred, Columns]:
@@ -48,16 +52,17 @@ class Centred:
         ones = np.ones(risk.n_samples or 0) if risk.sample_weight is None else risk.sample_weight
         sigma = ones / risk.denominator
         columns = column_facts(risk.X, sigma, centre=risk.intercept and not risk.sparse)
-        return cls(risk, risk.X, risk.y, sigma, columns.mean), columns
+        far = bool(np.any(columns.mean**2 * sigma.sum() > FAR**2 * columns.squares))
+        return cls(risk, risk.X, risk.y, sigma, columns.mean, far), columns
 
     def sample(self, rows: NDArray, weights: NDArray | float) -> Centred:
         """Some rows, whose weights in the mean are multiplied by `weights`."""
-        return Centred(self.risk, self.X[rows], self.y[rows], self.sigma[rows] * weights, self.mean)
+        return Centred(self.risk, self.X[rows], self.y[rows], self.sigma[rows] * weights, self.mean, self.far)
 
     def restricted(self, columns: NDArray) -> Centred:
         """Some columns only."""
         X = self.X[:, columns]
-        return Centred(self.risk, X, self.y, self.sigma, self.mean[columns])
+        return Centred(self.risk, X, self.y, self.sigma, self.mean[columns], self.far)
 
     def enter(self, w: Vector) -> Vector:
         """The coordinates of a parameter vector of the risk."""
@@ -87,18 +92,20 @@ class Centred:
     def read(self, v: Vector) -> Reading:
         """The smooth cost, its gradient and the scores at v, reading each row once."""
         w = v[: self.d].astype(self.X.dtype)
-        shift = (v[self.d] if self.intercept else 0.0) - self.mean @ v[: self.d]
+        shift = v[self.d] if self.intercept else 0.0
+        shift, slant = (shift, 0.0) if self.far else (shift - self.mean @ v[: self.d], 1.0)
         scores = np.empty(self.n)
         gradient = np.zeros(self.size)
         total = slopes = 0.0
         for part in self._blocks():
             X, y = self.X[part], self.y[part]
+            X = (X - self.mean).astype(X.dtype, copy=False) if self.far else X
             z = scores[part] = X @ w + shift
             total += float(self.sigma[part] @ self.loss.value(z, y))
             r = self.sigma[part] * self.loss.slope(z, y)
             gradient[: self.d] += X.T @ r.astype(X.dtype, copy=False)
             slopes += float(r.sum())
-        gradient[: self.d] += self.l2 * v[: self.d] - slopes * self.mean
+        gradient[: self.d] += self.l2 * v[: self.d] - slant * slopes * self.mean
         if self.intercept:
             gradient[self.d] = slopes
         return Reading(total + self.ridge(v), gradient, scores)

@@ -77,14 +77,17 @@ def classify(cost: Cost, w: Vector) -> Critical:
 def leave(cost: Cost, w: Vector, critical: Critical, least: float = 0.0) -> Vector | None:
     """A nearby point lower by more than `least`, along the smallest curvature, or None if there is none.
 
-    Along a zero curvature only close by: a flat minimum is not left for another basin.
+    Along a zero curvature, or one too small to tell, only close by: a flat minimum is not left for another basin.
     """
-    if critical.kind in ("minimum", "unknown") or critical.directions is None:
+    if critical.kind == "unknown" or critical.directions is None:
+        return None
+    nearby = 1e-3 * max(1.0, float(np.linalg.norm(w)))
+    if critical.kind == "minimum" and 0.5 * critical.curvatures[0] * nearby**2 > 100.0 * least:
         return None
     value = cost.value(w)
     direction = critical.directions[:, 0]
     direction = direction * np.sign(direction[np.argmax(np.abs(direction))])
-    length = 1e-3 * max(1.0, float(np.linalg.norm(w)))
+    length = nearby
     for _ in range(3 if critical.stable else 30):
         for side in (1.0, -1.0):
             with np.errstate(all="ignore"):

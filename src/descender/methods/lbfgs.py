@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from descender.costs.cost import Cost, Vector
+from descender.costs.cost import Cost, Rows, Vector
 from descender.methods.advance import COLUMNS
 from descender.methods.critical import classify, leave
 from descender.methods.linesearch import search
@@ -16,6 +17,8 @@ from descender.methods.method import Block, Budget, Outcome, one_step
 
 MAX_IDLE = 5
 """Steps without a visible decrease of J that may follow each other: near the bottom only the gradient still improves."""
+POLISHING = 3
+"""Newton steps that may follow where the model is content but the true curvatures see the bottom further on."""
 
 
 class Pairs:
@@ -56,6 +59,24 @@ class Pairs:
         return q
 
 
+class Scaled(Cost):
+    """A cost times a power of two."""
+
+    def __init__(self, cost: Cost, factor: float):
+        self.cost, self.factor = cost, factor
+        self.names, self.n_samples, self.smooth, self.convex = cost.names, cost.n_samples, cost.smooth, cost.convex
+
+    def value_and_gradient(self, w: Vector, rows: Rows | None = None) -> tuple[float, Vector]:
+        """Both, times the factor."""
+        value, gradient = self.cost.value_and_gradient(w, rows)
+        return value * self.factor, gradient * self.factor
+
+    def hessian(self, w: Vector) -> NDArray[np.floating] | None:
+        """Times the factor."""
+        H = self.cost.hessian(w)
+        return None if H is None else H * self.factor
+
+
 @dataclass(frozen=True)
 class LBFGS:
     r"""Quasi-Newton descent with limited memory and a line search.
@@ -73,8 +94,20 @@ class LBFGS:
     name: str = "L-BFGS"
 
     def blocks(self, cost: Cost, w: Vector, rng: np.random.Generator, budget: Budget) -> Iterator[Block]:
-        """Walk from `w`."""
+        """Walk from `w`.  A cost so large or small that squares of its slopes overflow is walked on rescaled."""
         value, gradient = cost.value_and_gradient(w)
+        largest = float(np.abs(gradient).max(initial=0.0))
+        if largest == 0.0 or 1e-100 < largest < 1e100:
+            yield from self._walk(cost, w, value, gradient)
+            return
+        scaled = Scaled(cost, 2.0 ** -int(np.log2(largest)))
+        for block in self._walk(scaled, w, value * scaled.factor, gradient * scaled.factor):
+            log = block.log.copy()
+            log[:, :2] /= scaled.factor
+            final = block.final and (block.final[0] / scaled.factor, block.final[1] / scaled.factor)
+            yield block._replace(log=log, final=final)
+
+    def _walk(self, cost: Cost, w: Vector, value: float, gradient: Vector) -> Iterator[Block]:
         rows, evaluations, start_value = cost.n_samples or 0, 1, value
         pairs, escapes, idle = Pairs(self.memory), 0, 0
         while True:
@@ -86,7 +119,7 @@ class LBFGS:
             scale = max(abs(value), abs(start_value - value))
             found, content = None, norm == 0.0 or (bool(pairs.pairs) and decrement <= self.tol * scale)
             if not content:
-                if decrement <= 0.0:
+                if not decrement > 0.0 and pairs.pairs:
                     pairs.pairs.clear()
                     continue
                 found = search(cost, w, direction, value, gradient)
@@ -100,7 +133,7 @@ class LBFGS:
                     pairs.pairs.clear()  # the model is wrong: once more along the gradient
                     continue
                 still = found is not None and decrement > 1e-8 * scale
-                block, point = self._arrive(cost, w, value, gradient, direction, scale, escapes, still)
+                block, point = self._arrive(cost, w, value, gradient, scale, escapes, still)
                 yield block._replace(evaluations=evaluations)
                 if point is None:
                     return
@@ -119,7 +152,7 @@ class LBFGS:
             evaluations = 0
 
     def _arrive(
-        self, cost: Cost, w: Vector, value: float, gradient: Vector, step: Vector, scale: float, escapes: int, still: bool
+        self, cost: Cost, w: Vector, value: float, gradient: Vector, scale: float, escapes: int, still: bool
     ) -> tuple[Block, Vector | None]:
         """What to say where the model promises nothing more, and from where to go on if this is no minimum.
 
@@ -132,14 +165,15 @@ class LBFGS:
             text = critical.text
             newton, promise = critical.newton(gradient)
             if escapes < self.escapes:
-                if promise > max(1e-10 * abs(value), 1e-16 * scale) and cost.value(w + newton) < value:
+                far = float(np.linalg.norm(newton)) > 1e-6 * max(1.0, float(np.linalg.norm(w))) and escapes < POLISHING
+                if (far or promise > max(1e-10 * abs(value), 1e-16 * scale)) and cost.value(w + newton) < value:
                     return nothing, w + newton
                 point = leave(cost, w, critical, 1e-12 * scale)
                 if point is not None:
                     return nothing._replace(note=f"the gradient was zero at {text}; left downhill"), point
             if not critical.stable:
                 kind = "stuck"
-            elif float(np.linalg.norm(step)) > 0.01 * max(1.0, float(np.linalg.norm(w))):
+            elif float(np.linalg.norm(newton)) > 1e-3 * max(1.0, float(np.linalg.norm(w))):
                 kind, text = "no_minimum", "no minimum within reach: J still falls, ever more slowly, however far one goes"
         if still:
             kind, text = "stuck", "no lower point was found downhill: is the gradient right, and the cost smooth?"

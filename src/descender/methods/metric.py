@@ -193,8 +193,7 @@ class LearntMetric:
                 yield Block(log, here, reads * n, there[None, :])
                 continue
             point = problem.leave(walker.v)
-            known = walker.reading.scores if cost.X.dtype == np.float64 else None
-            found = certificate(cost, point, known)
+            found = certificate(cost, point)
             assert found is not None
             best = found if best is None or found.gap < best.gap else best
             content = found.relative <= self.tol
@@ -231,10 +230,8 @@ class LearntMetric:
             outcome = Outcome("converged", str(found))
         else:
             outcome = Outcome("floor", f"no further descent in this arithmetic: {found}, {self.tol:.0e} was asked")
-        gradient = walker.problem.leave_gradient(walker.reading.gradient)
-        gradient[: walker.problem.d] += walker.l1 * np.sign(walker.v[: walker.problem.d])
-        final = (walker.value, gradient)
-        return Block(nothing, point, 0, None, outcome=outcome, final=final, certificate=found, evaluations=reads + 1)
+        final = walker.problem.risk.value_and_gradient(point)
+        return Block(nothing, point, 0, None, outcome=outcome, final=final, certificate=found, evaluations=reads + 2)
 
 
 def descend_sample(problem: Centred, sample, v: Vector, m: int, l1: float) -> tuple[Vector, int]:

@@ -153,7 +153,9 @@ def _notes(found: Sweep, cost: Cost) -> list[str]:
     lost = int((~np.isfinite(found.costs)).sum())
     if lost:
         notes.append(f"J is not a finite number at {lost:,} of the points")
-    edge = [n for n, axis, v in zip(found.names, found.axes, found.x, strict=True) if len(axis) > 1 and v in axis[[0, -1]]]
+    edge = [
+        n for n, axis, v in zip(found.names, found.axes, found.x, strict=True) if len(axis) > 1 and v in axis[[0, -1]]
+    ]
     if edge:
         notes.append(f"the best point lies at the end of the range of {', '.join(edge)}: the bottom may lie beyond")
     if found.walk.success and found.walk.fun > found.fun + 1e-9 * max(abs(found.fun), 1e-3 * float(_spread(found))):

@@ -1,0 +1,428 @@
+"""The command line: what people see, what programs read, and what a wrong input is told."""
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from descender.cli import app
+from descender.cli.words import rewrite
+from descender.record import Record
+
+ROSENBROCK = "(1-x)**2 + 100*(y-x**2)**2"
+LINE = "mean((weight - (m*height + c))**2)"
+VERBS = ("fit", "minimize", "sweep", "draw")
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(*words):
+    return CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
+
+
+def as_json(*words, status=0):
+    result = run(*words, "--json")
+    assert result.exit_code == status, result.stderr
+    assert result.stderr == ""
+    return json.loads(result.stdout, parse_constant=pytest.fail)
+
+
+def process(*words, **options):
+    command = [sys.executable, "-m", "descender.cli", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=100, **options)
+
+
+class TestMinimize:
+    def test_tells_derivatives_method_outcome_and_files(self):
+        result = run("minimize", ROSENBROCK, "--start", "x=-1.2", "y=1")
+        assert result.exit_code == 0
+        lines = result.stdout.splitlines()
+        assert lines[:2] == ["dJ/dx = -400 x (y - x^2) - 2 (1 - x)", "dJ/dy = 200 (y - x^2)"]
+        assert lines[2].startswith("L-BFGS, because two variables")
+        assert re.match(r"\d+ steps, \d+ evaluations: x = 1, y = 1, J = .*e-.*, gradient .*\.  A minimum: ", lines[3])
+        assert lines[4] == "wrote      1_x_2_100_y_x_2_2.record.parquet   1_x_2_100_y_x_2_2.png"
+        assert Record.load("1_x_2_100_y_x_2_2.record.parquet").path[-1] == pytest.approx([1, 1])
+        assert Image.open("1_x_2_100_y_x_2_2.png").info["Software"].startswith("descender")
+
+    @pytest.mark.parametrize(
+        "start",
+        [
+            ["--start", "x=-1.2", "y=1"],
+            ["--start", "x=-1.2,y=1"],
+            ["--start", "x=-1.2,", "y=1"],
+            ["--start", "y=1", "--start", "x=-1.2"],
+            ["--start=x=-1.2 y=1"],
+            ["--start", "-1.2", "1"],
+        ],
+    )
+    def test_spellings_of_a_start(self, start):
+        found = as_json("minimize", ROSENBROCK, *start, "--no-files")
+        assert found["start"] == {"x": -1.2, "y": 1}
+        assert found["x"] == pytest.approx({"x": 1, "y": 1})
+
+    def test_options_may_come_first(self):
+        assert as_json("minimize", "--start", "x=0", "--no-files", "(x-3)**2")["x"] == pytest.approx({"x": 3})
+
+    @pytest.mark.parametrize("formula", ["-x**2", "-x", "-(x - 1)**2", "-exp(x)"])
+    def test_a_formula_may_begin_with_a_minus(self, formula):
+        found = as_json("minimize", formula, "--start", "x=0.5", "--no-files", status=1)
+        assert (found["formula"], found["status"]) == (formula, "unbounded")
+
+    def test_a_rate_too_high_is_found_and_its_remedy_works(self):
+        words = ["minimize", ROSENBROCK, "--start", "x=-1.2", "y=1", "--method", "gd", "--no-files"]
+        result = run(*words, "--learning-rate", "0.01")
+        assert result.exit_code == 1
+        assert "stopped at step 5: the next J is not finite" in result.stdout
+        assert "D101 learning rate too high" in result.stdout
+        rate = re.search(r"try --learning-rate (\S+),", result.stdout)[1]
+        assert run(*words, "-a", rate, "--steps", 100).exit_code == 0
+
+    def test_json_has_the_documented_fields(self):
+        found = as_json("minimize", "(x - 3)**2 + y**2", "--start", "x=0", "y=1")
+        expected = "x fun jac nit nfev success converged message status method why record picture script findings notes"
+        assert {*expected.split(), "formula", "derivatives", "start"} == set(found)
+        assert found["converged"] is True
+        assert Path(found["record"]).exists()
+        assert Path(found["picture"]).exists()
+
+    def test_what_is_not_finite_is_a_string(self):
+        found = as_json(
+            "minimize", "x**2", "--start", "x=1", "-a", 10, "--on-divergence", "continue", "--steps", 2000,
+            "--no-files", status=1,
+        )  # fmt: skip
+        assert (found["x"]["x"], found["fun"]) == ("NaN", "NaN")
+        assert np.isnan(float(found["fun"]))
+
+    def test_a_budget_that_was_asked_for_is_no_failure(self):
+        words = ["minimize", "log(cosh(x))", "--start", "x=10", "--method", "gd", "-a", "0.0021", "--no-files"]
+        asked = as_json(*words, "--steps", "1e4")
+        assert (asked["converged"], asked["nit"]) == (False, 10_000)
+        assert asked["x"]["x"] == pytest.approx(8.249e-06, rel=1e-3)
+        result = run(*words)
+        assert result.exit_code == 1
+        assert "--steps N allows more" in result.stdout
+
+    def test_data_constants_settings_and_schedule(self):
+        found = as_json(
+            "minimize", "mean((weight - (m*height + c))**2) + k*m**2", "--data", "example:heights",
+            "--start", "m=1", "c=0", "--constant", "k=0.5", "--method", "momentum", "--set", "beta=0.5",
+            "--learning-rate", "inverse-time", "1e-5", "0.1", "--steps", 20, "--no-files",
+        )  # fmt: skip
+        assert found["nit"] == 20
+        assert as_json("minimize", LINE, "--data", "example:heights", "--start", "m=1 c=0", "--no-files")["x"] == (
+            pytest.approx({"m": 0.939746635, "c": -92.5658142})
+        )
+
+    def test_sql_chooses_the_rows(self):
+        query = "SELECT height, weight FROM heights WHERE height > 170"
+        result = run(
+            "minimize", LINE, "--data", "example:heights", "--sql", query, "--start", "m=1", "c=0", "--no-files"
+        )
+        assert "read       13 rows" in result.stdout
+
+    def test_random_start_is_seeded(self):
+        words = ["minimize", "x**4 - 2*x**2 + y**2", "--random-start", "--no-files"]
+        assert as_json(*words) == as_json(*words)
+        assert as_json(*words)["start"] != as_json(*words, "--seed", 1)["start"]
+
+    def test_a_start_at_a_maximum_is_said_and_left(self):
+        result = run("minimize", "x**4 - 2*x**2", "--start", "x=0", "--no-files")
+        assert "note       the gradient is zero at the start, but it is a maximum" in result.stdout
+
+    def test_errors_without_squares_are_recognised(self):
+        words = ["minimize", "mean(weight - (m*height + c))", "--data", "example:heights", "--start", "m=1", "c=0"]
+        result = run(*words, "--no-files")
+        assert result.exit_code == 1
+        assert "Unbounded below along" in result.stdout
+        assert "did you mean to square the errors?" in result.stdout
+
+    def test_table_shows_the_first_and_last_steps(self):
+        result = run("minimize", LINE, "--data", "example:heights", "--start", "m=1", "c=0", "-a", "1e-5", "--steps", 50,
+                     "--no-files", "--table", "2")  # fmt: skip
+        lines = result.stdout.splitlines()
+        head = next(k for k, line in enumerate(lines) if "iteration" in line)
+        assert lines[head].split() == "iteration m c dJ/dm dJ/dc step m step c cost".split()
+        first = [float(cell) for cell in lines[head + 1].split()]
+        assert first[:3] == [0, 1, 0]
+        assert first[5:7] == pytest.approx([1e-5 * g for g in first[3:5]], rel=1e-5)
+        assert [line.split()[0] for line in lines[head + 1 : head + 6]] == ["0", "1", "...", "49", "50"]
+
+    def test_explain_and_export(self):
+        result = run("minimize", "(x - 3)**2", "--start", "x=1", "-a", "0.1", "--steps", 4, "--no-files", "--explain",
+                     "--export-python", "walk.py")  # fmt: skip
+        assert "= 1 - 0.1 × (-4)" in result.stdout
+        script = subprocess.run([sys.executable, "walk.py"], capture_output=True, text=True, timeout=60, check=True)
+        assert float(script.stdout.split()[2]) == pytest.approx(3 - 2 * 0.8**4)
+
+    def test_picture_goes_where_it_is_asked(self):
+        run(
+            "minimize", "a**2 + b**2 + c**2", "--start", "a=1", "b=2", "c=3", "--no-files", "--picture", "sub/plane.svg"
+        )
+        assert b"descender" in Path("sub/plane.svg").read_bytes()
+        assert not list(Path().glob("*.parquet"))
+
+    def test_out_and_name(self):
+        found = as_json("minimize", "x**2", "--start", "x=1", "--out", "walks", "--name", "square")
+        assert found["record"] == os.path.join("walks", "square.record.parquet")
+
+
+class TestFiles:
+    def test_ours_are_replaced(self):
+        for _ in range(2):
+            assert run("minimize", "x**2", "--start", "x=1").exit_code == 0
+
+    @pytest.mark.parametrize("name", ["x_2.record.parquet", "x_2.png", "x_2.svg", "script.py"])
+    def test_others_are_refused_before_anything_is_computed(self, name):
+        Path(name).write_text("mine")
+        words = ["minimize", "x**2", "--start", "x=1", "--export-python", "script.py", "--picture"]
+        words.append("x_2.svg" if name.endswith("svg") else "x_2.png")
+        result = run(*words)
+        assert result.exit_code == 2
+        assert f"{name} exists and was not written by descender" in result.stderr
+        assert result.stdout == ""
+        assert Path(name).read_text() == "mine"
+        assert [path.name for path in Path().iterdir()] == [name]
+        assert run(*words, "--force").exit_code == 0
+        assert Path(name).read_bytes() != b"mine"
+
+    def test_another_picture_is_not_ours(self):
+        Image.new("RGB", (2, 2)).save("x_2.png")
+        assert run("minimize", "x**2", "--start", "x=1").exit_code == 2
+
+    def test_a_file_is_no_folder(self):
+        Path("taken").write_text("")
+        result = run("minimize", "x**2", "--start", "x=1", "--out", "taken")
+        assert result.exit_code == 2
+        assert "taken is a file and no folder" in result.stderr
+
+
+WRONG = [
+    (["minimize", "x**2"], "--start x=1, or --random-start"),
+    (["minimize", "x**2", "--start"], "--start"),
+    (["minimize", "x**2", "--start", "y=1"], "start names 'y', which is no variable here"),
+    (["minimize", "x**2 + y**2", "--start", "x=1"], "no value for y"),
+    (["minimize", "x**2", "--start", "x=one"], "'x=one' is not NAME=NUMBER"),
+    (["minimize", "x**2", "--start", "x=1", "x=2"], "x is given twice"),
+    (["minimize", "x**2", "--start", "x=nan"], "not finite"),
+    (["minimize", "log(x)", "--start", "x=-1"], "J is nan at the start"),
+    (["minimize", "2x", "--start", "x=1"], "write products with *"),
+    (["minimize", "(x", "--start", "x=1"], "never closed"),
+    (["minimize", "", "--start", "x=1"], "the formula is empty"),
+    (["minimize", "foo(x)", "--start", "x=1"], "foo"),
+    (["minimize", "x**2", "--start", "x=1", "--method", "adm"], "--method adm; did you mean adam?"),
+    (["minimize", "x**2", "--start", "x=1", "--method", "sgd"], "reads some samples"),
+    (["minimize", "x**2", "--start", "x=1", "-a", "-1"], "must be a positive finite number"),
+    (["minimize", "x**2", "--start", "x=1", "-a", "constnt"], "did you mean constant?"),
+    (["minimize", "x**2", "--start", "x=1", "--steps", "-3"], "--steps -3: expected a number of at least 0"),
+    (["minimize", "x**2", "--start", "x=1", "--steps", "1.5"], "is not a whole number"),
+    (["minimize", "x**2", "--start", "x=1", "--clip-norm", "0"], "--clip-norm"),
+    (["minimize", "x**2", "--start", "x=1", "--on-divergence", "weep"], "--on-divergence weep; known: stop"),
+    (["minimize", "x**2", "--start", "x=1", "--tol", "1e-3"], "give --gradient-tol"),
+    (["minimize", "x**2", "--start", "x=1", "--set", "beta=0.9", "--method", "gd"], "has no option 'beta'"),
+    (["minimize", "x**2", "--start", "x=1", "--constant", "x"], "'x' is not NAME=NUMBER"),
+    (["minimize", "x**2", "--start", "x=1", "--random-start"], "leave one out"),
+    (["minimize", "x**2", "--start", "x=1", "--picture", "walk.gif"], "saved as .png, .svg or .pdf"),
+    (["minimize", "x**2", "--start", "x=1", "--colour"], "No such option"),
+    (["minimize", "x**2", "y**2", "--start", "x=1"], "unexpected extra argument"),
+    (["minimize", "mean(m*a)", "--start", "m=1", "--data", "absent.csv"], "absent.csv: no such file"),
+    (["minimize", "mean(m*a)", "--start", "m=1", "--data", "example:hights"], "did you mean heights?"),
+    (["minimize"], "Missing argument"),
+    (["minimise", "x**2"], "Did you mean 'minimize'?"),
+    (["sweep", "w**2"], "Give --range w=-5:5:101"),
+    (["sweep", "w**2", "--range", "w=5:-5"], "expected LOW below HIGH"),
+    (["sweep", "w**2", "--range", "v=-5:5"], "range of 'v', which is no variable here"),
+    (["sweep", "w**2", "--range", "w=a:b"], "is not made of numbers"),
+    (["sweep", "a*b*c*d", "--range", "a=0:1", "b=0:1", "c=0:1", "d=0:1"], "104,060,401 evaluations"),
+    (["draw", "absent.parquet"], "no record at absent.parquet"),
+    (["draw"], "Missing argument"),
+    (["fit", "absent.csv", "--target", "y"], "absent.csv: no such file"),
+    (["fit", "example:iris", "--target", "specie"], "did you mean species?"),
+    (["fit", "example:iris", "--preset", "sigmod"], "did you mean sigmoid?"),
+    (["fit", "example:iris", "--exclude", "petal"], "is no column"),
+]
+
+
+@pytest.mark.parametrize(("words", "told"), WRONG, ids=[shlex.join(words) for words, _ in WRONG])
+def test_a_wrong_input_is_told_and_nothing_is_written(words, told):
+    result = run(*words)
+    assert result.exit_code == 2
+    assert told in " ".join(re.sub(r"[│╭╮╰╯─]", "", result.stderr).split())
+    assert "Traceback" not in result.stderr
+    assert not list(Path().iterdir())
+
+
+def test_a_wrong_input_leaves_standard_output_empty_for_programs():
+    result = run("minimize", "x**2", "--start", "y=1", "--json")
+    assert (result.exit_code, result.stdout) == (2, "")
+
+
+class TestSweep:
+    def test_table_counts_and_growth(self):
+        result = run("sweep", "(w - 2)**2 + 1", "--range", "w=-5:5:101")
+        assert result.exit_code == 0
+        assert re.search(r"^ +2 +1  <- smallest$", result.stdout, re.MULTILINE)
+        assert "sweep      101 evaluations: w = 2, J = 1\n" in result.stdout
+        assert re.search(r"^descent    \d+ steps, \d+ evaluations: w = 2, J = 1,", result.stdout, re.MULTILINE)
+        assert "10,510,100,501 in 5 variables" in result.stdout
+        assert Record.load("w_2_2_1.sweep.record.parquet").facts["sweep"]["evaluations"] == 101
+        assert Path("w_2_2_1.sweep.png").exists()
+
+    def test_json(self):
+        words = [
+            "sweep",
+            LINE,
+            "--data",
+            "example:heights",
+            "--range",
+            "m=0:2:5",
+            "c=-200:100:4",
+            "--start",
+            "m=1",
+            "c=0",
+        ]
+        found = as_json(*words, "--no-files")
+        assert found["nfev"] == 20
+        assert found["descent"]["fun"] < found["fun"]
+        assert found["growth"][2] == {"variables": 3, "evaluations": 125}
+
+
+class TestDraw:
+    @pytest.fixture
+    def record(self):
+        run("minimize", ROSENBROCK, "--start", "x=-1.2", "y=1", "--name", "walk")
+        return "walk.record.parquet"
+
+    @pytest.mark.parametrize("what", ["cost", "gradient_norm", "path", "surface"])
+    def test_from_a_saved_record(self, record, what):
+        found = as_json("draw", record, "--what", what)
+        assert Image.open(found["picture"]).size[0] > 500
+
+    def test_a_race_against_seconds(self, record):
+        run("minimize", ROSENBROCK, "--start", "x=-1.2", "y=1", "--method", "gd", "--steps", 50, "--name", "gd")
+        assert run("draw", record, "gd.record.parquet", "--against", "seconds", "--out", "race.pdf").exit_code == 0
+        assert Path("race.pdf").read_bytes().startswith(b"%PDF")
+
+    def test_a_formula_over_data_cannot_be_drawn_again(self):
+        run("minimize", LINE, "--data", "example:heights", "--start", "m=1", "c=0", "--name", "line")
+        result = run("draw", "line.record.parquet", "--what", "path")
+        assert result.exit_code == 2
+        assert "over data, which the record does not hold" in result.stderr
+
+    def test_against_what_is_not_there(self, record):
+        result = run("draw", record, "--against", "second")
+        assert (result.exit_code, "did you mean seconds?" in result.stderr) == (2, True)
+
+
+class TestFit:
+    def test_files_and_json(self):
+        found = as_json("fit", "example:heights", "--target", "weight")
+        assert found["converged"] is True
+        assert {Path(found[kind]).suffix for kind in ("model", "record", "report")} == {
+            ".descender",
+            ".parquet",
+            ".html",
+        }
+        assert run("fit", "example:heights", "--target", "weight").exit_code == 0
+        Path("weight.html").write_text("mine")
+        result = run("fit", "example:heights", "--target", "weight")
+        assert (result.exit_code, "weight.html exists" in result.stderr) == (2, True)
+
+    def test_the_fifth_tutorial(self):
+        result = run("fit", "example:blobs", "--preset", "sigmoid", "-e", "10", "-a", "0.01", "--explain", "--no-files")
+        assert result.exit_code == 0
+        assert [int(k) for k in re.findall(r"^epoch +(\d+)", result.stdout, re.MULTILINE)] == [1, 5, 10]
+        assert "precision    recall  f1-score   support" in result.stdout
+        assert "slope of the loss = error × prediction × (1 - prediction)" in result.stdout
+
+
+class TestHelp:
+    def test_without_words_the_help_is_shown(self):
+        result = run()
+        assert all(verb in result.output for verb in VERBS)
+
+    def test_version(self):
+        assert re.fullmatch(r"descender \d+\.\d+\.\d+\n", run("--version").stdout)
+
+    @pytest.mark.parametrize("verb", VERBS)
+    def test_the_examples_run(self, verb):
+        command = next(c for c in app.registered_commands if c.callback.__name__ == verb)
+        examples = [
+            line.strip() for line in command.callback.__doc__.splitlines() if line.strip().startswith("descender ")
+        ]
+        assert examples
+        shown = run(verb, "--help").output
+        for example in examples:
+            assert example[:60] in shown
+            if "example:flights" in example:
+                continue
+            result = run(*shlex.split(example)[1:])
+            assert result.exit_code in (0, 1) if "0.0021" in example else result.exit_code == 0, result.output
+
+    def test_the_help_names_every_method(self):
+        from descender.methods.auto import METHODS
+
+        shown = run("minimize", "--help").output
+        assert all(method in shown for method in METHODS)
+
+
+class TestTerminal:
+    def test_nothing_but_lines_in_a_pipe(self):
+        result = process("minimize", "(x - 3)**2", "--start", "x=-1", "--no-files")
+        assert (result.returncode, result.stderr) == (0, "")
+        assert "\033" not in result.stdout
+        assert len(result.stdout.splitlines()) == 3
+
+    def test_a_wrong_input_has_no_traceback(self):
+        result = process("minimize", "x**2", "--start", "x=one")
+        assert (result.returncode, result.stdout) == (2, "")
+        assert result.stderr.startswith("error: ")
+
+    @pytest.mark.skipif(os.name == "nt", reason="signals")
+    def test_an_interrupt_keeps_the_best_so_far(self, tmp_path):
+        words = ["minimize", ROSENBROCK, "--start", "x=-1.2", "y=1", "--method", "gd", "-a", "1e-9", "--steps", "1e12"]
+        command = [sys.executable, "-u", "-m", "descender.cli", *words, "--name", "long", "--json"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+            time.sleep(8)
+            running.send_signal(signal.SIGINT)
+            out, err = running.communicate(timeout=60)
+        assert (running.returncode, err) == (1, "")
+        found = json.loads(out)
+        assert found["status"] == "interrupted"
+        assert len(Record.load(tmp_path / "long.record.parquet")) > 100
+
+    def test_the_help_comes_at_once(self):
+        code = "import sys; from descender.cli import app; print([m for m in ('numpy', 'scipy', 'sympy') if m in sys.modules])"
+        result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+        assert result.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("words", "rewritten"),
+    [
+        ("--table --json", ["--table=5", "--json"]),
+        ("--table 10", ["--table=10"]),
+        ("-a inverse-time 0.1 0.01 --steps 3", ["-a", "inverse-time 0.1 0.01", "--steps", "3"]),
+        ("-a 0.1 x**2", ["-a", "0.1", "x**2"]),
+        ("--start x=1 y=2 x**2+y", ["--start=x=1", "--start=y=2", "x**2+y"]),
+        ("-e100", ["-e100"]),
+        ("-q", ["-q"]),
+        ("-- -x**2 --start", ["--", "-x**2", "--start"]),
+    ],
+)
+def test_words_are_rewritten(words, rewritten):
+    options = ["--table", "--json", "-a", "--steps", "--start", "-e"]
+    assert rewrite(words.split(), options) == rewritten
