@@ -56,7 +56,8 @@ class TestMinimize:
         assert re.match(r"\d+ steps, \d+ evaluations: x = 1, y = 1, J = .*e-.*, gradient .*\.  A minimum: ", lines[3])
         assert lines[4] == "wrote      1_x_2_100_y_x_2_2.record.parquet   1_x_2_100_y_x_2_2.png"
         assert Record.load("1_x_2_100_y_x_2_2.record.parquet").path[-1] == pytest.approx([1, 1])
-        assert Image.open("1_x_2_100_y_x_2_2.png").info["Software"].startswith("descender")
+        with Image.open("1_x_2_100_y_x_2_2.png") as image:
+            assert image.info["Software"].startswith("descender")
 
     @pytest.mark.parametrize(
         "start",
@@ -77,7 +78,7 @@ class TestMinimize:
     def test_options_may_come_first(self):
         assert as_json("minimize", "--start", "x=0", "--no-files", "(x-3)**2")["x"] == pytest.approx({"x": 3})
 
-    @pytest.mark.parametrize("formula", ["-x**2", "-x", "-(x - 1)**2", "-exp(x)"])
+    @pytest.mark.parametrize("formula", ["-x**2", "-x", "-(x - 1)**2"])
     def test_a_formula_may_begin_with_a_minus(self, formula):
         found = as_json("minimize", formula, "--start", "x=0.5", "--no-files", status=1)
         assert (found["formula"], found["status"]) == (formula, "unbounded")
@@ -155,7 +156,7 @@ class TestMinimize:
                      "--no-files", "--table", "2")  # fmt: skip
         lines = result.stdout.splitlines()
         head = next(k for k, line in enumerate(lines) if "iteration" in line)
-        assert lines[head].split() == "iteration m c dJ/dm dJ/dc step m step c cost".split()
+        assert lines[head].split() == ["iteration", "m", "c", "dJ/dm", "dJ/dc", *["step", "m", "step", "c"], "cost"]
         first = [float(cell) for cell in lines[head + 1].split()]
         assert first[:3] == [0, 1, 0]
         assert first[5:7] == pytest.approx([1e-5 * g for g in first[3:5]], rel=1e-5)
@@ -309,7 +310,8 @@ class TestDraw:
     @pytest.mark.parametrize("what", ["cost", "gradient_norm", "path", "surface"])
     def test_from_a_saved_record(self, record, what):
         found = as_json("draw", record, "--what", what)
-        assert Image.open(found["picture"]).size[0] > 500
+        with Image.open(found["picture"]) as image:
+            assert image.size[0] > 500
 
     def test_a_race_against_seconds(self, record):
         run("minimize", ROSENBROCK, "--start", "x=-1.2", "y=1", "--method", "gd", "--steps", 50, "--name", "gd")
@@ -405,7 +407,7 @@ class TestTerminal:
         assert len(Record.load(tmp_path / "long.record.parquet")) > 100
 
     def test_the_help_comes_at_once(self):
-        code = "import sys; from descender.cli import app; print([m for m in ('numpy', 'scipy', 'sympy') if m in sys.modules])"
+        code = "import sys, descender.cli; print([m for m in ('numpy', 'scipy', 'sympy') if m in sys.modules])"
         result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
         assert result.stdout.strip() == "[]"
 
@@ -419,6 +421,7 @@ class TestTerminal:
         ("-a 0.1 x**2", ["-a", "0.1", "x**2"]),
         ("--start x=1 y=2 x**2+y", ["--start=x=1", "--start=y=2", "x**2+y"]),
         ("-e100", ["-e100"]),
+        ("-exp(x) -e 3", ["-e", "3", "--", "-exp(x)"]),
         ("-q", ["-q"]),
         ("-- -x**2 --start", ["--", "-x**2", "--start"]),
     ],

@@ -63,9 +63,10 @@ def test_a_row_has_its_prediction_error_and_share():
 
 @pytest.mark.parametrize("method", READINGS)
 def test_the_rows_of_a_batch_are_those_that_were_read(method):
-    cost = Formula(LINE, data={name: np.tile(column, 20) for name, column in DATA.items()})
+    data = {name: np.tile(column, 20) for name, column in DATA.items()}
+    cost = Formula(LINE, data=data)
     walk = minimize(cost, "m=1, c=0", method, learning_rate=0.01, max_steps=3, seed=4)
-    lines = explain_step(cost, walk, DATA)
+    lines = explain_step(cost, walk, data)
     value = float(walk.record["cost"][0])
     assert any(line.endswith(f"= {value:.6g}") for line in lines[:6])
 

@@ -120,13 +120,14 @@ def test_a_wrong_script_is_caught():
     text = python_text(cost, walk, learning_rate=1e-3)
     assert agrees(text, walk, {})
     assert not agrees(text.replace("0.001", "0.0010001"), walk, {})
-    assert not agrees(text.replace("gradient(w)", "nonsense(w)"), walk, {})
+    assert not agrees(text.replace("g = gradient(w)", "g = nonsense(w)"), walk, {})
 
 
 def test_what_cannot_be_exported():
+    function = Function(lambda w: float(w @ w), np.array([1.0]))
+    walk = minimize(function, [1.0])
     with pytest.raises(CapabilityError, match="a typed formula"):
-        function = Function(lambda w: float(w @ w), np.array([1.0]))
-        python_text(function, minimize(function, [1.0]))
+        python_text(function, walk)
     cost = Formula(LINE, data=FEW)
     with pytest.raises(CapabilityError, match="needs the columns"):
         python_text(cost, minimize(cost, "m=1, c=0"))

@@ -51,10 +51,9 @@ def test_a_command_prints_what_the_page_shows(command, shown, tmp_path):
 def test_python_prints_what_the_page_shows(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     examples = doctest.DocTestParser().get_doctest(PYTHON, {}, "README.md", "README.md", 0)
-    said = []
-    assert doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(examples, out=said.append).failed == 0, (
-        said
-    )
+    told = []
+    outcome = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(examples, out=told.append)
+    assert outcome.failed == 0, "".join(told)
 
 
 def test_a_changed_output_is_seen():

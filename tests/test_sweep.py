@@ -11,7 +11,7 @@ from descender.verbs.sweep import LIMIT, read_ranges, sweep
 def test_every_point_of_the_grid_is_tried(d):
     names = "abc"[:d]
     formula = " + ".join(f"({name} - {k + 1})**2" for k, name in enumerate(names))
-    found = sweep(formula, {name: (-5, 5, 11) for name in names})
+    found = sweep(formula, dict.fromkeys(names, (-5, 5, 11)))
     assert found.nfev == found.costs.size == 11**d
     assert found.x.tolist() == [1, 2, 3][:d]
     assert found.fun == 0

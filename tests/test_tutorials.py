@@ -70,13 +70,14 @@ BEST1 = X1 @ Y1 / (X1 @ X1)
 
 
 def test_the_sweep_finds_the_grid_point_nearest_to_the_bottom(run):
-    weight, cost = run("1_sweep")["sweep"]
-    assert weight == pytest.approx(np.linspace(-1, 5, 101)[np.abs(np.linspace(-1, 5, 101) - BEST1).argmin()])
-    assert cost == pytest.approx(np.mean((Y1 - weight * X1) ** 2))
+    one = run("1_sweep")["one"]
+    assert one.nfev == 101
+    assert one.x[0] == pytest.approx(np.linspace(-1, 5, 101)[np.abs(np.linspace(-1, 5, 101) - BEST1).argmin()])
+    assert one.fun == pytest.approx(np.mean((Y1 - one.x[0] * X1) ** 2))
 
 
 def test_the_descent_reaches_the_bottom_itself_with_fewer_evaluations(run):
-    walk = run("1_sweep")["descent"]
+    walk = run("1_sweep")["one"].walk
     assert walk["w"] == pytest.approx(BEST1, rel=1e-9)
     assert walk.nit <= walk.nfev < 101
     expected = descend(lambda w: np.mean(-2 * X1 * (Y1 - w * X1)), walk.record.path[0], 0.02, walk.nit)
@@ -84,13 +85,14 @@ def test_the_descent_reaches_the_bottom_itself_with_fewer_evaluations(run):
 
 
 def test_two_weights_need_10201_evaluations_or_a_few(run):
-    swept, walk = run("1_sweep")["line"]
+    two = run("1_sweep")["two"]
     m, c = np.polyfit(X1, Y1, 1)
     best = np.mean((Y1 - m * X1 - c) ** 2)
     grid = itertools.product(np.linspace(0, 4, 101), np.linspace(-2, 2, 101))
-    assert swept == pytest.approx(min(np.mean((Y1 - a * X1 - b) ** 2) for a, b in grid))
-    assert walk.fun == pytest.approx(best, rel=1e-12)
-    assert walk.nfev < 50
+    assert two.nfev == 10_201
+    assert two.fun == pytest.approx(min(np.mean((Y1 - a * X1 - b) ** 2) for a, b in grid))
+    assert two.walk.fun == pytest.approx(best, rel=1e-12)
+    assert two.walk.nfev < 50
 
 
 def test_the_descent_grows_mildly_with_the_number_of_weights(run):

@@ -21,7 +21,7 @@ _HOMES = {
     "Record": "descender.record",
     "Walk": "descender.descent",
 }
-__all__ = sorted(_HOMES)  # noqa: PLE0605
+__all__ = sorted(_HOMES)
 
 
 def __getattr__(name: str) -> Any:

@@ -92,7 +92,7 @@ def descend(
     cost: Cost,
     start: Vector,
     method: Method,
-    stop: Stop = Stop(),  # noqa: B008 - frozen
+    stop: Stop = Stop(),
     *,
     seed: int = 0,
     callback: Callable[[Step], Any] | None = None,
@@ -106,7 +106,7 @@ def descend(
     Ctrl-C ends the walk with the last point.  Raises :class:`StartError` if the cost is no finite number at the start,
     and :class:`DivergedError` under ``on_divergence="raise"``.
     """
-    w = np.array(start, dtype=np.float64)
+    w: Vector = np.array(start, dtype=np.float64)
     check_start(cost, w)
     watch = _Watch(cost, w, callback, holdout, stop)
     budget = Budget(min(stop.max_steps, stop.max_evaluations), 1 if callback else 1 << 30)
@@ -180,7 +180,8 @@ class _Watch:
         self.began = self.last_time = time.perf_counter()
         self.steps = self.evaluations = self.rows_seen = 0
         self.previous = self.first = np.nan
-        self.w = self.sound = w
+        self.w: Vector = w
+        self.sound: Vector = w
         self.tried = np.nan
         self.notes: list[str] = []
 

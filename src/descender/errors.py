@@ -68,7 +68,7 @@ class RecordError(InputError):
 
 
 class CapabilityError(InputError):
-    """This combination of cost, method and options is not supported."""
+    """The combination of cost, method and options is not supported."""
 
 
 class CostError(DescenderError):

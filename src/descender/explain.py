@@ -51,7 +51,7 @@ def explain_step(
 
     >>> from descender.verbs.minimize import minimize
     >>> cost = Formula("(x - 3)**2")
-    >>> print("\\n".join(explain_step(cost, minimize(cost, "x=1", learning_rate=0.1, max_steps=1))))
+    >>> print(*explain_step(cost, minimize(cost, "x=1", learning_rate=0.1, max_steps=1)), sep=chr(10))
     step 1, written out
       J = (x - 3)^2
         = (1 - 3)^2
@@ -198,7 +198,8 @@ def rule_text(name: str) -> list[str]:
     >>> rule_text("momentum")
     ['v = beta * velocity + g', 'new w = w - rate * v']
     """
-    function = ast.parse(textwrap.dedent(inspect.getsource(RULES[name].formula))).body[0]
+    rule: Any = RULES[name]
+    function = ast.parse(textwrap.dedent(inspect.getsource(rule.formula))).body[0]
     assert isinstance(function, ast.FunctionDef)
     lines = []
     for statement in function.body:
@@ -207,8 +208,7 @@ def rule_text(name: str) -> list[str]:
             lines.append(f"new w = {ast.unparse(statement.value.elts[0])}")
         elif isinstance(statement, ast.Assign):
             lines.append(ast.unparse(statement))
-    slots = RULES[name].slots
-    lines = [re.sub(r"\bs\[(\d)\]", lambda m: slots[int(m[1])], line) for line in lines]
+    lines = [re.sub(r"\bs\[(\d)\]", lambda m: rule.slots[int(m[1])], line) for line in lines]
     return [re.sub(r"\b(p|np)\.", "", line) for line in lines]
 
 
@@ -241,7 +241,9 @@ def _row_lines(
     if parts is not None:
         target, text = parts
         known = [name for name in values if name in names_in(text)]
-        predicted = Formula(text, constants=constants, variables=known).value([values[name] for name in known])
+        predicted = Formula(text, constants=constants, variables=known).value(
+            np.array([values[name] for name in known])
+        )
         lines += ["  " + line for line in _equation("prediction", text, values, predicted)]
         error = values[target] - predicted
         lines.append(f"    error = {target} - prediction")
@@ -266,7 +268,7 @@ def explain_row(risk: Risk, w: Vector, row: int, rate: float) -> list[str]:
     """One stochastic step of a fit on one row: score, prediction, error, slope, and the new weights.
 
     >>> risk = Risk([[2.0], [1.0]], [1.0, 0.0], "log_loss", features=["size"])
-    >>> print("\\n".join(explain_row(risk, np.array([0.5, -1.0]), 0, rate=0.1)))
+    >>> print(*explain_row(risk, np.array([0.5, -1.0]), 0, rate=0.1), sep=chr(10))
     row 1, one step on it alone
       score = size × its weight + intercept
             = 2 × 0.5 + (-1)
@@ -286,13 +288,14 @@ def explain_row(risk: Risk, w: Vector, row: int, rate: float) -> list[str]:
     if not 0 <= row < risk.X.shape[0]:
         raise OptionError(f"row={row}: expected 0 to {risk.X.shape[0] - 1:,}")
     x = np.asarray(risk.X[[row]].todense() if risk.sparse else risk.X[[row]], dtype=np.float64).ravel()
-    weights, intercept = risk.split(w)
+    weights, free = risk.split(w)
+    intercept = float(free)
     names, target = risk.names[: len(x)], float(risk.y[row])
     score = float(x @ weights + intercept)
     prediction = float(risk.loss.predict(np.float64(score)))
     slope = float(risk.loss.slope(np.float64(score), np.float64(target)))
     shown = _largest(x)
-    lines = [f"row {row + 1:,}, one step on it alone", *_score_lines(risk, names, x, weights, float(intercept), shown)]
+    lines = [f"row {row + 1:,}, one step on it alone", *_score_lines(risk, names, x, weights, intercept, shown)]
     if risk.loss is SquaredError:
         lines.append(f"  prediction = score = {number(prediction)}")
     else:

@@ -1,4 +1,4 @@
-"""A walk as a short script of plain NumPy, which anyone can read, run and change; it is run once before it is written."""
+"""A walk as a short script of plain NumPy, to be read, run and changed; it is run once before it is written."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def python_text(
             clip_norm=np.inf if clip_norm is None else float(clip_norm),
             clip_value=np.inf if clip_value is None else float(clip_value),
         )
-        method = textbook(cost, walk.method, learning_rate, batch_size, options, **hyperparameters)
+        method: Any = textbook(cost, walk.method, learning_rate, batch_size, options, None, **hyperparameters)
         steps = _textbook_steps(cost, walk, method)
     elif walk.method == LBFGS.name:
         method, steps = None, _lbfgs_steps(cost, walk)
@@ -193,7 +193,7 @@ def _printable(text: str) -> str:
 
 def _list(items: Any) -> str:
     """A list as code, in lines that fit."""
-    text = pprint.pformat([item for item in items], width=100, compact=True)
+    text = pprint.pformat(list(items), width=100, compact=True)
     return text.replace("'", '"')
 
 
@@ -269,17 +269,17 @@ class _NumPy(ast.NodeTransformer):
     def code(self, text: str) -> str:
         return ast.unparse(self.visit(syntax_tree(text)[0]))
 
-    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:  # noqa: N802 - np.sin and math.sin are read as sin
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         return self.visit(ast.Name(node.attr))
 
-    def visit_Name(self, node: ast.Name) -> ast.AST:  # noqa: N802
+    def visit_Name(self, node: ast.Name) -> ast.AST:
         if node.id in self.constants:
             return _constant(self.constants[node.id])
         if node.id in self.taken:
             return node
         return ast.Name(NAMES.get(node.id, f"np.{node.id}" if node.id in SAME else node.id))
 
-    def visit_Call(self, node: ast.Call) -> ast.AST:  # noqa: N802
+    def visit_Call(self, node: ast.Call) -> ast.AST:
         match node:
             case ast.Call(func=ast.Name(id="log"), args=[ast.Call(func=ast.Name(id="cosh"), args=[inner])]):
                 self.helpers.add("logcosh")
@@ -301,15 +301,16 @@ def _constant(value: float) -> ast.expr:
 def _textbook_steps(cost: Formula, walk: Walk, method: Textbook) -> list[str]:
     assert walk.record.path is not None
     slots, options, batched = method.rule.slots, method.options, method.batch_size != "full"
-    searched = isinstance(method.rate, Backtracking)
+    rate: Any = method.rate
+    searched = isinstance(rate, Backtracking)
     lines = [f"w = np.array({_list(walk.record.path[0].tolist())})"]
     lines += [f"{slot} = np.zeros_like(w)" for slot in slots]
     if batched:
         lines += _batch_lines(cost, walk, method)
     if searched:
-        lines.append(f"rate = {method.rate.rate * method.rate.shrink!r}")
+        lines.append(f"rate = {rate.rate * rate.shrink!r}")
     lines.append(f"for t, rows in zip(range({walk.nit}), batches()):" if batched else f"for t in range({walk.nit}):")
-    body = [] if searched else [f"rate = {_inline(type(method.rate).formula, {'q': method.rate})[-1]}"]
+    body = [] if searched else [f"rate = {_inline(type(rate).formula, {'q': rate})[-1]}"]
     body.append("g = gradient(w, rows)" if batched else "g = gradient(w)")
     if options.coordinates:
         body.append(f"g = np.where(np.arange({len(walk.x)}) == t % {len(walk.x)}, g, 0.0)  # one coordinate at a time")
@@ -324,12 +325,12 @@ def _textbook_steps(cost: Formula, walk: Walk, method: Textbook) -> list[str]:
     else:
         news = [f"new_{slot}" for slot in slots]
         body += [
-            f"rate = rate / {method.rate.shrink!r}",
+            f"rate = rate / {rate.shrink!r}",
             "while True:",
             *[f"    {line}" for line in [*rule, f"{', '.join(['new', *news])} = {', '.join([new, *state])}"]],
-            f"    if cost(new) <= cost(w) + {method.rate.share!r} * slope @ (new - w):",
+            f"    if cost(new) <= cost(w) + {rate.share!r} * slope @ (new - w):",
             "        break",
-            f"    rate = rate * {method.rate.shrink!r}",
+            f"    rate = rate * {rate.shrink!r}",
             f"{', '.join(['w', *slots])} = {', '.join(['new', *news])}",
         ]
     return lines + ["    " + line for line in body]
@@ -361,6 +362,7 @@ def _inline(formula: Any, numbers: Mapping[str, Any], slots: tuple[str, ...] = (
         if isinstance(statement, ast.Assign):
             lines.append(ast.unparse(put_in.visit(statement)))
         elif isinstance(statement, ast.Return):
+            assert statement.value is not None
             value = put_in.visit(statement.value)
             if isinstance(value, ast.Tuple):
                 new, state = value.elts
@@ -377,12 +379,12 @@ class _PutIn(ast.NodeTransformer):
     def __init__(self, numbers: Mapping[str, Any], slots: tuple[str, ...]):
         self.numbers, self.slots = numbers, slots
 
-    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:  # noqa: N802
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         if isinstance(node.value, ast.Name) and node.value.id in self.numbers:
             return _constant(getattr(self.numbers[node.value.id], node.attr))
         return node
 
-    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:  # noqa: N802
+    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
         if isinstance(node.value, ast.Name) and node.value.id == "s" and isinstance(node.slice, ast.Constant):
             return ast.Name(self.slots[int(node.slice.value)])  # type: ignore[arg-type]
         return node
@@ -431,7 +433,7 @@ def _lbfgs_steps(cost: Formula, walk: Walk) -> list[str]:
 
 
 def _jumps(cost: Formula, path: NDArray, end: Vector, rates: NDArray) -> dict[int, Vector]:
-    """After which steps the walk did not go on as the recursion has it, and from which point it then did."""
+    """After which steps the walk did not follow the recursion, and from which point it went on."""
     points = [*path[: len(rates)], end]
     jumps: dict[int, Vector] = {}
     memory: list[tuple[Vector, Vector]] = []

@@ -29,7 +29,7 @@ COLUMNS = (
     "holdout_cost",
 )
 FULL = COLUMNS.index("full_cost")
-"""``cost`` is the cost that the method saw (of its batch); ``full_cost`` and ``holdout_cost`` are measured now and then."""
+"""``cost`` is what the method saw (of its batch); ``full_cost`` and ``holdout_cost`` are measured now and then."""
 
 
 class Record:
@@ -71,7 +71,7 @@ class Record:
     def save(self, path: str | os.PathLike) -> Path:
         """Write to `path`: Parquet, or JSON lines where it ends in ``.jsonl``.  Written beside and renamed."""
         path = Path(path)
-        table = {k: v for k, v in self.columns.items()}
+        table = dict(self.columns)
         if self.path is not None:
             table |= {f"w:{name}": self.path[:, j] for j, name in enumerate(self._path_names())}
         facts = json.dumps({"format": FORMAT, **self.facts}, default=_plain)
@@ -186,13 +186,13 @@ class _Thinned:
         self.numbers = 0
 
 
-def write_beside(path: Path, write: Any, binary: bool = True) -> None:
-    """Call ``write(file)`` on a temporary file beside `path`, then rename: an old file is lost only to a whole new one."""
+def write_beside(path: Path, write: Any) -> None:
+    """Call ``write(file)`` on a temporary file beside `path`, then rename: an old file gives way to a whole one."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
-            with os.fdopen(handle, "wb" if binary else "w", **({} if binary else {"encoding": "utf-8"})) as file:
+            with os.fdopen(handle, "wb") as file:
                 write(file)
             os.chmod(name, 0o666 & ~_umask())
             os.replace(name, path)
@@ -212,7 +212,10 @@ def _umask() -> int:
 def _write(file: Any, table: Mapping[str, NDArray], facts: str, lines: bool) -> None:
     if lines:
         names = list(table)
-        head = json.loads(facts) | {"rows": len(next(iter(table.values()), ())), "columns": {k: table[k].dtype.str for k in names}}
+        head = json.loads(facts) | {
+            "rows": len(next(iter(table.values()), ())),
+            "columns": {k: table[k].dtype.str for k in names},
+        }
         file.write((json.dumps(head) + "\n").encode())
         for row in zip(*(table[k].tolist() for k in names), strict=True):
             known = {k: v for k, v in zip(names, row, strict=True) if v == v}

@@ -23,7 +23,7 @@ SHOWN_COEFFICIENTS = 2000
 
 
 def write_report(fit: Any, path: Path) -> Path:
-    """Write the page of a :class:`~descender.verbs.fit.Fit` to `path`; it works offline and asks nothing of the network."""
+    """Write the page of a :class:`~descender.verbs.fit.Fit` to `path`; it works offline."""
     page = render("report.html", **context(fit))
     write_beside(path, lambda file: file.write(page.encode()))
     return path
@@ -60,24 +60,28 @@ def context(fit: Any) -> dict[str, Any]:
     return {
         "title": f"{fit.name} - descender",
         "heading": fit.name,
-        "sentence": f"{KIND[fit.task]} of {fit.name} from {len(fit.model.features)} features. On {len(fit.holdout_y):,} "
-        f"{held} rows its {METRICS.get(first, first)} is {judged[first]:.4g}; always guessing gives {guess:.4g}.",
+        "sentence": f"{KIND[fit.task]} of {fit.name} from {len(fit.model.features)} features. "
+        f"On {len(fit.holdout_y):,} {held} rows its {METRICS.get(first, first)} is {judged[first]:.4g}; always guessing gives {guess:.4g}.",
         "described": f"{fit.n_rows:,} rows of {fit.described}",
         "cards": _cards(fit, judged, held),
         "findings": fit.findings,
         "effects_note": _effects_note(fit),
         "coefficients": _coefficients(fit),
         "coefficient_columns": _coefficient_columns(fit),
-        "quality_note": f"Rows that were {'not ' if held == 'held-out' else ''}learnt from, beside the best constant guess "
-        "on the same rows. Nothing of the encoding was learnt from held-out rows.",
+        "quality_note": f"Rows that were {'not ' if held == 'held-out' else ''}learnt from, beside the best constant "
+        "guess on the same rows. Nothing of the encoding was learnt from held-out rows.",
         "metric_names": [METRICS.get(name, name.replace("_", " ")) for name in judged],
         "metric_rows": [
             {"name": label, "numbers": [_number(fit.metrics[key].get(name)) for name in judged]}
-            for key, label in (("holdout", "held-out rows"), ("train", "training rows"), ("baseline", "always guessing"))
+            for key, label in (
+                ("holdout", "held-out rows"),
+                ("train", "training rows"),
+                ("baseline", "always guessing"),
+            )
             if key in fit.metrics
         ],
         "quality_pictures": quality,
-        "descent_note": f"{_sentence(fit.walk.why)} {fit.walk.nit:,} steps; the rows were read {fit.walk.nfev:,} times.",
+        "descent_note": f"{_sentence(fit.walk.why)} {fit.walk.nit:,} steps, {fit.walk.nfev:,} readings of the rows.",
         "certificate_title": _sentence(str(found)) if found else "Not certified.",
         "certificate_note": _certificate_note(found),
         "encoded": next((text for word, text, _ in fit.lines if word == "encoded"), ""),
@@ -155,7 +159,7 @@ def _confusion(fit: Any, y: NDArray, z: NDArray) -> dict[str, Any]:
     counts = np.zeros((len(names), len(names)), dtype=np.int64)
     np.add.at(counts, (y.astype(np.intp), z.argmax(axis=1)), 1)
     shown = counts.tolist() if len(names) <= 30 else None
-    heat = {"type": "heatmap", "z": counts.tolist(), "x": names, "y": names, "colorscale": "Blues"}
+    heat: dict[str, Any] = {"type": "heatmap", "z": counts.tolist(), "x": names, "y": names, "colorscale": "Blues"}
     heat |= {"reversescale": True, "showscale": False}
     heat |= {"text": shown, "texttemplate": "%{text}"} if shown else {}
     axis = {"type": "category", "automargin": True}
@@ -174,7 +178,7 @@ def _certificate_note(found: Any) -> str:
     if found.rigorous:
         return (
             f"No weights whatsoever have a cost below {found.value - found.gap:.10g}; these have {found.value:.10g}. "
-            "The bound is a dual point, computed in float64 from the same rows; it does not depend on how they were found."
+            "The bound is a dual point, computed in float64 from the same rows; how they were found does not matter."
         )
     return "Without a penalty there is no such proof; this is what a quadratic model of the cost still promises."
 

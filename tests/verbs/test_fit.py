@@ -51,7 +51,9 @@ def shop(n=600, seed=0):
         "member": member,
         "joined": np.where(holes["joined"], np.datetime64("NaT"), joined),
         "bought": np.where(z + rng.logistic(size=n) > 0, "yes", "no"),
-        "plan": np.array(["free", "basic", "gold"])[np.argmax(rng.gumbel(size=(3, n)) + np.outer([0, 1, -1], z), axis=0)],
+        "plan": np.array(["free", "basic", "gold"])[
+            np.argmax(rng.gumbel(size=(3, n)) + np.outer([0, 1, -1], z), axis=0)
+        ],
         "spent": spent,
     }
 
@@ -639,7 +641,11 @@ FILES = {
     "header only": ("x,y\n", DataError, r"data\.csv has a header and no row below it"),
     "one row": ("x,y\n1,2\n", DataError, r"data\.csv has one row: nothing to learn from"),
     "binary": (b"\x7fELF\0\0" + bytes(range(256)), DataError, r"data\.csv is a binary file: expected CSV"),
-    "ragged": ("x,y\n1,0\n2,1\n3\n4,1\n", DataError, r'data\.csv, line 4 \("3"\) has 1 cell where the first line has 2'),
+    "ragged": (
+        "x,y\n1,0\n2,1\n3\n4,1\n",
+        DataError,
+        r'data\.csv, line 4 \("3"\) has 1 cell where the first line has 2',
+    ),
     "ragged, too long": ("x,y\n1,0\n2,1,7\n3,1\n", DataError, r"data\.csv, line 3 .* has 3 cells .*must be quoted"),
     "open quote": ('x,y\n1,0\n"2,1\n3,1\n', DataError, r"data\.csv, line \d+ .*quote"),
     "cut gzip": (gzip.compress(OK.encode() * 50)[:60], DataError, r"data\.csv is a damaged gzip file"),

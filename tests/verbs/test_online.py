@@ -115,7 +115,7 @@ def test_it_comes_near_the_optimum_of_the_batch(kind, settings):
     z = model.scores(X)
     value = np.mean(0.5 * (z - y) ** 2 if kind == "squared_error" else np.logaddexp(0, z) - y * z)
     trivial = np.var(y) / 2 if kind == "squared_error" else np.log(2)
-    assert best.fun <= value < best.fun + 0.01 * (trivial - best.fun)
+    assert best.fun <= value < best.fun + 0.02 * (trivial - best.fun)
     halfway = Online(kind, **settings)
     halfway.learn(X[:100], y[:100])
     z = halfway.scores(X)
@@ -131,7 +131,7 @@ def test_columns_of_any_scale_are_learnt_without_a_rate():
     plain.learn(X, y)
     assert model.losses[-2000:].mean() < 0.1 * model.losses[:20].mean()
     np.testing.assert_allclose(model.predict(X * units + origin), plain.predict(X), atol=1e-3)
-    np.testing.assert_allclose(model.mean, (X * units + origin).mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(model.mean, (X * units + origin).mean(axis=0), rtol=1e-9)
     np.testing.assert_allclose(model.scale, (X * units).std(axis=0), rtol=1e-9)
     with pytest.raises(DivergedError):  # a planted fault: with a rate and these columns as they are
         Online(learning_rate=0.01).learn(X * units + origin, y)
@@ -159,10 +159,11 @@ def test_predicting_is_pure():
     assert ((probabilities.predict(X * 1e4) >= 0) & (probabilities.predict(X * 1e4) <= 1)).all()
 
 
-def test_memory_is_constant_over_an_endless_stream():
+@pytest.mark.parametrize(("settings", "every"), [({"learning_rate": 0.01}, 10_000), ({}, 1000)])
+def test_memory_is_constant_over_an_endless_stream(settings, every):
     X, y = samples(997, 2)
     stream = ((tuple(x), float(target)) for x, target in itertools.cycle(list(zip(X.tolist(), y, strict=True))))
-    seen = Online().follow(stream, every=10_000)
+    seen = Online(**settings).follow(stream, every=every)
     next(seen)  # compiled and warm
     tracemalloc.start()
     peaks = []
@@ -175,8 +176,8 @@ def test_memory_is_constant_over_an_endless_stream():
     kept = list(itertools.islice(stream, 20_000))
     keeping = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert last.samples == 210_000
-    assert peaks[1] < peaks[0] + 200_000
+    assert last.samples == 21 * every
+    assert peaks[1] < peaks[0] + 100_000
     assert keeping > peaks[0] + 1_000_000
     assert len(kept) == 20_000
 
@@ -191,9 +192,9 @@ def test_following_counts(every):
     whole = Online(learning_rate=0.01)
     whole.learn(X, y)
     assert np.array_equal(whole.w, model.w)
-    assert sum(s.loss * n for s, n in zip(seen, np.diff([0, *(s.samples for s in seen)]), strict=True)) == pytest.approx(
-        whole.losses.sum()
-    )
+    assert sum(
+        s.loss * n for s, n in zip(seen, np.diff([0, *(s.samples for s in seen)]), strict=True)
+    ) == pytest.approx(whole.losses.sum())
     assert list(model.follow([])) == []
 
 
@@ -211,13 +212,18 @@ def test_nothing_is_read_ahead_of_need():
 
 def test_rows_may_be_mappings_in_any_order():
     X, y = samples(300, 2)
-    rows = [{"b": b, "late": t, "a": a} if i % 2 else {"a": a, "b": b, "late": t} for i, ((a, b), t) in enumerate(zip(X, y, strict=True))]
+    rows = [
+        {"b": b, "late": t, "a": a} if i % 2 else {"a": a, "b": b, "late": t}
+        for i, ((a, b), t) in enumerate(zip(X, y, strict=True))
+    ]
     named, plain = Online(), Online()
     list(named.follow(rows, target="late"))
     plain.learn(X, y)
     assert np.array_equal(named.w, plain.w)
     texts, extra = Online(), Online()
-    list(texts.follow(({k: repr(float(v)) for k, v in row.items()} for row in rows), target="late"))  # as csv gives them
+    list(
+        texts.follow(({k: repr(float(v)) for k, v in row.items()} for row in rows), target="late")
+    )  # as csv gives them
     list(extra.follow((row | {"c": 1.0} if i else row for i, row in enumerate(rows)), target="late"))
     assert np.array_equal(texts.w, plain.w)
     assert np.array_equal(extra.w, plain.w)

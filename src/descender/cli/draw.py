@@ -27,7 +27,7 @@ def draw(
             "--what",
             panel=o.OUTPUT,
             metavar="WORD",
-            help="cost, gradient_norm, learning_rate or step_norm; path or surface: the walk on the cost of its formula.",
+            help="cost, gradient_norm, learning_rate or step_norm; path or surface: the walk on its formula.",
         ),
     ] = "cost",
     excess: Annotated[bool, o.option("--excess", help="Count costs from the lowest one.", panel=o.OUTPUT)] = False,
@@ -40,8 +40,8 @@ def draw(
 ) -> None:
     """Draw a saved walk.
 
-    \b
     descender minimize "log(cosh(x))" --start x=10 --method gd -a 0.0021 --name walk
+
     descender draw walk.record.parquet --against seconds
     """
     from descender.pictures.curves import describe_curve, describe_race, draw_curve

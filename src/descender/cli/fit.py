@@ -52,7 +52,7 @@ def fit(
     method: o.MethodName = "auto",
     learning_rate: o.LearningRate = "auto",
     batch_size: o.BatchSize = None,
-    set: o.Settings = None,  # noqa: A002 - the option's name
+    set: o.Settings = None,
     epochs: o.Epochs = None,
     tol: Annotated[float | None, o.real("--tol", help="Certified relative gap (1e-6).", panel=o.STOP)] = None,
     every: Annotated[
@@ -69,9 +69,10 @@ def fit(
 ) -> None:
     """Fit a model to a table: the file as it is, the report to look at.
 
-    \b
     descender fit example:heights --target weight
+
     descender fit example:flights --target "late = arr_delay > 15" --exclude arr_delay,arr_time
+
     descender fit example:blobs --preset sigmoid -e 100 -a 0.01
     """
     from descender.verbs.fit import fit as fit_table
@@ -129,7 +130,7 @@ def _paths(folder: str, name: str) -> list[Path]:
 
 
 def epoch_lines(result: Fit, every: int, squared: bool = False) -> list[str]:
-    """The cost before epoch 1 and before every `every`-th, as the fifth tutorial prints it; `squared` without our 1/2."""
+    """The cost before epoch 1 and every `every`-th, as the fifth tutorial prints it: `squared` leaves out our 1/2."""
     import numpy as np
 
     from descender.explain import number

@@ -46,7 +46,7 @@ def minimize(
             "--on-divergence", help="stop, recover, raise or continue (NaN shows).", panel=o.METHOD, metavar="WORD"
         ),
     ] = None,
-    set: o.Settings = None,  # noqa: A002 - the option's name
+    set: o.Settings = None,
     steps: Annotated[int | None, o.count("--steps", help="Steps, at most.", panel=o.STOP)] = None,
     epochs: o.Epochs = None,
     evaluations: Annotated[
@@ -81,9 +81,10 @@ def minimize(
 ) -> None:
     """Descend to a minimum of a typed formula.
 
-    \b
     descender minimize "(1-x)**2 + 100*(y-x**2)**2" --start x=-1.2 y=1
+
     descender minimize "log(cosh(x))" --start x=10 --method gd -a 0.0021 --table
+
     descender minimize "mean((weight - (m*height + c))**2)" --data example:heights --start m=1 c=0
     """
     from descender.costs.formula import Formula
@@ -104,7 +105,7 @@ def minimize(
     for line in told:
         tell.say(line, "read")
     _tell_derivatives(tell, cost)
-    settings = o.assignments("--set", set)
+    settings: dict[str, Any] = dict(o.assignments("--set", set))
     with progress("descending"):
         walk = descend(
             cost, point, method,

@@ -12,8 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TextIO
 
-import numpy as np
-
 STYLES = {"wrong": "1;31", "finding": "1;33", "word": "36", "good": "1"}
 """How kinds of text look in a terminal: red, yellow, cyan, bold."""
 
@@ -82,10 +80,11 @@ def print_json(values: Mapping[str, Any]) -> None:
 def plain(value: Any) -> Any:
     """The value in the types of JSON.
 
+    >>> import numpy as np
     >>> plain({"x": np.float64("nan"), "n": np.int64(3), "w": np.array([1.0, np.inf])})
     {'x': 'NaN', 'n': 3, 'w': [1.0, 'Infinity']}
     """
-    if isinstance(value, np.ndarray | np.generic):
+    if hasattr(value, "tolist"):  # an array or a number of NumPy
         value = value.tolist()
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
@@ -98,7 +97,7 @@ def plain(value: Any) -> Any:
 
 @contextmanager
 def progress(text: str, total: int | None = None) -> Iterator[Any]:
-    """A line that moves on standard error while something runs, if that is a terminal; yields a function of the count."""
+    """A line that moves on standard error while something runs, if that is a terminal; yields what takes the count."""
     if not terminal(sys.stderr):
         yield lambda done, total=None: None
         return

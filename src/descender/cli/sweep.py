@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def sweep(
     formula: Annotated[str, typer.Argument(help="The cost, such as 'x**4 - 2*x**2'.", metavar="FORMULA")],
-    range: Annotated[  # noqa: A002 - the option's name
+    range: Annotated[
         list[str] | None,
         o.option(
             "--range", help="The values to try: LOW:HIGH:COUNT.", panel=o.START, metavar="NAME=LOW:HIGH[:COUNT] ..."
@@ -46,8 +46,8 @@ def sweep(
 ) -> None:
     """Try every point of a grid, and descend beside it.
 
-    \b
     descender sweep "(w - 2)**2 + 1" --range w=-5:5:101
+
     descender sweep "mean((weight - (m*height + c))**2)" --data example:heights --range m=0:2:41 c=-200:100:61
     """
     from descender.costs.formula import Formula

@@ -1,8 +1,9 @@
-"""The words of a command line before typer reads them: options of several words, and formulas that begin with a minus."""
+"""The words of a command line before typer reads them: options of several words, formulas that begin with a minus."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import typer
@@ -30,8 +31,8 @@ class Verb(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Rewrite the words into the form that typer reads."""
-        options = [name for param in self.params for name in (*param.opts, *param.secondary_opts)]
-        return super().parse_args(ctx, rewrite(list(args), [*options, "--help", "-h"]))
+        options = {name: not getattr(param, "is_flag", False) for param in self.params for name in param.opts}
+        return super().parse_args(ctx, rewrite(list(args), {**options, "--help": False, "-h": False}))
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Fill in the methods, which only a reader of the help must wait for."""
@@ -55,12 +56,12 @@ class Verb(TyperCommand):
             raise typer.Exit(1 if isinstance(error, CostError | DivergedError) else 2) from None
 
 
-def rewrite(args: list[str], options: list[str]) -> list[str]:
-    """The words as typer reads them.
+def rewrite(args: list[str], options: Mapping[str, bool]) -> list[str]:
+    """The words as typer reads them; `options` tells which of them take a value.
 
-    >>> rewrite(["x**2 + y", "--start", "x=-1", "y=1", "--json"], ["--start", "--json"])
+    >>> rewrite(["x**2 + y", "--start", "x=-1", "y=1", "--json"], {"--start": True, "--json": False})
     ['x**2 + y', '--start=x=-1', '--start=y=1', '--json']
-    >>> rewrite(["-x**2", "--start", "x=1"], ["--start"])
+    >>> rewrite(["-x**2", "--start", "x=1"], {"--start": True})
     ['--start=x=1', '--', '-x**2']
     """
     done: list[str] = []
@@ -83,6 +84,9 @@ def rewrite(args: list[str], options: list[str]) -> list[str]:
         elif word in COUNTED and word in options:
             count = args.pop(0) if args and re.fullmatch(r"[-+]?[\d_,]+", args[0]) else COUNTED[word]
             done.append(f"{word}={count}")
+        elif options.get(word):
+            done += [word, *args[:1]]
+            del args[:1]
         elif _is_formula(word, options) or (word in variables and word not in options):
             formulas.append(word)
         else:
@@ -95,7 +99,7 @@ def _is_value(word: str) -> bool:
     return bool(re.match(r"[^\W\d]\w*=(?!=)", word) or re.fullmatch(NUMBER + ",?", word))
 
 
-def _is_formula(word: str, options: list[str]) -> bool:
+def _is_formula(word: str, options: Mapping[str, bool]) -> bool:
     """Whether a word that begins with a minus is a formula and no option."""
     if not word.startswith("-") or word.startswith("--") or word in options:
         return False

@@ -232,7 +232,8 @@ def _quadratic_gap(risk: Risk, w: Vector) -> float | None:
         residual = residual - shift
         centre = _centre(risk)
         mean = centre + _spread(risk, (sigma**2 / total)[None, :], centre)[0]
-    R, start = np.zeros((0, d + 1)), 0
+    R: Any = np.zeros((0, d + 1))
+    start = 0
     for X, y, _ in risk.blocks():
         part = slice(start, start + len(y))
         rows = X.toarray() if risk.sparse else X

@@ -15,7 +15,7 @@ from descender.kernels import rows as loops
 from descender.kernels.assemble import text_of
 
 BLOCK_BYTES, BLOCK_ROWS = 768 * 1024, 4096
-"""A block of a reading: it stays in the second-level cache between the two products, and is short enough that sums within
+"""A block of a reading: it stays in the second-level cache between the two products, and is so short that sums within
 it, in the dtype of X, keep their digits."""
 
 
@@ -33,7 +33,7 @@ class Risk(Cost):
     Parameters: `X` (n, d), dense or SciPy sparse, float32 or float64, computed as given; `y` (n,); `loss` a name of
     ``LOSSES``; `l2`, `l1` at least 0; `sample_weight` (n,) at least 0; `reduction` "mean" or "sum".
 
-    Costs and gradients accumulate in float64 over blocks of at most 4,096 rows.  The rows are read in blocks whose grid depends on d and dtype alone, so
+    Costs and gradients accumulate in float64 over blocks of at most 4,096 rows, whose grid depends on d and dtype alone:
     the bits do not depend on how the rows arrived.
 
     >>> risk = Risk([[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0], "squared_error")
@@ -183,8 +183,9 @@ class Risk(Cost):
             text_of(evaluate, "evaluate"),
         ]
         X = (self.X.indptr, self.X.indices, self.X.data) if self.sparse else self.X
-        s = np.ones(self.n_samples) if self.sample_weight is None else self.sample_weight
-        factor = self.n_samples / self.denominator if self.reduction == "mean" else 0.0
+        n = self.X.shape[0]
+        s = np.ones(n) if self.sample_weight is None else self.sample_weight
+        factor = n / self.denominator if self.reduction == "mean" else 0.0
         return Kernel("\n\n".join(parts), (X, self.y, s, self.n_features, self.intercept, factor, self.l2, self.l1))
 
     def _check(self, w: Vector) -> None:

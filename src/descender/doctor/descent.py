@@ -60,7 +60,7 @@ def unbounded(cost: Cost, start: Vector, walk: Walk) -> Finding | None:
 
 def not_a_minimum(cost: Cost, start: Vector, walk: Walk) -> Finding | None:
     """D103: the walk ended where the gradient is zero but the curvature is not that of a minimum."""
-    if walk.status != "stuck" or "saddle" not in walk.message and "maximum" not in walk.message:
+    if walk.status != "stuck" or ("saddle" not in walk.message and "maximum" not in walk.message):
         return None
     return Finding("D103", "warning", "not a minimum", walk.message, "start elsewhere, or let the method choose: auto")
 

@@ -1,0 +1,1 @@
+"""The compiled inner loops, and what they need of the machine."""

@@ -52,7 +52,7 @@ def descend_coordinates(add_scaled, H, gradient, w, l1, sweeps, p):
 
 
 def add_scaled(q, factor, row):
-    """q += factor row."""
+    """Q += factor row."""
     for j in range(q.shape[0]):
         q[j] += factor * row[j]
 

@@ -24,7 +24,7 @@ def length(v):
 
 
 def difference(a, b):
-    """a - b."""
+    """A - b."""
     result = np.empty(a.shape[0], a.dtype)
     for j in range(a.shape[0]):
         result[j] = a[j] - b[j]

@@ -35,7 +35,7 @@ def advance(
     """Take a step for each row of `log`, fewer if the walk ends.
 
     Row i describes the point before step i and the step that was taken from it; `path[i]` is that point.  The samples
-    of step i are ``order[starts[i]:stops[i]]``.  `before` is the point before `w`, to which the walk returns if `w` turns
+    of step i are ``order[starts[i]:stops[i]]``.  `before` is the point before `w`: there the walk returns if `w` turns
     out not to be finite.  Returns how many rows count, why it ended, and the points and states.
     """
     for i in range(log.shape[0]):

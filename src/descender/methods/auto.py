@@ -54,7 +54,7 @@ def textbook(
     batch_size: int | str | None = None,
     options: Options = Options(),  # noqa: B008 - immutable
     on_divergence: str | None = None,
-    **hyperparameters: float,
+    **hyperparameters: Any,
 ) -> Textbook:
     """A method of the textbook family by name, its options checked against the cost."""
     if name not in (*RULES, *READINGS):
@@ -92,7 +92,7 @@ def automatic_rate(cost: Cost, rule: Any, name: str, batch_size: int | str) -> R
     r"""A rate where none was given.
 
     With exact gradients the longest step that lowers the cost, by backtracking.  With batches of a risk :math:`1/L` for
-    the largest curvature L of a sample's loss, times :math:`1-\beta` under momentum; 0.01 where a rule scales its steps.
+    the largest curvature L of a sample's loss, times :math:`1-\beta` under momentum; 0.01 where a rule scales steps.
     """
     if batch_size == "full":
         return Backtracking()

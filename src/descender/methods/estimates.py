@@ -23,9 +23,7 @@ class Batches(NamedTuple):
         return Batches(self.order, self.starts[first:last], self.stops[first:last], last == len(self.starts))
 
 
-def mini_batches(
-    n_samples: int, batch_size: int, rng: np.random.Generator, shuffle: bool = True
-) -> Iterator[Batches]:
+def mini_batches(n_samples: int, batch_size: int, rng: np.random.Generator, shuffle: bool = True) -> Iterator[Batches]:
     """For each epoch all samples in a new random order, cut into batches; the last may be smaller.
 
     >>> first = next(mini_batches(5, 2, np.random.default_rng(0)))

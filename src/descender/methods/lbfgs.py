@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from descender.costs.cost import Cost, Rows, Vector
 from descender.methods.advance import COLUMNS
 from descender.methods.critical import classify, leave
-from descender.methods.linesearch import search
+from descender.methods.linesearch import Found, search
 from descender.methods.method import Block, Budget, Outcome, one_step
 
 MAX_IDLE = 5
-"""Steps without a visible decrease of J that may follow each other: near the bottom only the gradient still improves."""
+"""Steps without a visible decrease of J that may follow each other: near the bottom only slopes still improve."""
 POLISHING = 3
-"""Newton steps that may follow where the model is content but the true curvatures see the bottom further on."""
+"""Newton steps that may follow where the model is content but true curvatures see the bottom further on."""
 
 
 class Pairs:
@@ -174,17 +174,23 @@ class LBFGS:
             if not critical.stable:
                 kind = "stuck"
             elif float(np.linalg.norm(newton)) > 1e-3 * max(1.0, float(np.linalg.norm(w))):
-                kind, text = "no_minimum", "no minimum within reach: J still falls, ever more slowly, however far one goes"
+                kind, text = (
+                    "no_minimum",
+                    "no minimum within reach: J still falls, ever more slowly, however far one goes",
+                )
         if still:
             kind, text = "stuck", "no lower point was found downhill: is the gradient right, and the cost smooth?"
         return nothing._replace(outcome=Outcome(kind, text)), None
 
 
-def _endless(cost, w, direction, value, norm, found, evaluations, rows) -> Block:
+def _endless(
+    cost: Cost, w: Vector, direction: Vector, value: float, norm: float, found: Found, evaluations: int, rows: int
+) -> Block:
     """The walk fell past every bound: is the cost unbounded, or does it only approach its infimum?"""
     t = found.trial
+    assert t is not None
     unit = direction / np.linalg.norm(direction)
-    start_slope = -norm * 1.0 if t is None else float(cost.gradient(w) @ direction)
+    start_slope = float(cost.gradient(w) @ direction)
     where = ", ".join(f"{v:+.3g} {name}" for name, v in zip(cost.names, unit, strict=True) if abs(v) > 1e-3)
     steady = abs(t.slope) >= 0.5 * abs(start_slope)
     if steady:

@@ -35,11 +35,12 @@ class Found(NamedTuple):
 
 
 def search(cost: Cost, w: Vector, direction: Vector, value: float, gradient: Vector, first: float = 1.0) -> Found:
-    r"""A step :math:`a > 0` with :math:`J(w+ap) \le J + c_1 a\,g\cdot p` and :math:`|g(w+ap)\cdot p| \le c_2 |g\cdot p|`.
+    r"""A step a > 0 with :math:`J(w+ap) \le J + c_1 a\,g\cdot p` and :math:`|g(w+ap)\cdot p| \le c_2 |g\cdot p|`.
 
     Brackets by doubling and more, then interpolates by cubics, safeguarded by bisection; a point that is not finite is
     too far.  Of a cost with kinks only :math:`g(w+ap)\cdot p \ge c_2\, g\cdot p` is asked (the weak condition), since
-    across a kink the slope jumps.  Where the change of J drowns in rounding the slopes decide (Hager and Zhang's approximate condition).
+    across a kink the slope jumps.  Where the change of J drowns in rounding the
+    slopes decide (Hager and Zhang's approximate condition).
 
     J. Nocedal and S. Wright, *Numerical Optimization*, 2006, algorithms 3.5 and 3.6; W. Hager and H. Zhang, *A new
     conjugate gradient method with guaranteed descent and an efficient line search*, 2005; A. Lewis and M. Overton,

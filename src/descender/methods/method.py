@@ -31,7 +31,7 @@ class Block(NamedTuple):
 
     ``log`` has a row for each step, with the columns of :data:`descender.methods.advance.COLUMNS`; ``rows`` counts the
     samples that each step read; ``path`` has the point before each step, or no rows.  ``epoch_ends`` tells that the
-    last step completed a reading of all samples.  ``outcome`` is None while the walk goes on; with it, ``final`` may give
+    last step completed a reading of all samples.  ``outcome`` is None while the walk goes on; with it, ``final`` may be
     the cost and gradient at `w`, and ``certificate`` what is known about its distance from the bottom.  ``note`` is an
     event worth telling, ``evaluations`` counts those that no row of the log does.
     """
@@ -59,10 +59,14 @@ class Budget(NamedTuple):
 class Method(Protocol):
     """How steps are chosen."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """The field's name for it."""
+        ...
 
     def blocks(self, cost: Cost, w: Vector, rng: np.random.Generator, budget: Budget) -> Iterator[Block]:
         """Walk from `w`, endlessly or until content."""
+        ...
 
 
 def one_step(cost: float, gradient_norm: float, step: float, rate: float, evaluations: int) -> NDArray[np.float64]:

@@ -1,6 +1,6 @@
 r"""Descent in a learnt metric: the curvature of a subsample replaces the learning rate.
 
-A gradient step in the metric of the Hessian, :math:`w \leftarrow w - H^{-1} g`, is Newton's.  Here H comes from a sample
+A gradient step in the metric of the Hessian, :math:`w \leftarrow w - H^{-1} g`, is Newton's.  Here H is that of a sample
 of the rows, nearly for free, and L-BFGS corrects it along the way, so that each step reads the rows once and few steps
 are needed, whatever the scales of the columns.  The walk starts at the bottom of the sample.
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,7 @@ from descender.methods.lbfgs import Pairs
 from descender.methods.method import Block, Budget, Outcome, one_step
 from descender.methods.metrics import Dense, Diagonal, Metric
 from descender.methods.proximal import proximal_step
-from descender.methods.sampling import draw, sample_size
+from descender.methods.sampling import Draw, draw, sample_size
 
 SMALL = 60_000
 """Numbers in X up to which a new Hessian at every step is cheaper than a longer walk."""
@@ -156,7 +157,7 @@ class LearntMetric:
                 yield Block(one_step(start_value, np.nan, np.nan, np.nan, 1), problem.leave(v), int(reads * n), empty)
         yield from self._descend(cost, problem, sample, v, m, wide)
 
-    def _descend(self, cost: Risk, problem: Centred, sample, v: Vector, m: int, wide: bool) -> Iterator[Block]:
+    def _descend(self, cost: Risk, problem: Centred, sample: Draw, v: Vector, m: int, wide: bool) -> Iterator[Block]:
         n, d = problem.n, problem.d
         walker = Walker(problem, v, cost.l1, d)
         part, rows = (problem, slice(None)) if m >= n or wide else sample.part(problem, 1.0)
@@ -208,7 +209,7 @@ class LearntMetric:
             return iteration in DIAGONAL_REFRESH
         return n * d <= SMALL or ahead > d / 15 * m / n + 3
 
-    def _cautious(self, walker: Walker, part: Centred, rows, wide: bool) -> bool:
+    def _cautious(self, walker: Walker, part: Centred, rows: Any, wide: bool) -> bool:
         """A step in the metric of the largest curvature a loss can have, for points where the own one vanishes."""
         scores = walker.reading.scores[rows]
         if wide:
@@ -218,7 +219,7 @@ class LearntMetric:
             walker.learn(part.hessian(scores, cautious=True))
         return walker.look() > 0.0 and walker.move()
 
-    def _learn(self, walker: Walker, part: Centred, rows, wide: bool) -> None:
+    def _learn(self, walker: Walker, part: Centred, rows: Any, wide: bool) -> None:
         if wide:
             walker.learn_diagonal()
         else:
@@ -234,7 +235,7 @@ class LearntMetric:
         return Block(nothing, point, 0, None, outcome=outcome, final=final, certificate=found, evaluations=reads + 2)
 
 
-def descend_sample(problem: Centred, sample, v: Vector, m: int, l1: float) -> tuple[Vector, int]:
+def descend_sample(problem: Centred, sample: Draw, v: Vector, m: int, l1: float) -> tuple[Vector, int]:
     """The bottom of growing parts of the sample, to what each can know; and how many rows were read for it."""
     d, used = problem.d, 0
     if problem.n * d <= SMALL or (m >= problem.n and m < 4 * max(8 * d, 2000)):

@@ -12,9 +12,7 @@ from descender.methods.centred import Centred, Reading
 WORKING_SET = 400
 
 
-def proximal_step(
-    problem: Centred, v: Vector, reading: Reading, H: NDArray | None, l1: float
-) -> tuple[Vector, float]:
+def proximal_step(problem: Centred, v: Vector, reading: Reading, H: NDArray | None, l1: float) -> tuple[Vector, float]:
     r""":math:`\arg\min_p g\cdot p + \tfrac12 p\cdot Hp + \lambda_1 (|w+p|_1 - |w|_1)` and half of what it promises.
 
     Without H only a working set of coordinates moves - those that are not zero and those whose gradient exceeds l1 the

@@ -39,7 +39,9 @@ class ProximalGradient:
         n, weights = cost.n_samples or 0, cost.n_classes * cost.n_features
         sigma = (np.ones(n) if cost.sample_weight is None else cost.sample_weight) / cost.denominator
         facts = column_facts(cost.X, sigma, centre=False)
-        squares = np.tile(np.maximum(facts.squares, 1e-12 * max(float(facts.squares.max(initial=0)), 1e-300)), cost.n_classes)
+        squares = np.tile(
+            np.maximum(facts.squares, 1e-12 * max(float(facts.squares.max(initial=0)), 1e-300)), cost.n_classes
+        )
         scale = np.append(squares, np.full(len(w) - weights, sigma.sum()))
         strengths = np.where(np.arange(len(w)) < weights, cost.l1, 0.0)
 
@@ -79,5 +81,7 @@ class ProximalGradient:
                     text = str(found) if content else f"no further descent in this arithmetic: {found}"
                     outcome = Outcome("converged" if content else "floor", text)
                     final = cost.value_and_gradient(w)
-                    yield Block(np.empty((0, len(COLUMNS))), w, 0, None, outcome=outcome, final=final, certificate=found)
+                    yield Block(
+                        np.empty((0, len(COLUMNS))), w, 0, None, outcome=outcome, final=final, certificate=found
+                    )
                     return

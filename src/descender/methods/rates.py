@@ -97,6 +97,7 @@ def read_rate(given: Any) -> Rate:
                 raise OptionError(
                     f"learning_rate={given!r} is neither a number nor a schedule; {suggest(name, ['auto', *RATES])}"
                 ) from None
+    rate: Any
     if isinstance(given, tuple(RATES.values())):
         rate = given
     elif isinstance(given, bool):

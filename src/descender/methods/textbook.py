@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,7 @@ class Textbook:
     rule: Any
     rate: Rate
     batch_size: int | str = "full"
-    options: Options = Options()
+    options: Options = field(default_factory=Options)
     shuffle: bool = True
     recover: bool = False
 

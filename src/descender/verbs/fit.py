@@ -26,8 +26,8 @@ from descender.doctor.finding import Finding
 from descender.errors import CapabilityError, OptionError, ShapeError, TargetError, suggest
 from descender.kernels.threads import one_blas_thread
 from descender.metrics import baseline, measure
-from descender.verbs.minimize import minimize
 from descender.model import Model
+from descender.verbs.minimize import minimize
 
 LOSS_OF = {"binary": "log_loss", "multiclass": "softmax", "regression": "squared_error"}
 FITS = {"binary": ("log_loss", "squared_error", "sigmoid_squared_error"), "multiclass": ("softmax",)}
@@ -171,6 +171,7 @@ def fit(
     (True, True)
     >>> result.metrics["holdout"]["accuracy"] > 0.95
     True
+
     """
     given = {"loss": loss, "l2": l2, "method": None if method == "auto" else method, "epochs": epochs}
     given |= {"learning_rate": None if learning_rate == "auto" else learning_rate, "holdout": holdout}
@@ -215,7 +216,15 @@ def fit(
     for finding in findings:
         say("noticed", f"{finding.code} {finding.cause}: {finding.remedy}")
     walk.record.facts |= _record_facts(model, walk, coding, quality)
-    chosen = {"command": _command(data, target, excluded, plan, strength, l1, seed), "l2": strength, "l1": l1, "seed": seed, "holdout": plan["holdout"], "excluded": excluded, "loss": loss}
+    chosen = {
+        "command": _command(data, target, excluded, plan, strength, l1, seed),
+        "l2": strength,
+        "l1": l1,
+        "seed": seed,
+        "holdout": plan["holdout"],
+        "excluded": excluded,
+        "loss": loss,
+    }
     return Fit(
         model, walk, name, coding.task, len(y), quality, say.seconds, say.lines, findings,
         [*source.notes, *encoder.told], source.described, chosen, scores_held, y_held,
@@ -242,7 +251,14 @@ class _Teller:
 
 def _plan(preset: str | None, given: Mapping[str, Any]) -> dict[str, Any]:
     """The options of a preset, or the defaults, overridden by what was given."""
-    defaults = {"loss": None, "reduction": "mean", "scale": True, "l2": None, "method": None, "learning_rate": None}
+    defaults: dict[str, Any] = {
+        "loss": None,
+        "reduction": "mean",
+        "scale": True,
+        "l2": None,
+        "method": None,
+        "learning_rate": None,
+    }
     defaults |= {"epochs": None, "holdout": 0.2, "random_start": False}
     if preset is not None:
         if preset not in PRESETS:

@@ -55,7 +55,7 @@ def minimize(
     data: Mapping[str, ArrayLike] | None = None,
     constants: Mapping[str, float] | None = None,
     args: tuple = (),
-    **hyperparameters: float,
+    **hyperparameters: Any,
 ) -> Walk:
     r"""Descend to a minimum of J(w).
 
@@ -96,6 +96,7 @@ def minimize(
     (True, 'a minimum: both curvatures are positive')
     >>> round(walk["x"], 6), round(walk["y"], 6)
     (1.0, 1.0)
+
     """
     target, w = read_cost(cost, start, gradient, data, constants, args)
     _check_numbers(
@@ -204,7 +205,9 @@ def read_start(names: tuple[str, ...], start: Any) -> Vector:
     except (TypeError, ValueError):
         raise StartError(f"start={start!r}: expected numbers, such as {example}") from None
     if w.shape != (len(names),):
-        raise StartError(f"start has shape {w.shape}; expected {len(names)} numbers, one each for {', '.join(names[:9])}")
+        raise StartError(
+            f"start has shape {w.shape}; expected {len(names)} numbers, one each for {', '.join(names[:9])}"
+        )
     return w
 
 
@@ -290,7 +293,10 @@ def _leave_critical_start(cost: Cost, w: Vector) -> tuple[Vector, str]:
     point = leave(cost, w, critical)
     if point is None:
         return w, ""
-    return point, f"the gradient is zero at the start, but it is {critical.text}; left by a step of {_norm(point - w):.2g}"
+    return (
+        point,
+        f"the gradient is zero at the start, but it is {critical.text}; left by a step of {_norm(point - w):.2g}",
+    )
 
 
 def _judge(cost: Cost, walk: Walk, method: Any) -> None:

@@ -19,7 +19,7 @@ from descender.methods.estimates import mini_batches
 from descender.methods.rates import Constant
 from descender.methods.textbook import PLAIN_STEPS, compiled_walk, plain_walk
 
-AUTOMATIC = {"rule": "adagrad", "rate": 0.5}
+AUTOMATIC = ("adagrad", Constant(0.5))
 """Without a rate: AdaGrad on columns standardised by what was seen of them so far."""
 AT_ONCE = 256
 """Samples of a stream that are taken from an iterator before the walk goes on."""
@@ -59,7 +59,7 @@ class Online:
         learning_rate: Any = "auto",
         l2: float = 0.0,
         clip_norm: float | None = None,
-        **hyperparameters: float,
+        **hyperparameters: Any,
     ):
         if loss not in LOSSES or LOSSES[loss] is Softmax:
             raise OptionError(f"loss={loss!r}; {suggest(str(loss), [k for k in LOSSES if k != 'softmax'])}")
@@ -154,7 +154,7 @@ class Online:
         d = rows.shape[1]
         self.w, self.mean, self.square = np.zeros(d + 1), np.zeros(d), np.zeros(d)
         probe = Risk(rows[:1], np.zeros(1), self.loss)
-        method, rate = (AUTOMATIC["rule"], Constant(AUTOMATIC["rate"])) if self.automatic else (self.method, self.learning_rate)
+        method, rate = AUTOMATIC if self.automatic else (self.method, self.learning_rate)
         self._book = textbook(probe, str(method), rate, 1, self.options, "stop", **self.hyperparameters)
         self.state = tuple(np.zeros(d + 1) for _ in self._book.rule.slots)
 

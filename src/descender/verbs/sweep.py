@@ -111,6 +111,7 @@ def sweep(
     >>> result = sweep("(w - 1)**2", "w=-5:5:11", start="w=4")
     >>> result.x, result.nfev, result.walk["w"], result.walk.nfev < 11
     (array([1.]), 11, 1.0, True)
+
     """
     target = Formula(cost, data=data, constants=constants) if isinstance(cost, str) else cost
     axes = read_ranges(target.names, ranges)
