@@ -427,5 +427,5 @@ class TestTerminal:
     ],
 )
 def test_words_are_rewritten(words, rewritten):
-    options = ["--table", "--json", "-a", "--steps", "--start", "-e"]
+    options = {"--json": False} | dict.fromkeys(["--table", "-a", "--steps", "--start", "-e"], True)
     assert rewrite(words.split(), options) == rewritten

@@ -154,7 +154,7 @@ def _bracketed(value: float) -> str:
 def _update_lines(
     names: tuple[str, ...], method: str, w: Vector, g: Vector, new: Vector, rate: float, clipped: bool
 ) -> list[str]:
-    """How the new values came about: as old - rate x derivative where that is what happened, else as the rule has it."""
+    """How the new values came about: as old - rate x derivative where that is so, else as the rule has it."""
     lines: list[str] = []
     move = new - w
     norm = float(np.linalg.norm(g))

@@ -353,7 +353,7 @@ def _batch_lines(cost: Formula, walk: Walk, method: Textbook) -> list[str]:
 
 
 def _inline(formula: Any, numbers: Mapping[str, Any], slots: tuple[str, ...] = ()) -> list[Any]:
-    """The lines of a rule or rate with its numbers put in; last come what it returns: (new w, [new slots]) or a value."""
+    """The lines of a rule or rate with its numbers put in; last what it returns: new w, [new slots], or a value."""
     function = ast.parse(textwrap.dedent(inspect.getsource(formula))).body[0]
     assert isinstance(function, ast.FunctionDef)
     put_in = _PutIn(numbers, slots)

@@ -61,7 +61,8 @@ def context(fit: Any) -> dict[str, Any]:
         "title": f"{fit.name} - descender",
         "heading": fit.name,
         "sentence": f"{KIND[fit.task]} of {fit.name} from {len(fit.model.features)} features. "
-        f"On {len(fit.holdout_y):,} {held} rows its {METRICS.get(first, first)} is {judged[first]:.4g}; always guessing gives {guess:.4g}.",
+        f"On {len(fit.holdout_y):,} {held} rows its {METRICS.get(first, first)} is {judged[first]:.4g}; "
+        f"always guessing gives {guess:.4g}.",
         "described": f"{fit.n_rows:,} rows of {fit.described}",
         "cards": _cards(fit, judged, held),
         "findings": fit.findings,

@@ -212,7 +212,8 @@ def end_text(walk: Walk) -> str:
     from descender.explain import number
 
     norm = float(np.linalg.norm(walk.jac))
-    return f"{point_text(walk.names, walk.x)}, J = {number(walk.fun, 6 if abs(walk.fun) > 1e-6 else 2)}, gradient {number(norm, 2)}"
+    lowest = number(walk.fun, 6 if abs(walk.fun) > 1e-6 else 2)
+    return f"{point_text(walk.names, walk.x)}, J = {lowest}, gradient {number(norm, 2)}"
 
 
 def point_text(names: tuple[str, ...], point: Any) -> str:

@@ -33,7 +33,7 @@ class Risk(Cost):
     Parameters: `X` (n, d), dense or SciPy sparse, float32 or float64, computed as given; `y` (n,); `loss` a name of
     ``LOSSES``; `l2`, `l1` at least 0; `sample_weight` (n,) at least 0; `reduction` "mean" or "sum".
 
-    Costs and gradients accumulate in float64 over blocks of at most 4,096 rows, whose grid depends on d and dtype alone:
+    Costs and gradients accumulate in float64 over blocks of at most 4,096 rows, whose grid is set by d and dtype alone:
     the bits do not depend on how the rows arrived.
 
     >>> risk = Risk([[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0], "squared_error")

@@ -1,6 +1,6 @@
 r"""Descent in a learnt metric: the curvature of a subsample replaces the learning rate.
 
-A gradient step in the metric of the Hessian, :math:`w \leftarrow w - H^{-1} g`, is Newton's.  Here H is that of a sample
+A gradient step in the metric of the Hessian, :math:`w \leftarrow w - H^{-1} g`, is Newton's.  Here H is that of some
 of the rows, nearly for free, and L-BFGS corrects it along the way, so that each step reads the rows once and few steps
 are needed, whatever the scales of the columns.  The walk starts at the bottom of the sample.
 

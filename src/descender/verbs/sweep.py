@@ -94,13 +94,13 @@ def sweep(
 
     Parameters
     ----------
-    cost
-        a formula, with its `data` and `constants`, or a cost
+    cost, data, constants
+        a formula, with its columns of data and its constants, or a cost
     ranges
         ``"w=-5:5:101"`` for 101 evenly spaced values from -5 to 5 (101 is also the number if none is given), of several
         variables ``"m=0:2:41 c=-10:10:41"``; or a mapping from names to (low, high), (low, high, count) or values
-    start
-        where the descent starts; by default at a random point within the ranges, by `seed`
+    start, seed
+        where the descent starts; by default at a random point within the ranges, by the seed
     method, learning_rate, options
         of the descent, as in :func:`~descender.verbs.minimize.minimize`
     progress
