@@ -19,6 +19,7 @@ _HOMES = {
     "Model": "descender.model",
     "Online": "descender.verbs.online",
     "Record": "descender.record",
+    "sweep": "descender.verbs.sweep",
     "Walk": "descender.descent",
 }
 __all__ = sorted(_HOMES)

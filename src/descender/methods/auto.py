@@ -13,7 +13,7 @@ from descender.errors import CapabilityError, OptionError, suggest
 from descender.methods.advance import Options
 from descender.methods.lbfgs import LBFGS
 from descender.methods.method import Method
-from descender.methods.metric import LearntMetric
+from descender.methods.metric import LearntMetric, is_small, is_wide
 from descender.methods.newton_cg import NewtonCG
 from descender.methods.proximal_gradient import ProximalGradient
 from descender.methods.rates import Backtracking, Constant, Rate, read_rate
@@ -42,9 +42,15 @@ def choose(cost: Cost, tol: float | None = None) -> tuple[Method, str]:
             return ProximalGradient(tol), "accelerated proximal gradient, because softmax has an l1 penalty"
         size = f"the curvature over {cost.n_classes} classes is known by its products alone"
         return NewtonCG(tol), f"Newton's method with conjugate gradients, because {size}"
-    n, d = cost.n_samples or 0, cost.n_features
-    kind = "sparse" if cost.sparse else "fits in memory"
-    return LearntMetric(tol), f"descent in a learnt metric, because the cost is convex and {n:,} x {d:,} {kind}"
+    size = f"{cost.n_samples:,} x {cost.n_features:,}"
+    if is_wide(cost):
+        name, reason = "L-BFGS in a diagonal metric", f"{size} are too many columns for a matrix of curvatures"
+    elif is_small(cost):
+        name, reason = "Newton's method", f"{size} is small, so each step can afford all curvatures"
+    else:
+        name, reason = "descent in a learnt metric", f"the cost is smooth and convex and {size} fits in memory"
+    name = f"proximal {name}" if cost.l1 > 0 else name
+    return LearntMetric(tol, name=name), f"{name}, because {reason}"
 
 
 def textbook(

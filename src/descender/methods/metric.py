@@ -127,6 +127,16 @@ class Walker:
         return best
 
 
+def is_wide(risk: Risk) -> bool:
+    """Whether there are too many columns for a matrix of curvatures."""
+    return risk.n_features > (WIDE // 2 if risk.sparse else WIDE)
+
+
+def is_small(risk: Risk) -> bool:
+    """Whether a Hessian of all rows at every step costs less than a longer walk."""
+    return risk.X.shape[0] * risk.n_features <= SMALL
+
+
 @dataclass(frozen=True)
 class LearntMetric:
     """Newton-like descent of a convex risk with one score a row; no rate to choose, and a certificate.
@@ -144,7 +154,7 @@ class LearntMetric:
         assert isinstance(cost, Risk)
         problem, columns = Centred.of(cost)
         n, d = problem.n, problem.d
-        wide = d > (WIDE // 2 if cost.sparse else WIDE)
+        wide = is_wide(cost)
         m = n if wide else sample_size(n, d)
         sample = draw(problem, columns, m, rng)
         v, reads = problem.enter(w), 1.0

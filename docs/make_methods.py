@@ -1,0 +1,119 @@
+"""The page of methods, from what the code says about itself.
+
+python docs/make_methods.py
+"""
+
+import re
+from pathlib import Path
+
+from descender.methods.auto import READINGS
+from descender.methods.lbfgs import LBFGS
+from descender.methods.rates import RATES
+from descender.methods.rules import RULES
+
+PAGE = Path(__file__).parent / "methods.md"
+PAGE_TEXT = """# Methods
+
+<!-- made by `python docs/make_methods.py` from the docstrings; change it there -->
+
+`method="auto"` looks at the cost and says what it chose and why. Everything below can be asked for by name, in
+`minimize(..., method=...)` and with `--method`, to learn it, to compare it, or to know better.
+
+Throughout, $g$ is the gradient (of all samples or of a batch, clipped if that was asked), $a$ the learning rate, $t$
+the number of the step from 0, and $w$ the weights; products and roots are taken coordinate by coordinate.
+
+## The rules
+
+{table}
+
+{rules}
+
+## Other ways to read the gradient
+
+Any rule takes a `batch_size` where the cost is a mean or sum over samples: `"full"`, 1 (stochastic) or k (a
+mini-batch). Three names are short for plain gradient descent with one:
+
+{readings}
+
+## Learning rates
+
+`learning_rate` is a number or one of these by name with its numbers, such as `"inverse-time 0.1 0.01"`. Left out, it
+is found by backtracking where costs are exact, and from the curvature of the loss where batches only estimate them.
+
+{rates}
+
+## What `auto` takes
+
+### `lbfgs`, for formulas, functions and costs with several minima
+
+{quasi}
+
+### For the convex costs of linear models
+
+There every gradient is preconditioned by curvature, and the walk ends on a certificate, a bound on how far above the
+minimum it stopped: descent in a learnt metric for one score a row, Newton's method with conjugate gradients for
+softmax, accelerated proximal gradient where softmax has an l1 penalty.
+"""
+
+
+def split(docstring):
+    """A docstring as its first sentence, formula, source and warning, in Markdown."""
+    math = re.search(r"\.\. math::\s*(.*?)\n\s*\n(?=\S|\s*\S)", docstring + "\n\n", re.DOTALL)
+    text = re.sub(r"\.\. math::.*?\n\s*\n", "\n\n", docstring + "\n\n", flags=re.DOTALL)
+    parts = [" ".join(part.split()) for part in re.split(r"\n\s*\n", text) if part.strip()]
+    warning = next((part for part in parts if part.startswith("Wrong choice")), "")
+    source = next((part for part in parts[1:] if re.search(r"\b(18|19|20)\d\d\b", part)), "")
+    formula = " ".join(math.group(1).replace(r"\,", " ").split()) if math else ""
+    return [plain(text) for text in (parts[0], source, warning)] + [formula]
+
+
+def plain(text):
+    """reStructuredText's roles as Markdown."""
+    return re.sub(r"``([^`]*)``", r"`\1`", re.sub(r":math:`([^`]*)`", r"$\1$", text))
+
+
+def options(owner):
+    """The numbers that one may set, with their defaults; a rule's or rate's own fields."""
+    defaults = owner._field_defaults
+    return ", ".join(f"`{name}={defaults[name]:g}`" for name in owner._fields if name in defaults)
+
+
+def section(name, owner):
+    """One rule or rate."""
+    about, source, warning, formula = split(owner.__doc__)
+    lines = [f"### `{name}`", about]
+    lines += [f"$$ {formula} $$"] if formula else []
+    lines += [text for text in (source, warning) if text]
+    lines += [f"Its own options: {options(owner)}."] if options(owner) else []
+    return "\n\n".join(lines)
+
+
+def table():
+    """The rules in a row each."""
+    rows = ["| method | step | wrong choice |", "|---|---|---|"]
+    for name, rule in RULES.items():
+        _, _, warning, formula = split(rule.__doc__)
+        rows.append(f"| [`{name}`](#{name}) | ${formula}$ | {warning.removeprefix('Wrong choice ').rstrip('.')} |")
+    return "\n".join(rows)
+
+
+def readings():
+    """Names for plain gradient descent that reads its gradient another way."""
+    said = {"batch_size": "`batch_size={}`", "coordinates": "one coordinate a step, in turn"}
+    rows = ["| name | means |", "|---|---|"]
+    for name, reading in READINGS.items():
+        how = ", ".join(said[key].format(value) for key, value in reading.items() if key != "rule")
+        rows.append(f"| `{name}` | `{reading['rule']}` with {how} |")
+    return "\n".join(rows)
+
+
+def render():
+    """The whole page."""
+    rules = "\n\n".join(section(name, rule) for name, rule in RULES.items())
+    rates = "\n\n".join(section(name, rate) for name, rate in RATES.items())
+    quasi = "\n\n".join(plain(" ".join(part.split())) for part in re.split(r"\n\s*\n", LBFGS.__doc__))
+    return PAGE_TEXT.format(table=table(), rules=rules, readings=readings(), rates=rates, quasi=quasi)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(render(), encoding="utf-8")
