@@ -12,7 +12,7 @@ from PIL import Image, ImageChops
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parent / "examples"
-MARGIN, COLOURS, WIDEST = 12, 128, 900
+MARGIN, COLOURS, WIDEST = 12, 224, 900
 
 
 def shrink(source, target):

@@ -24,7 +24,7 @@ def endless(seed=0, noise=0.3):
         yield x, TRUE @ [*x, 1.0] + rng.normal(0, noise)
 
 
-def main(out="out", samples=50_000):
+def main(out="out", samples=20_000):
     """Run the tutorial and write its picture into `out`."""
     out = Path(out)
     seen, memory, model = [], [], Online("squared_error")

@@ -152,8 +152,8 @@ class TestMinimize:
         assert "did you mean to square the errors?" in result.stdout
 
     def test_table_shows_the_first_and_last_steps(self):
-        result = run("minimize", LINE, "--data", "example:heights", "--start", "m=1", "c=0", "-a", "1e-5", "--steps", 50,
-                     "--no-files", "--table", "2")  # fmt: skip
+        words = ["minimize", LINE, "--data", "example:heights", "--start", "m=1", "c=0", "-a", "1e-5", "--steps", 50]
+        result = run(*words, "--no-files", "--table", "2")
         lines = result.stdout.splitlines()
         head = next(k for k, line in enumerate(lines) if "iteration" in line)
         assert lines[head].split() == ["iteration", "m", "c", "dJ/dm", "dJ/dc", *["step", "m", "step", "c"], "cost"]

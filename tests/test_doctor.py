@@ -37,7 +37,6 @@ def promised(finding):
 # --- D101
 
 
-@pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")  # of the last gradient's norm: reported
 @pytest.mark.parametrize(
     ("curvatures", "start", "rate"),
     [
@@ -62,7 +61,6 @@ def test_d101_measures_the_curvature_and_its_rate_works(curvatures, start, rate)
     assert again.success or again.fun < 0.9 * walk.record["cost"][0]
 
 
-@pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
 def test_the_rate_that_is_called_stable_divides_those_that_are_from_those_that_are_not():
     walk = minimize(bowl([7.0]), [1.0], "gd", learning_rate=1.0)
     _, stable, _ = promised(walk.findings[0])
@@ -74,7 +72,6 @@ hidden = pytest.mark.xfail(strict=True, reason="the curvature along the first gr
 
 
 @hidden
-@pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
 @pytest.mark.parametrize("rate", [0.03, 1.0])
 def test_d101_finds_a_curvature_that_the_first_step_hardly_sees(rate):
     walk = minimize(bowl([1.0, 100.0]), [10.0, 1e-3], "gd", learning_rate=rate)
@@ -93,8 +90,6 @@ def test_the_rate_that_d101_advises_works_on_a_table():
     assert again.walk.fun < 0.5 * result.walk.record["cost"][0]
 
 
-@pytest.mark.filterwarnings("error")
-@pytest.mark.xfail(strict=True, raises=RuntimeWarning, reason="the norm of the last gradient overflows, the record is inf")
 def test_a_walk_that_diverges_warns_of_nothing_and_records_no_infinity():
     walk = minimize(bowl([10.0]), [1.0], "gd", learning_rate=0.3)
     assert np.isfinite(walk.record["gradient_norm"]).all()
@@ -193,7 +188,6 @@ def test_d102_errors_that_were_not_squared():
 
 
 @pytest.mark.xfail(strict=True, reason="only auto says unbounded: a walk with a rate goes on down without a word")
-@pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
 @pytest.mark.parametrize(
     ("cost", "start", "data"), [("mean(y - (m*x + c))", "m=0, c=0", DATA), ("-x**2", "x=1", None), ("-x", "x=1", None)]
 )
@@ -237,9 +231,10 @@ LEAKS = {
     "a number": lambda y, rng: y * 3.0 + 0.01 * rng.normal(size=len(y)),
     "three levels": lambda y, rng: np.where(y == 1, "paid", np.where(rng.random(len(y)) < 0.5, "open", "late")),
     "five levels": lambda y, rng: np.char.add("k", (5 * y + rng.integers(0, 3, len(y))).astype(str)),
-    "dates": lambda y, rng: np.datetime64("2020-03-01") + 31 * y + rng.integers(0, 28, len(y)),
+    "dates": lambda y, rng: np.datetime64("2020-03-01") + 31 * y * rng.integers(1, 3, len(y)) + rng.integers(0, 28, len(y)),
 }
 HIDDEN = {
+    "two months": lambda y, rng: np.datetime64("2020-03-01") + 31 * y + rng.integers(0, 28, len(y)),
     "two levels": lambda y, rng: np.where(y == 1, "paid", "open"),
     "a truth value": lambda y, rng: y == 1,
     "missing cells": lambda y, rng: np.where(y == 1, rng.normal(size=len(y)), np.nan),

@@ -42,9 +42,9 @@ def run(folder):
     done = {}
     sys.path.insert(0, str(EXAMPLES))
 
-    def once(name, **options):
+    def once(name):
         if name not in done:
-            done[name] = importlib.import_module(f"tutorial_{name}").main(folder, **options)
+            done[name] = importlib.import_module(f"tutorial_{name}").main(folder)
         return done[name]
 
     yield once
@@ -306,7 +306,7 @@ def test_many_starts_find_all_four_minima(run):
 
 
 def test_a_stream_is_learnt_in_constant_memory(run):
-    figures = run("4_stream", samples=20_000)
+    figures = run("4_stream")
     stream = importlib.import_module("tutorial_4_stream")
     pairs = list(itertools.islice(stream.endless(), 20_000))
     design = np.array([[*x, 1.0] for x, _ in pairs])
