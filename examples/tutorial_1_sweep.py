@@ -8,11 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from descender import minimize
+from descender import minimize, sweep
 from descender.costs.formula import Formula, pretty
 from descender.pictures.slices import describe_slice, describe_sweep, draw_slice, draw_sweep
 from descender.pictures.style import SKY, save
-from descender.verbs.sweep import sweep
 
 DATA = {"x": [1.0, 2.0, 3.0, 4.0, 5.0], "y": [2.3, 3.8, 6.4, 7.7, 10.4]}
 

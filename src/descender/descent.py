@@ -119,7 +119,10 @@ def descend(
                 outcome = watch.see(block)
                 if outcome is not None:
                     break
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemError) as stopped:
+        # within compiled code Ctrl-C arrives as a SystemError that it caused
+        if not isinstance(stopped, KeyboardInterrupt) and not isinstance(stopped.__cause__, KeyboardInterrupt):
+            raise
         outcome = Outcome("interrupted", "interrupted: this is the last point")
     if outcome is None:
         outcome = Outcome("budget", f"used up its budget after {watch.steps:,} steps")

@@ -32,6 +32,11 @@ class Critical(NamedTuple):
         """Whether no curvature is negative, as far as known."""
         return self.kind in ("minimum", "flat", "unknown")
 
+    def faint(self, w: Vector, least: float) -> bool:
+        """Whether a negative curvature would lower the cost by less than `least` over a thousandth of the way to w."""
+        nearby = 1e-3 * max(1.0, float(np.linalg.norm(w)))
+        return bool(0.5 * abs(self.curvatures[0]) * nearby**2 <= least)
+
     def newton(self, gradient: Vector) -> tuple[Vector, float]:
         r"""The Newton step :math:`p = -H^{-1} g` over the positive curvatures, and the decrease it promises."""
         if self.directions is None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from descender.costs.cost import Cost, Rows, Vector
-from descender.methods.advance import COLUMNS
+from descender.methods.advance import COLUMNS, length
 from descender.methods.critical import classify, leave
 from descender.methods.linesearch import Found, search
 from descender.methods.method import Block, Budget, Outcome, one_step
@@ -108,10 +108,10 @@ class LBFGS:
             yield block._replace(log=log, final=final)
 
     def _walk(self, cost: Cost, w: Vector, value: float, gradient: Vector) -> Iterator[Block]:
-        rows, evaluations, start_value = cost.n_samples or 0, 1, value
+        rows, evaluations, start_value, first_value = cost.n_samples or 0, 1, value, value
         pairs, escapes, idle = Pairs(self.memory), 0, 0
         while True:
-            norm = float(np.linalg.norm(gradient))
+            norm = length(gradient)
             direction = -pairs.solve(gradient)
             if not pairs.pairs and norm > 0:
                 direction *= max(1.0, float(np.linalg.norm(w)) * 0.1) / norm
@@ -133,12 +133,15 @@ class LBFGS:
                     pairs.pairs.clear()  # the model is wrong: once more along the gradient
                     continue
                 still = found is not None and decrement > 1e-8 * scale
-                block, point = self._arrive(cost, w, value, gradient, scale, escapes, still)
+                block, point = self._arrive(
+                    cost, w, value, gradient, scale, max(scale, first_value - value), escapes, still
+                )
                 yield block._replace(evaluations=evaluations)
                 if point is None:
                     return
                 w, escapes, evaluations = point, escapes + 1, 1
                 value, gradient = cost.value_and_gradient(w)
+                start_value = value  # what was gained so far no longer counts: the rest is to be seen at its own scale
                 pairs.pairs.clear()
                 continue
             t = found.trial
@@ -152,11 +155,20 @@ class LBFGS:
             evaluations = 0
 
     def _arrive(
-        self, cost: Cost, w: Vector, value: float, gradient: Vector, scale: float, escapes: int, still: bool
+        self,
+        cost: Cost,
+        w: Vector,
+        value: float,
+        gradient: Vector,
+        scale: float,
+        whole: float,
+        escapes: int,
+        still: bool,
     ) -> tuple[Block, Vector | None]:
         """What to say where the model promises nothing more, and from where to go on if this is no minimum.
 
-        `still` tells that the model promised more, but no lower point was found.
+        `whole` is what the whole walk gained, `scale` what its last part did; `still` tells that the model promised
+        more, but no lower point was found.
         """
         nothing = Block(np.empty((0, len(COLUMNS))), w, 0, w[None, :][:0], final=(value, gradient))
         kind, text = "converged", "the minimum of a convex cost"
@@ -168,10 +180,14 @@ class LBFGS:
                 far = float(np.linalg.norm(newton)) > 1e-6 * max(1.0, float(np.linalg.norm(w))) and escapes < POLISHING
                 if (far or promise > max(1e-10 * abs(value), 1e-16 * scale)) and cost.value(w + newton) < value:
                     return nothing, w + newton
-                point = leave(cost, w, critical, 1e-12 * scale)
+                point = leave(cost, w, critical, 1e-12 * whole)
                 if point is not None:
                     return nothing._replace(note=f"the gradient was zero at {text}; left downhill"), point
-            if not critical.stable:
+            if not cost.smooth:
+                text = "a minimum as far as its neighbours tell: the cost has kinks, where curvature says nothing"
+            elif not critical.stable and critical.faint(w, 1e-12 * whole):
+                text = "a minimum as far as curvature tells: it is too small here"
+            elif not critical.stable:
                 kind = "stuck"
             elif float(np.linalg.norm(newton)) > 1e-3 * max(1.0, float(np.linalg.norm(w))):
                 kind, text = (

@@ -18,7 +18,7 @@ from descender.descent import Step, Stop, Walk, descend
 from descender.doctor.descent import examine
 from descender.errors import OptionError, StartError, suggest
 from descender.kernels.threads import one_blas_thread
-from descender.methods.advance import Options
+from descender.methods.advance import Options, length
 from descender.methods.auto import METHODS, choose, textbook
 from descender.methods.critical import LARGEST, Critical, classify, leave
 from descender.methods.lbfgs import LBFGS
@@ -279,14 +279,14 @@ def _leave_critical_start(cost: Cost, w: Vector) -> tuple[Vector, str]:
     if not np.isfinite(gradient).all():
         return w, ""
     if np.any(gradient != 0.0):
-        scale = max(1.0, float(np.linalg.norm(w)))
-        if float(np.linalg.norm(gradient)) > 1e-9:
+        scale = max(1.0, length(w))
+        if length(gradient) > 1e-9:
             return w, ""
         critical = classify(cost, w)
         if critical.directions is None or not np.any(critical.curvatures):
             return w, ""
         step = critical.directions.T @ gradient / np.where(critical.curvatures == 0, np.inf, critical.curvatures)
-        if float(np.linalg.norm(step)) > CRITICAL * scale:
+        if length(step) > CRITICAL * scale:
             return w, ""
     else:
         critical = classify(cost, w)
@@ -295,7 +295,7 @@ def _leave_critical_start(cost: Cost, w: Vector) -> tuple[Vector, str]:
         return w, ""
     return (
         point,
-        f"the gradient is zero at the start, but it is {critical.text}; left by a step of {_norm(point - w):.2g}",
+        f"the gradient is zero at the start, but it is {critical.text}; left by a step of {length(point - w):.2g}",
     )
 
 
@@ -310,15 +310,11 @@ def _judge(cost: Cost, walk: Walk, method: Any) -> None:
     if not critical.stable:
         walk.success, walk.status = False, "stuck"
         walk.message = f"{walk.message}, but this is {critical.text}"
-    elif _norm(newton) > 1e-2 * max(1.0, _norm(walk.x)) and promise > 1e-6 * max(abs(walk.fun), 1e-300):
+    elif length(newton) > 1e-2 * max(1.0, length(walk.x)) and promise > 1e-6 * max(abs(walk.fun), 1e-300):
         walk.success, walk.status = False, "not_there"
-        walk.message = f"{walk.message}, but the bottom is about {_norm(newton):.2g} further on"
+        walk.message = f"{walk.message}, but the bottom is about {length(newton):.2g} further on"
     else:
         walk.message = f"{walk.message}; {critical.text}"
-
-
-def _norm(v: Vector) -> float:
-    return float(np.linalg.norm(v))
 
 
 def _check_numbers(**options: float | None) -> None:
