@@ -27,7 +27,8 @@ def main(out="out"):
     walk = one.walk
     print(f"dJ/dw = {pretty(cost.derivatives['w'])}")
     print(f"sweep    {one.nfev:>6} evaluations   w = {one.x[0]:.6f}   J = {one.fun:.6f}")
-    print(f"descent  {walk.nfev:>6} evaluations   w = {walk['w']:.6f}   J = {walk.fun:.6f}   {walk.message}")
+    print(f"descent  {walk.nfev:>6} evaluations   w = {walk['w']:.6f}   J = {walk.fun:.6f}")
+    print(f"stopped: {walk.message}")
     ax = draw_slice(describe_slice(cost, walk, limits=(-1, 5), steps=[0, 1, 2, 4]))
     ax.plot(one.axes[0], one.costs, ".", color=SKY, ms=5, zorder=2, label=f"sweep: {one.nfev} evaluations")
     ax.set_title(f"The descent came to w = {walk['w']:.4f} with {walk.nfev} evaluations", loc="left")

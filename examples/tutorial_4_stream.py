@@ -24,7 +24,7 @@ def endless(seed=0, noise=0.3):
         yield x, TRUE @ [*x, 1.0] + rng.normal(0, noise)
 
 
-def main(out="out", samples=20_000):
+def main(out="out", samples=10_000):
     """Run the tutorial and write its picture into `out`."""
     out = Path(out)
     seen, memory, model = [], [], Online("squared_error")
@@ -38,7 +38,7 @@ def main(out="out", samples=20_000):
 
     # Before a sample is learnt it is predicted, so the loss is one of samples not seen.
     print(f"{'samples':>8} {'loss of the last 1,000':>24} {'memory held':>14}")
-    for k in sorted({0, 1, 4, 9, len(seen) - 1}):
+    for k in sorted({0, 1, 4, len(seen) - 1}):
         print(f"{seen[k][0]:>8,} {seen[k][1]:>24.4f} {memory[k] / 1024:>10.0f} KiB")
     raw = np.append(model.w[:-1] / model.scale, model.w[-1] - model.w[:-1] @ (model.mean / model.scale))
     print(f"weights {raw.round(4)}, true ones {TRUE}")

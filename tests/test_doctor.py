@@ -231,7 +231,9 @@ LEAKS = {
     "a number": lambda y, rng: y * 3.0 + 0.01 * rng.normal(size=len(y)),
     "three levels": lambda y, rng: np.where(y == 1, "paid", np.where(rng.random(len(y)) < 0.5, "open", "late")),
     "five levels": lambda y, rng: np.char.add("k", (5 * y + rng.integers(0, 3, len(y))).astype(str)),
-    "dates": lambda y, rng: np.datetime64("2020-03-01") + 31 * y * rng.integers(1, 3, len(y)) + rng.integers(0, 28, len(y)),
+    "dates": lambda y, rng: (
+        np.datetime64("2020-03-01") + y * rng.integers(31, 90, len(y)) + rng.integers(0, 28, len(y))
+    ),
 }
 HIDDEN = {
     "two months": lambda y, rng: np.datetime64("2020-03-01") + 31 * y + rng.integers(0, 28, len(y)),

@@ -297,7 +297,7 @@ def test_metadata_that_is_no_object_is_refused(tmp_path, text):
 
 
 def test_loading_runs_no_code(saved, monkeypatch):
-    path, facts, arrays = saved
+    path, _, arrays = saved
     assert path.read_bytes()[8:9] == b"{"  # safetensors: a length, then JSON
     assert {type(value) for value in arrays.values()} == {np.ndarray}
 

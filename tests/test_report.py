@@ -15,8 +15,16 @@ from descender.report import context, plotly_script, write_report
 RNG = np.random.default_rng(0)
 N = 120
 SCRIPT = "<script>alert(1)</script>"
-HOSTILE = [SCRIPT, '"><img src=x onerror=alert(2)>', "</script><script>alert(3)</script>", "it's \"quoted\" & <b>bold</b>",
-           "{{ 7 * 7 }}", "<!--<script>", "]]>", "\u2028 \\u003c \\"]  # fmt: skip
+HOSTILE = [
+    SCRIPT,
+    '"><img src=x onerror=alert(2)>',
+    "</script><script>alert(3)</script>",
+    'it\'s "quoted" & <b>bold</b>',
+    "{{ 7 * 7 }}",
+    "<!--<script>",
+    "]]>",
+    "\u2028 \\u003c \\",
+]
 
 
 def hostile_fit():
@@ -77,6 +85,7 @@ class Page(HTMLParser):
     def __init__(self, text):
         super().__init__()
         self.tags, self.attributes, self.words, self.scripts, self.open = [], [], [], [], []
+        self.whole = True
         self.feed(text)
         self.close()
 
@@ -89,8 +98,8 @@ class Page(HTMLParser):
             self.scripts.append("")
 
     def handle_endtag(self, tag):
-        assert self.open
-        assert self.open.pop() == tag
+        self.whole &= self.open[-1:] == [tag]
+        self.open = self.open[:-1]
 
     def handle_data(self, data):
         if self.open[-1:] == ["script"]:
@@ -122,6 +131,7 @@ def figures(parsed):
 def test_the_page_says_what_was_found(pages, name):
     result, _, page = pages[name]
     parsed = read(page)
+    assert parsed.whole
     assert parsed.open == []
     assert page.startswith("<!doctype html>")
     spaced = re.sub(r"\s+", " ", result.name)
@@ -158,8 +168,8 @@ def test_the_page_asks_nothing_of_the_network(pages, name):
     assert "@import" not in style
     assert re.search(r"https?://|fetch\(|XMLHttpRequest|import\(", parsed.scripts[1]) is None
     # a planted fault is seen
-    faulty = Page('<p><img src="http://example.org/x.png" onload="go()"></p>'.replace("<img", "<b").replace("</p>", "</b></p>"))
-    assert any(found[1] in fetching for found in faulty.attributes)
+    faulty = Page('<p><img src="http://example.org/x.png" onload="go()"></p>')
+    assert [found[1] in fetching for found in faulty.attributes] == [True, False]
 
 
 @pytest.mark.parametrize("name", FITS)
@@ -186,7 +196,8 @@ EXPECTED = {
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_every_task_has_its_pictures(pages, name):
-    assert set(context(pages[name][0])["figures"] and figures(read(pages[name][2]))) == EXPECTED[name]
+    assert set(figures(read(pages[name][2]))) == EXPECTED[name]
+    assert json.loads(context(pages[name][0])["figures"]) == figures(read(pages[name][2]))
 
 
 def test_the_confusion_counts_the_held_out_rows(pages):
@@ -219,20 +230,21 @@ def test_without_held_out_rows_the_page_says_so(pages):
 
 @pytest.mark.parametrize("name", ["hostile", "hostile and leaking"])
 def test_names_are_text_wherever_they_stand(pages, name):
-    result, _, page = pages[name]
+    page = pages[name][2]
     parsed = read(page)
     assert parsed.tags.count("script") == 2
-    assert not {"img", "b>bold", "i", "u"} & set(parsed.tags)
+    assert not {"img", "i", "u"} & set(parsed.tags)
     shown = json.dumps(figures(parsed)["effects"], ensure_ascii=False)
     if name == "hostile":  # Plotly reads tags in labels: none are left
         for text in ("&lt;script&gt;alert(1)&lt;/script&gt;", "&amp; &lt;b&gt;bold&lt;/b&gt;", "{{ 7 * 7 }}"):
             assert text in shown
-        assert not re.search("<[a-z/!]", shown.replace("<br>", "").replace("<span", "").replace("</span>", ""))
+        assert set(re.findall("<[^>]*>", shown)) <= {"<br>", "<extra>", "</extra>"}  # Plotly's own
     title = re.search(r"<title>(.*?)</title>", page, flags=re.DOTALL)[1]
     assert "<" not in title
     # a planted fault: a page that does not escape is seen
     faulty = Page(page.replace(plotly_script(), "").replace("&lt;", "<"))
-    assert faulty.tags.count("script") + faulty.tags.count("img") + faulty.tags.count("i") + faulty.tags.count("u") > 2
+    assert not faulty.whole
+    assert {"img", "i", "u"} & set(faulty.tags) or faulty.tags.count("script") > 2
 
 
 @pytest.mark.xfail(strict=True, reason="class names go to Plotly as tags")
@@ -241,7 +253,10 @@ def test_classes_are_text_in_pictures_too(pages):
     assert "<i>c</i>" not in heat["x"] + heat["y"]
 
 
-@pytest.mark.xfail(strict=True, reason="after '<!--<script>' in a name the browser finds no end of the figures' script")
+blank = pytest.mark.xfail(strict=True, reason="no picture: the browser finds no end of the script after '<!--<script>'")
+
+
+@blank
 def test_no_name_can_open_a_comment_in_the_script(pages):
     page = pages["comment"][2].replace(plotly_script(), "")
     script = page[page.index("const figures = ") :]
@@ -253,9 +268,9 @@ def test_no_name_can_open_a_comment_in_the_script(pages):
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--enable-logging=stderr", "--v=0",
-    "--virtual-time-budget=6000", "--dump-dom",
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--enable-logging=stderr", "--v=0", "--virtual-time-budget=6000", "--dump-dom",
 ]  # fmt: skip
 
 
@@ -267,10 +282,7 @@ def opened(path, profile):
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium on PATH")
-@pytest.mark.parametrize(
-    "name",
-    ["binary", "hostile", pytest.param("comment", marks=pytest.mark.xfail(strict=True, reason="see above: a blank page"))],
-)
+@pytest.mark.parametrize("name", ["binary", "hostile", pytest.param("comment", marks=blank)])
 def test_a_browser_draws_every_picture(pages, tmp_path, name):
     _, path, page = pages[name]
     dom, complaints = opened(path, tmp_path)

@@ -4,6 +4,8 @@ import importlib
 import itertools
 import subprocess
 import sys
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +17,10 @@ from sklearn.linear_model import LogisticRegression
 from descender.costs.formula import Formula
 from descender.costs.risk import Risk
 from descender.data.examples import HEIGHTS_CM, WEIGHTS_KG
+from docs_pages import check_shown, commands
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
+ROOT = Path(__file__).parents[1]
+EXAMPLES = ROOT / "examples"
 PICTURES = {
     "1_sweep": ["1-sweep", "1-sweep-2d"],
     "2_straight_line": ["2-candidates", "2-surface", "2-steps"],
@@ -42,10 +46,13 @@ def run(folder):
     done = {}
     sys.path.insert(0, str(EXAMPLES))
 
-    def once(name):
+    def once(name, what="figures"):
         if name not in done:
-            done[name] = importlib.import_module(f"tutorial_{name}").main(folder)
-        return done[name]
+            printed = StringIO()
+            with redirect_stdout(printed):
+                figures = importlib.import_module(f"tutorial_{name}").main(folder)
+            done[name] = {"figures": figures, "printed": printed.getvalue()}
+        return done[name][what]
 
     yield once
     sys.path.remove(str(EXAMPLES))
@@ -286,7 +293,6 @@ def test_steps_are_long_far_away_and_short_near(run):
 
 def test_algebra_solves_what_it_can_and_says_what_it_cannot(run):
     exact = run("4_minima")["exact"]
-    assert exact["(x - 3)**2 + 1"] == [pytest.approx(3.0)]
     roots = np.sort(np.roots([4, 0, -4, 0.5]).real)
     np.testing.assert_allclose(np.sort(np.ravel(exact["x**4 - 2*x**2 + x/2"])), roots, rtol=1e-10)
     assert exact["x**2/10 + cos(x)"].startswith("no method of algebra")
@@ -308,11 +314,11 @@ def test_many_starts_find_all_four_minima(run):
 def test_a_stream_is_learnt_in_constant_memory(run):
     figures = run("4_stream")
     stream = importlib.import_module("tutorial_4_stream")
-    pairs = list(itertools.islice(stream.endless(), 20_000))
+    pairs = list(itertools.islice(stream.endless(), 10_000))
     design = np.array([[*x, 1.0] for x, _ in pairs])
     best, squares, *_ = np.linalg.lstsq(design, np.array([y for _, y in pairs]))
     np.testing.assert_allclose(figures["weights"], best, atol=0.1)
-    assert figures["seen"][-1][1] < 1.2 * squares[0] / 20_000 / 2
+    assert figures["seen"][-1][1] < 1.2 * squares[0] / 10_000 / 2
     assert max(figures["memory"]) - figures["memory"][0] < 256 * 1024 < design.nbytes
 
 
@@ -348,9 +354,8 @@ def test_the_losses_are_those_of_the_plain_program(run):
     assert np.mean(predicted == y_test) > 0.99
 
 
-def test_losses_are_printed_at_epoch_1_and_every_5th(folder, capsys):
-    importlib.import_module("tutorial_5_sigmoid").main(folder)
-    printed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch")]
+def test_losses_are_printed_at_epoch_1_and_every_5th(run):
+    printed = [line for line in run("5_sigmoid", "printed").splitlines() if line.startswith("epoch")]
     assert [int(line.split(",")[0][5:]) for line in printed] == [1, *range(5, 101, 5)]
 
 
@@ -424,6 +429,14 @@ def test_the_picture_is_there_and_not_blank(run, folder, name, picture):
     assert min(image.shape[:2]) > 200
     assert 0.01 < np.mean(image.min(axis=2) < 0.97) < 0.9
     assert len(np.unique(image.reshape(-1, 3).round(2), axis=0)) > 10
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_what_the_pages_show_of_a_tutorial_is_what_it_prints(run, name):
+    page = next((ROOT / "docs" / "tutorials").glob(f"{name[0]}-*.md"))
+    shown = [lines for command, lines in commands(page) if command == f"python examples/tutorial_{name}.py"]
+    for lines in shown:
+        check_shown(lines, run(name, "printed"))
 
 
 def test_every_example_is_looked_at():

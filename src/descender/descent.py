@@ -54,6 +54,11 @@ class Walk:
     ``x`` the point, ``fun`` its cost, ``jac`` its gradient, ``nit`` steps, ``nfev`` evaluations, ``success`` whether
     the bottom was reached, ``message`` a sentence, ``status`` the kind of outcome; besides them ``record``,
     ``certificate``, ``findings``, ``method`` and ``why`` it was chosen.
+
+    >>> import descender
+    >>> walk = descender.minimize("(x - 3)**2 + y**2", "x=0, y=1")
+    >>> walk.success, walk.variables["y"] < 1e-9, round(walk["x"], 9)
+    (True, True, 3.0)
     """
 
     x: Vector

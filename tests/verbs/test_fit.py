@@ -357,6 +357,13 @@ def test_the_sigmoid_preset_has_a_seeded_start_and_can_be_overridden():
     assert (feature.mean, feature.scale) == (0.0, 1.0)  # raw columns
 
 
+@pytest.mark.xfail(strict=True, reason="the held-out cost is a mean where the cost beside it is a sum")
+def test_the_held_out_cost_is_in_the_units_of_the_cost():
+    result = fit("example:blobs", preset="sigmoid", seed=1)
+    p, y = expit(result.holdout_scores), result.holdout_y
+    assert result.walk.record["holdout_cost"][-1] == pytest.approx(0.5 * np.sum((p - y) ** 2))
+
+
 def test_ties_go_to_the_first_class():
     result = fit("example:blobs", preset="sigmoid", start=np.zeros(3), epochs=0)
     assert set(result.model.predict("example:blobs")) == {0}
@@ -549,13 +556,11 @@ def test_a_file_that_is_not_ours_is_not_replaced(tmp_path):
 
 
 @pytest.mark.xfail(strict=True, reason="the target's name becomes a path as it is")
-@pytest.mark.parametrize("name", ["km/h", "../up", "/abs", "", "nul\0"])
+@pytest.mark.parametrize("name", ["km/h", "../up", "ABSOLUTE", "", "nul\0"])
 def test_names_of_targets_do_not_lead_out_of_the_folder(tmp_path, name):
     folder = tmp_path / "out"
-    try:
-        paths = fit({"x": np.arange(30.0), name: np.arange(30.0) ** 2}, name).save(folder)
-    except PermissionError:
-        pytest.fail("wrote elsewhere")
+    name = f"{tmp_path}/elsewhere" if name == "ABSOLUTE" else name
+    paths = fit({"x": np.arange(30.0), name: np.arange(30.0) ** 2}, name).save(folder)
     assert {path.resolve().parent for path in paths.values()} == {folder}
 
 

@@ -25,10 +25,7 @@ def fit(
         str | None,
         o.option("--target", help="The column to learn, or 'NAME = SQL expression'.", panel=o.START, metavar="COLUMN"),
     ] = None,
-    exclude: Annotated[
-        list[str] | None,
-        o.option("--exclude", help="Columns that must not be learnt from.", panel=o.START, metavar="A,B"),
-    ] = None,
+    exclude: o.Exclude = None,
     sql: o.Sql = None,
     task: Annotated[
         str | None, o.option("--task", help="binary, multiclass or regression.", panel=o.START, metavar="WORD")
@@ -84,8 +81,7 @@ def fit(
     with progress("fitting"):
         result = fit_table(
             data, target,
-            exclude=[column.strip() for words in exclude or [] for column in words.split(",") if column.strip()],
-            sql=sql, task=task, loss=loss, l2=l2, l1=l1, method=method, learning_rate=learning_rate,
+            exclude=o.words_of(exclude), sql=sql, task=task, loss=loss, l2=l2, l1=l1, method=method, learning_rate=learning_rate,
             batch_size=o.batch_size_of(batch_size), epochs=epochs, tol=tol, holdout=holdout, seed=seed, preset=preset,
             progress=lambda word, text, seconds: _tell_line(tell, word, text, seconds),
             **o.assignments("--set", set),

@@ -52,6 +52,10 @@ Data = Annotated[
     ),
 ]
 Sql = Annotated[str | None, option("--sql", help="A SELECT over the data.", panel=START, metavar="SELECT")]
+Exclude = Annotated[
+    list[str] | None,
+    option("--exclude", help="Columns that must not be learnt from.", panel=START, metavar="A,B"),
+]
 Constants = Annotated[
     list[str] | None, option("--constant", help="Numbers that stay fixed.", panel=START, metavar="NAME=NUMBER ...")
 ]
@@ -80,6 +84,15 @@ AsJson = Annotated[bool, option("--json", help="Print one JSON object and nothin
 Picture = Annotated[
     str | None, option("--picture", help="Draw into this .png, .svg or .pdf.", panel=OUTPUT, metavar="FILE")
 ]
+
+
+def words_of(given: list[str] | None) -> list[str]:
+    """Names that were given one by one or with commas between.
+
+    >>> words_of(["a,b", "c"])
+    ['a', 'b', 'c']
+    """
+    return [word.strip() for words in given or [] for word in words.split(",") if word.strip()]
 
 
 def assignments(option: str, words: list[str] | None) -> dict[str, float]:

@@ -38,10 +38,12 @@ class Verb(TyperCommand):
         """Fill in the methods, which only a reader of the help must wait for."""
         for param in self.params:
             text = getattr(param, "help", None) or ""
-            if "{methods}" in text:
+            if "{methods}" in text or "{rules}" in text:
                 from descender.methods.auto import METHODS
+                from descender.methods.rules import RULES
 
-                param.help = text.format(methods=", ".join(METHODS))  # type: ignore[attr-defined]
+                text = text.format(methods=", ".join(METHODS), rules=", ".join(RULES))
+                param.help = text  # type: ignore[attr-defined]
         super().format_help(ctx, formatter)
 
     def invoke(self, ctx: Any) -> Any:

@@ -11,16 +11,35 @@ from numpy.typing import ArrayLike, NDArray
 
 from descender.costs.losses import LOSSES, Softmax
 from descender.costs.risk import Risk
-from descender.errors import CapabilityError, DataError, DivergedError, OptionError, ShapeError, suggest
+from descender.data.columns import Number
+from descender.data.encode import Encoder
+from descender.data.files import check_names
+from descender.data.target import TargetCoding
+from descender.errors import (
+    CapabilityError,
+    ColumnError,
+    DataError,
+    DescenderError,
+    DivergedError,
+    OptionError,
+    ShapeError,
+    suggest,
+)
 from descender.methods import advance as walk
 from descender.methods.advance import Options
 from descender.methods.auto import textbook
 from descender.methods.estimates import mini_batches
 from descender.methods.rates import Constant
+from descender.methods.rules import RULES
 from descender.methods.textbook import PLAIN_STEPS, compiled_walk, plain_walk
+from descender.model import Model
 
 AUTOMATIC = ("adagrad", Constant(0.5))
 """Without a rate: AdaGrad on columns standardised by what was seen of them so far."""
+METHODS = ("auto", "sgd", *RULES)
+"""Methods that one sample at a time can follow."""
+OF_TWO_CLASSES = ("log_loss", "sigmoid_squared_error")
+"""Losses whose target is class 0 or 1 and whose prediction is the probability of 1."""
 AT_ONCE = 256
 """Samples of a stream that are taken from an iterator before the walk goes on."""
 
@@ -55,7 +74,7 @@ class Online:
         self,
         loss: str = "squared_error",
         *,
-        method: str = "sgd",
+        method: str = "auto",
         learning_rate: Any = "auto",
         l2: float = 0.0,
         clip_norm: float | None = None,
@@ -63,9 +82,17 @@ class Online:
     ):
         if loss not in LOSSES or LOSSES[loss] is Softmax:
             raise OptionError(f"loss={loss!r}; {suggest(str(loss), [k for k in LOSSES if k != 'softmax'])}")
-        self.loss, self.l2, self.automatic = loss, l2, learning_rate == "auto"
+        self.loss, self.l2, self.automatic = loss, l2, isinstance(learning_rate, str) and learning_rate == "auto"
+        if method not in METHODS:
+            raise OptionError(f"method={method!r}; {suggest(str(method), METHODS)}")
+        if self.automatic and method not in ("auto", AUTOMATIC[0]):
+            raise OptionError(f"method={method!r} needs a learning_rate; without one {AUTOMATIC[0]} finds its own")
+        if clip_norm is not None and not clip_norm > 0:
+            raise OptionError(f"clip_norm={clip_norm!r}: expected a positive bound")
         self.method, self.learning_rate, self.hyperparameters = method, learning_rate, hyperparameters
-        self.options = Options(clip_norm=np.inf if clip_norm is None else float(clip_norm))
+        # a sample that teaches nothing, or a step of length 0, is no reason to leave out those after it
+        bound = np.inf if clip_norm is None else float(clip_norm)
+        self.options = Options(clip_norm=bound, gradient_tol=-1.0, step_tol=-1.0)
         self.samples = 0
         self.w: NDArray[np.float64] = np.empty(0)
         self.mean: NDArray[np.float64] = np.empty(0)
@@ -86,9 +113,13 @@ class Online:
             self._begin(rows)
         if rows.shape[1] != len(self.mean):
             raise ShapeError(f"a sample has {rows.shape[1]} columns; the first had {len(self.mean)}")
-        if self.automatic:
-            rows = self._standardise(rows, learn=True)
-        risk = Risk(rows, targets, self.loss, l2=self.l2)
+        before = self.mean, self.square
+        try:
+            rows = self._standardise(rows, learn=True) if self.automatic else rows
+            risk = Risk(rows, targets, self.loss, l2=self.l2)
+        except DescenderError:
+            self.mean, self.square = before  # a sample that is refused leaves no trace
+            raise
         step, kernel = plain_walk(risk, self._book), None
         if len(rows) >= PLAIN_STEPS:
             kernel = risk.kernel()
@@ -97,10 +128,10 @@ class Online:
         log, path = np.zeros((len(rows), len(walk.COLUMNS))), np.empty((0, len(self.w)))
         rest = (self.w, self.state, self.w, self.state, self._book.rate.rate, self.samples, log, path)
         go = step if kernel is None else lambda *a: self._compiled(*a, data=kernel.data)
-        done, why, w, state, before, _, _ = go(self._book.rate, self.options, batches, *rest)
+        done, why, w, state, sound, _, _ = go(self._book.rate, self.options, batches, *rest)
         self.losses = log[:done, 0]
         if why == walk.NOT_FINITE or not np.isfinite(w).all():
-            self.w = before
+            self.w = sound
             raise DivergedError(
                 f"the weights left the finite numbers at sample {self.samples + done + 1}; "
                 "give a smaller learning_rate, or leave it out"
@@ -144,6 +175,34 @@ class Online:
         """The predicted numbers, or probabilities of class 1."""
         return LOSSES[self.loss].predict(self.scores(X))
 
+    def model(self, names: Sequence[str], target: str = "y") -> Model:
+        """The model as learnt so far, which finds the columns `names` by name and predicts `target`; to be saved.
+
+        Numbers are standardised as they were for learning: by the running mean and deviation, or not at all where a
+        rate was given.  Its coefficients are in the units of the columns.
+
+        >>> online = Online(learning_rate=0.1)
+        >>> online.learn([[0.0], [1.0], [2.0]] * 200, [1.0, 4.0, 7.0] * 200)
+        >>> model = online.model(["size"], "price")
+        >>> model.coefficients.round(6), model.predict({"size": [10.0]}).round(6)
+        (array([3.]), array([31.]))
+        """
+        if not self.samples:
+            raise CapabilityError("nothing was learnt yet: call learn or follow first")
+        names = [str(name) for name in names]
+        check_names(names, "the model")
+        if len(names) != len(self.mean):
+            raise ShapeError(f"{len(names)} names for {len(self.mean)} columns: expected one each")
+        if target in names:
+            raise ColumnError(f"the target {target} is among the columns that it is learnt from")
+        d = len(names)
+        mean, scale = (self.mean, self.scale) if self.automatic else (np.zeros(d), np.ones(d))
+        columns = tuple(Number(*known, missing=0.0) for known in zip(names, mean.tolist(), scale.tolist(), strict=True))
+        two = self.loss in OF_TWO_CLASSES
+        coding = TargetCoding(target, "binary", (0, 1)) if two else TargetCoding(target, "regression")
+        facts = {"n_rows": self.samples, "l2": self.l2, "online": True}
+        return Model(Encoder(columns), coding, self.loss, self.w[:-1].copy(), np.array(self.w[-1]), facts=facts)
+
     @property
     def scale(self) -> NDArray[np.float64]:
         """The running deviation of each column; 1 where it did not vary."""
@@ -154,7 +213,8 @@ class Online:
         d = rows.shape[1]
         self.w, self.mean, self.square = np.zeros(d + 1), np.zeros(d), np.zeros(d)
         probe = Risk(rows[:1], np.zeros(1), self.loss)
-        method, rate = AUTOMATIC if self.automatic else (self.method, self.learning_rate)
+        named = "sgd" if self.method == "auto" else self.method
+        method, rate = AUTOMATIC if self.automatic else (named, self.learning_rate)
         self._book = textbook(probe, str(method), rate, 1, self.options, "stop", **self.hyperparameters)
         self.state = tuple(np.zeros(d + 1) for _ in self._book.rule.slots)
 
