@@ -11,7 +11,7 @@ from descender.costs.formula import Formula
 from descender.costs.risk import Risk
 from descender.data.encode import Encoder
 from descender.doctor.columns import explained_alone, leaking_column
-from descender.doctor.descent import curvature_along_gradient
+from descender.doctor.descent import largest_curvature
 from descender.doctor.finding import Finding
 
 START = {"x": -1.2, "y": 1.0}
@@ -68,10 +68,6 @@ def test_the_rate_that_is_called_stable_divides_those_that_are_from_those_that_a
     assert codes(minimize(bowl([7.0]), [1.0], "gd", learning_rate=1.05 * stable)) == ["D101"]
 
 
-hidden = pytest.mark.xfail(strict=True, reason="the curvature along the first gradient is not the largest")
-
-
-@hidden
 @pytest.mark.parametrize("rate", [0.03, 1.0])
 def test_d101_finds_a_curvature_that_the_first_step_hardly_sees(rate):
     walk = minimize(bowl([1.0, 100.0]), [10.0, 1e-3], "gd", learning_rate=rate)
@@ -82,7 +78,6 @@ def test_d101_finds_a_curvature_that_the_first_step_hardly_sees(rate):
     assert again.success
 
 
-@hidden
 def test_the_rate_that_d101_advises_works_on_a_table():
     result = fit("example:diabetes", method="gd", learning_rate=100.0)
     *_, advised = promised(result.findings[0])
@@ -101,7 +96,7 @@ def test_d101_on_the_valley_of_rosenbrock():
     curvature, stable, advised = promised(walk.findings[0])
     g = Formula(ROSENBROCK).gradient(np.array([-1.2, 1.0]))
     H = np.array([[1330.0, 480.0], [480.0, 200.0]])
-    assert curvature == pytest.approx(g @ H @ g / (g @ g), rel=0.06)
+    assert curvature == pytest.approx(np.linalg.eigvalsh(H)[-1], rel=0.06)
     assert advised < stable < 0.01
     again = minimize(ROSENBROCK, START, "gd", learning_rate=advised, max_steps=5000)
     assert codes(again) == []
@@ -111,10 +106,10 @@ def test_d101_on_the_valley_of_rosenbrock():
 def test_the_curvature_is_that_of_the_second_derivatives():
     for curvatures in ([10.0], [1.0, 100.0], [1e-6, 1e6]):
         w = np.ones(len(curvatures))
-        g = np.array(curvatures)
-        found = curvature_along_gradient(Formula(bowl(curvatures)), w)
-        assert found == pytest.approx(g @ (g * g) / (g @ g), rel=1e-6)
-    assert curvature_along_gradient(Formula("x**2"), np.zeros(1)) == 0.0
+        found = largest_curvature(Formula(bowl(curvatures)), w)
+        assert found == pytest.approx(max(curvatures), rel=1e-6)
+    assert largest_curvature(Formula("x**2"), np.zeros(1)) == pytest.approx(2.0)
+    assert largest_curvature(Formula("x + 3"), np.zeros(1)) == pytest.approx(0.0, abs=1e-9)
 
 
 HEALTHY = {
@@ -187,7 +182,6 @@ def test_d102_errors_that_were_not_squared():
         assert "square" not in minimize(cost, "m=0", data=data).findings[0].remedy
 
 
-@pytest.mark.xfail(strict=True, reason="only auto says unbounded: a walk with a rate goes on down without a word")
 @pytest.mark.parametrize(
     ("cost", "start", "data"), [("mean(y - (m*x + c))", "m=0, c=0", DATA), ("-x**2", "x=1", None), ("-x", "x=1", None)]
 )
@@ -241,10 +235,9 @@ HIDDEN = {
     "a truth value": lambda y, rng: y == 1,
     "missing cells": lambda y, rng: np.where(y == 1, rng.normal(size=len(y)), np.nan),
 }
-hides = pytest.mark.xfail(strict=True, reason="of two levels only one is added up: half of what they explain is lost")
 
 
-@pytest.mark.parametrize("leak", [*LEAKS, *(pytest.param(leak, marks=hides) for leak in HIDDEN)])
+@pytest.mark.parametrize("leak", [*LEAKS, *HIDDEN])
 def test_d031_a_column_that_gives_the_answer_away(leak):
     columns, y, rng = table()
     result = fit(columns | {"receipt": (LEAKS | HIDDEN)[leak](y, rng), "y": y}, "y")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from descender.cli import options as o
-from descender.cli.files import check_outputs, save_picture, walk_picture
+from descender.cli.files import check_outputs, walk_picture
 from descender.cli.output import Teller, print_json, progress
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def draw(
     descender draw walk.record.parquet --against seconds
     """
     from descender.pictures.curves import describe_curve, describe_race, draw_curve
+    from descender.pictures.style import save
     from descender.record import Record
 
     tell = Teller(quiet=as_json)
@@ -59,7 +60,7 @@ def draw(
             axes = draw_curve(describe_race(loaded, against, what, excess))
         else:
             axes = draw_curve(describe_curve(first, against, what, excess))
-        save_picture(axes, path)
+        save(axes, path)
     tell.say(str(path), "wrote")
     if as_json:
         print_json({"picture": str(path), "records": records, "against": against, "what": what})

@@ -1,4 +1,4 @@
-"""The files of a verb: their names, whose they are, and pictures that say that they are ours."""
+"""The files of a verb: their names, and whose they are."""
 
 from __future__ import annotations
 
@@ -74,28 +74,6 @@ def is_ours(path: Path) -> bool:
     except (OSError, ValueError, DescenderError):
         pass
     return False
-
-
-def save_picture(axes: Any, path: Path) -> Path:
-    """Write the figure of some axes, by the suffix of the path, with our name in it."""
-    import matplotlib
-
-    from descender import __version__
-    from descender.errors import OptionError
-    from descender.pictures.style import FORMATS, look
-    from descender.record import write_beside
-
-    kind = path.suffix.lower().removeprefix(".")
-    if kind not in FORMATS:
-        raise OptionError(f"{path}: a picture is saved as .png, .svg or .pdf, by the end of its name")
-    tags = {
-        "png": {"Software": f"descender {__version__}"},
-        "svg": {"Creator": f"descender {__version__}", "Date": None},
-        "pdf": {"Creator": f"descender {__version__}", "CreationDate": None},
-    }
-    with matplotlib.rc_context(look()):
-        write_beside(path, lambda file: axes.figure.savefig(file, format=kind, dpi=150, metadata=tags[kind]))
-    return path
 
 
 def walk_picture(cost: Any, record: Any, surface: bool = False) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -81,7 +82,8 @@ def fit(
     with progress("fitting"):
         result = fit_table(
             data, target,
-            exclude=o.words_of(exclude), sql=sql, task=task, loss=loss, l2=l2, l1=l1, method=method, learning_rate=learning_rate,
+            exclude=o.words_of(exclude),
+            sql=sql, task=task, loss=loss, l2=l2, l1=l1, method=method, learning_rate=learning_rate,
             batch_size=o.batch_size_of(batch_size), epochs=epochs, tol=tol, holdout=holdout, seed=seed, preset=preset,
             progress=lambda word, text, seconds: _tell_line(tell, word, text, seconds),
             **o.assignments("--set", set),
@@ -94,10 +96,14 @@ def fit(
     if preset == "sigmoid" or every:
         tell.lines(report_lines(result))
     if explain:
-        tell.lines(["", *_explained(result, data, target, sql)])
+        tell.lines(["", *_explained(result)])
     if not no_files:
-        check_outputs(_paths(out, name or result.name), force)
-        paths = result.save(Path(out), name)
+        check_outputs(_paths(out, name or result.name, result.pictures()), force)
+        noted = len(result.told)
+        with progress("writing"):
+            paths = result.save(Path(out), name)
+        for line in result.told[noted:]:
+            tell.say(line, "note")
         tell.say("   ".join(str(path) for path in paths.values()), "wrote")
     if as_json:
         print_json(result.as_json())
@@ -121,8 +127,9 @@ def _target_name(data: str | None, target: str | None) -> str | None:
     return re.split(r"=(?!=)", target, maxsplit=1)[0].strip().strip('"')
 
 
-def _paths(folder: str, name: str) -> list[Path]:
-    return [Path(folder) / f"{name}{ending}" for ending in (".descender", ".record.parquet", ".html")]
+def _paths(folder: str, name: str, pictures: Iterable[str] = ()) -> list[Path]:
+    endings = [".descender", ".record.parquet", ".html", *(f".{kind}.png" for kind in pictures)]
+    return [Path(folder) / f"{name}{ending}" for ending in endings]
 
 
 def epoch_lines(result: Fit, every: int, squared: bool = False) -> list[str]:
@@ -154,24 +161,20 @@ def report_lines(result: Fit) -> list[str]:
     return ["", *str(text).rstrip().splitlines()]
 
 
-def _explained(result: Fit, data: Any, target: str | None, sql: str | None) -> list[str]:
+def _explained(result: Fit) -> list[str]:
     """One step on the first row that has a target, from the weights at the start."""
     import numpy as np
 
-    from descender.costs.risk import Risk
-    from descender.data.examples import example
-    from descender.data.source import add_target, open_source
-    from descender.data.target import code_target
+    from descender.errors import CapabilityError
     from descender.explain import explain_row
 
-    if data == "-":
-        return ["one step: standard input can be read once only; give a file to --explain"]
-    model, record = result.model, result.walk.record
-    source, name = add_target(open_source(data, sql=sql), target or example(data.removeprefix("example:")).target)
-    y = code_target(source.table[name], result.task, name, source.row_numbers)[1][:1].astype(np.float64)
-    risk = Risk(model.encoder.transform(source.table.slice(0, 1)), y, model.loss, features=list(model.features))
+    record, risk = result.walk.record, result.first_row
+    assert risk is not None
     start = record.path[0] if record.path is not None else np.zeros(risk.n_parameters)
     rates = record["learning_rate"]
     textbook = result.walk.why.endswith("as asked") or "was given" in result.walk.why
     rate = float(rates[0]) if textbook and len(rates) and np.isfinite(rates[0]) else 0.01
-    return explain_row(risk, start, 0, rate)
+    try:
+        return explain_row(risk, start, 0, rate)
+    except CapabilityError as error:
+        return [f"one step: {error}"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from descender.cli import options as o
-from descender.cli.files import check_outputs, save_picture, slug, walk_picture
+from descender.cli.files import check_outputs, slug, walk_picture
 from descender.cli.output import Teller, fitting, print_json, progress
 from descender.errors import InputError, OptionError
 
@@ -157,9 +157,11 @@ def _write(tell: Teller, cost: Formula, walk: Walk, files: dict[str, Any], surfa
     if files["record"] is not None:
         walk.record.save(files["record"])
     if files["picture"] is not None:
+        from descender.pictures.style import save
+
         try:
             with progress("drawing"):
-                save_picture(walk_picture(cost, walk.record, surface), files["picture"])
+                save(walk_picture(cost, walk.record, surface), files["picture"])
         except InputError as error:
             walk.notes.append(f"no picture: {error}")
             tell.say(f"no picture: {error}", "note")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from descender.cli import options as o
-from descender.cli.files import check_outputs, save_picture, slug
+from descender.cli.files import check_outputs, slug
 from descender.cli.minimize import point_text, status, tell_outcome, walk_json
 from descender.cli.output import Teller, fitting, print_json, progress
 
@@ -134,6 +134,7 @@ def _write(tell: Teller, found: Sweep, files: dict[str, Any]) -> dict[str, Any]:
     """The record of the descent, with the sweep among its facts, and the picture of both."""
     from descender.errors import InputError
     from descender.pictures.slices import describe_sweep, draw_sweep
+    from descender.pictures.style import save
 
     record = found.walk.record
     record.facts["sweep"] = {
@@ -148,7 +149,7 @@ def _write(tell: Teller, found: Sweep, files: dict[str, Any]) -> dict[str, Any]:
         try:
             with progress("drawing"):
                 drawn = draw_sweep(describe_sweep(found.points(), found.costs.ravel(), record, found.names))
-                save_picture(drawn, files["picture"])
+                save(drawn, files["picture"])
         except InputError as error:
             tell.say(f"no picture: {error}", "note")
             files["picture"] = None

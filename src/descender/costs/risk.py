@@ -57,8 +57,8 @@ class Risk(Cost):
         if loss not in LOSSES:
             raise OptionError(f"loss={loss!r}; {suggest(str(loss), LOSSES)}")
         for name, strength in (("l2", l2), ("l1", l1)):
-            if not (np.isfinite(strength) and strength >= 0):
-                raise OptionError(f"{name}={strength}: a penalty strength is a finite number of at least 0")
+            if not isinstance(strength, int | float | np.number) or not (np.isfinite(strength) and strength >= 0):
+                raise OptionError(f"{name}={strength!r}: a penalty strength is a finite number of at least 0")
         if reduction not in ("mean", "sum"):
             raise OptionError(f"reduction={reduction!r}; known: mean, sum")
         self.loss: Loss = LOSSES[loss]

@@ -26,11 +26,17 @@ def explained_alone(encoder: Encoder, X: NDArray, y: NDArray) -> dict[str, float
         product += r[start : start + 4096] @ part
     mean, square, product = mean / len(X), square / len(X), product / len(X)
     variance = np.maximum(square - mean**2, 1e-300)
+    own = product**2 / np.where([f.kind == "number" for f in encoder.details], variance, np.maximum(mean, 1e-300))
     shares: dict[str, float] = {}
+    groups: dict[tuple[str, str], list[int]] = {}
     for j, feature in enumerate(encoder.details):
-        # a level explains p (mean of y in it - mean of y)^2; a number its squared correlation
-        own = product[j] ** 2 / (variance[j] if feature.kind == "number" else max(mean[j], 1e-300)) / spread
-        shares[feature.column] = min(shares.get(feature.column, 0.0) + float(own), 1.0)
+        groups.setdefault((feature.column, feature.kind), []).append(j)
+    for (column, kind), members in groups.items():
+        total = float(own[members].sum())
+        rest = 1.0 - float(mean[members].sum())
+        if kind != "number" and rest > 1e-9:  # the level without a feature of its own explains its share, too
+            total += float(product[members].sum()) ** 2 / rest
+        shares[column] = min(shares.get(column, 0.0) + total / spread, 1.0)
     return shares
 
 

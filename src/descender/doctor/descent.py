@@ -2,60 +2,83 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
+from numpy.typing import NDArray
 
 from descender.costs.cost import Cost, Vector
 from descender.costs.formula import Formula
 from descender.descent import Walk
 from descender.doctor.finding import Finding
+from descender.methods.advance import length
+
+Rerun = Callable[[float], bool]
+"""Walks again with another learning rate, shortly; whether the cost stayed in bounds."""
 
 
-def examine(cost: Cost, start: Vector, walk: Walk) -> list[Finding]:
-    """The findings of a walk."""
-    checks = (rate_too_high, unbounded, not_a_minimum)
-    found = [check(cost, start, walk) for check in checks]
+def examine(cost: Cost, start: Vector, walk: Walk, rerun: Rerun | None = None) -> list[Finding]:
+    """The findings of a walk.  With `rerun` the rate that is advised was tried."""
+    found = [rate_too_high(cost, start, walk, rerun), unbounded(cost, start, walk), not_a_minimum(cost, start, walk)]
     return [finding for finding in found if finding is not None]
 
 
-def curvature_along_gradient(cost: Cost, w: Vector) -> float:
-    """The second derivative of the cost along its gradient: g·Hg / g·g, by a difference of gradients."""
-    g = cost.gradient(w)
-    norm = float(np.linalg.norm(g))
-    if norm == 0.0:
-        return 0.0
-    h = 1e-5 * max(1.0, float(np.linalg.norm(w))) / norm
+def largest_curvature(cost: Cost, w: Vector, iterations: int = 20) -> float:
+    """The largest second derivative at w: power iterations on differences of the gradient, begun at the gradient."""
+    direction = cost.gradient(w) + 0.0
+    noise = np.random.default_rng(0).standard_normal(len(w))
+    direction = direction / max(length(direction), 1e-300) + 0.1 * noise / max(length(noise), 1e-300)
+    h = 1e-5 * max(1.0, length(w))
+    curvature = 0.0
     with np.errstate(all="ignore"):
-        return float((cost.gradient(w + h * g) - cost.gradient(w - h * g)) @ g) / (2.0 * h * norm**2)
+        for _ in range(iterations):
+            direction = direction / max(length(direction), 1e-300)
+            product = (cost.gradient(w + h * direction) - cost.gradient(w - h * direction)) / (2.0 * h)
+            curvature = max(curvature, abs(float(product @ direction)))
+            if not np.isfinite(product).all() or not product.any():
+                break
+            direction = product
+    return curvature
 
 
-def rate_too_high(cost: Cost, start: Vector, walk: Walk) -> Finding | None:
+def rate_too_high(cost: Cost, start: Vector, walk: Walk, rerun: Rerun | None = None) -> Finding | None:
     """D101: the cost rose, and steps are longer than the curvature allows."""
     costs, rates = walk.record["cost"], walk.record["learning_rate"]
     rates = rates[np.isfinite(rates)]
-    if walk.status != "not_finite" and not (len(costs) > 2 and costs[-1] > 2.0 * abs(costs[0]) + 1e-300):
+    rose = len(costs) > 2 and costs[-1] > 2.0 * abs(costs[0]) + 1e-300
+    if not len(rates) or not (rose or (walk.status == "not_finite" and not costs[-1] < costs[0])):
         return None
-    if not len(rates) or walk.status == "unbounded":
-        return None
-    curvature = curvature_along_gradient(cost, start)
+    curvature = largest_curvature(cost, start)
     if not (np.isfinite(curvature) and curvature > 0):
         return None
     stable = 2.0 / curvature
-    if rates[0] < 0.2 * stable:
-        return None
-    evidence = f"the curvature along the first step is {_short(curvature)}, so a stable rate is below {_short(stable)}"
-    remedy = f"try --learning-rate {_short(0.5 * stable)}, or leave it out"
+    rate = min(0.5 * stable, 0.5 * float(rates[0]))
+    tried = False
+    for _ in range(12 if rerun is not None else 0):
+        tried = rerun is not None and rerun(float(f"{rate:.2g}"))
+        if tried:
+            break
+        rate *= 0.5
+    evidence = f"the largest curvature at the start is {_short(curvature)}, so a stable rate is below {_short(stable)}"
+    if rates[0] < 0.5 * stable:
+        evidence = f"the cost rose at rate {_short(float(rates[0]))}, though the curvature at the start would allow it"
+    remedy = f"try --learning-rate {_short(rate)}{' (it was tried: the cost falls)' * tried}, or leave it out"
     return Finding("D101", "critical", "learning rate too high", evidence, remedy)
 
 
 def unbounded(cost: Cost, start: Vector, walk: Walk) -> Finding | None:
     """D102: the cost has no minimum in the direction that the walk took."""
+    evidence = walk.message
     if walk.status not in ("unbounded", "no_minimum"):
-        return None
+        costs = walk.record["cost"]
+        if len(costs) < 2 or not costs[-1] < costs[0] or not (_fell_far(costs) or _straight(cost, start)):
+            return None
+        evidence = f"J fell from {costs[0]:.4g} to {costs[-1]:.4g} and still falls as steeply"
     remedy = "check the sign of the cost, or bound it"
     if isinstance(cost, Formula) and cost.n_samples and _straight(cost, start):
         remedy = "did you mean to square the errors? mean((...)**2)"
-    cause = "unbounded below" if walk.status == "unbounded" else "no minimum within reach"
-    return Finding("D102", "critical", cause, walk.message, remedy)
+    cause = "no minimum within reach" if walk.status == "no_minimum" else "unbounded below"
+    return Finding("D102", "critical", cause, evidence, remedy)
 
 
 def not_a_minimum(cost: Cost, start: Vector, walk: Walk) -> Finding | None:
@@ -65,9 +88,16 @@ def not_a_minimum(cost: Cost, start: Vector, walk: Walk) -> Finding | None:
     return Finding("D103", "warning", "not a minimum", walk.message, "start elsewhere, or let the method choose: auto")
 
 
+def _fell_far(costs: NDArray) -> bool:
+    """Whether a cost ended far below zero, out of proportion to where it began."""
+    return bool(costs[-1] < -1e6 * (1.0 + abs(costs[0])))
+
+
 def _straight(cost: Cost, w: Vector) -> bool:
-    """Whether the gradient is the same everywhere, as of a cost without squares."""
-    return bool(np.allclose(cost.gradient(w), cost.gradient(w + 1.0), rtol=1e-9, atol=0))
+    """Whether the gradient is the same everywhere and not zero, as of a cost without squares."""
+    with np.errstate(all="ignore"):
+        g = cost.gradient(w)
+        return bool(g.any()) and all(np.allclose(cost.gradient(w + s), g, rtol=1e-9, atol=0) for s in (1.0, -2.5))
 
 
 def _short(number: float) -> str:

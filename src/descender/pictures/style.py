@@ -160,11 +160,15 @@ def legend(ax: Any, beside: bool = False, **options: Any) -> None:
 
 
 def save(picture: Figure | Axes | Any, path: str | os.PathLike) -> Path:
-    """Write a figure, or that of some axes, as PNG, SVG or PDF by the suffix; beside first, then renamed.
+    """Write a figure, or that of some axes, as PNG, SVG or PDF by the suffix, with our name and no date in it.
+
+    It is written beside first, and then renamed.
 
     Raises :class:`OptionError` for another suffix and :class:`OutputError` where the file cannot be written.
     """
     import matplotlib
+
+    from descender import __version__
 
     path = Path(path)
     kind = path.suffix.lower().removeprefix(".")
@@ -173,10 +177,15 @@ def save(picture: Figure | Axes | Any, path: str | os.PathLike) -> Path:
     figure: Any = picture if hasattr(picture, "savefig") else getattr(picture, "figure", None)
     if not hasattr(figure, "savefig"):
         raise OptionError(f"{type(picture).__name__} is no picture: give a figure or axes, as draw_... returns them")
-    undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind, {})
+    ours = f"descender {__version__}"
+    tags: dict[str, dict[str, Any]] = {
+        "png": {"Software": ours},
+        "svg": {"Creator": ours, "Date": None},
+        "pdf": {"Creator": ours, "CreationDate": None},
+    }
     with matplotlib.rc_context(look()), warnings.catch_warnings(record=True) as raised:
         warnings.simplefilter("always")
-        write_beside(path, lambda file: figure.savefig(file, format=kind, dpi=150, metadata=undated))
+        write_beside(path, lambda file: figure.savefig(file, format=kind, dpi=150, metadata=tags[kind]))
     _pass_on(raised)
     return path
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -23,7 +24,7 @@ from descender.data.target import TargetCoding, code_target
 from descender.descent import Walk
 from descender.doctor.columns import leaking_column
 from descender.doctor.finding import Finding
-from descender.errors import CapabilityError, OptionError, ShapeError, TargetError, suggest
+from descender.errors import CapabilityError, InputError, OptionError, ShapeError, TargetError, suggest
 from descender.kernels.threads import one_blas_thread
 from descender.metrics import baseline, measure
 from descender.model import Model
@@ -45,6 +46,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     }
 }
 """Named programs: ``sigmoid`` is the classifier of the fifth tutorial, raw columns, summed squared error and all."""
+FILES = ("model", "record", "report")
 Progress = Callable[[str, str, float], None]
 
 
@@ -54,7 +56,9 @@ class Fit:
 
     ``metrics`` has the quality on ``train`` and ``holdout`` rows and of the ``baseline``, the best constant guess, on
     the same held-out rows (training rows where none were held out); ``seconds`` what each stage took; ``lines`` what
-    the command prints, as (word, text, seconds).  ``holdout_scores`` and ``holdout_y`` are what the report draws.
+    the command prints, as (word, text, seconds).  ``holdout_scores`` and ``holdout_y`` are what the report draws;
+    ``points`` are the same rows in their own units where two numbers tell two classes apart, and ``first_row`` is the
+    cost of the first row alone, by which one step is explained.
     """
 
     model: Model
@@ -71,6 +75,8 @@ class Fit:
     options: dict[str, Any] = field(default_factory=dict)
     holdout_scores: NDArray = field(default_factory=lambda: np.empty(0))
     holdout_y: NDArray = field(default_factory=lambda: np.empty(0))
+    points: NDArray = field(default_factory=lambda: np.empty((0, 2)))
+    first_row: Risk | None = None
     paths: dict[str, Path] = field(default_factory=dict)
 
     @property
@@ -97,11 +103,22 @@ class Fit:
             "seconds": self.seconds,
             "findings": [finding.as_dict() for finding in self.findings],
             "told": self.told,
-            **{name: str(self.paths[name]) if name in self.paths else None for name in ("model", "record", "report")},
+            **{name: str(self.paths[name]) if name in self.paths else None for name in FILES},
+            "pictures": {name: str(path) for name, path in self.paths.items() if name not in FILES},
         }
 
+    def pictures(self) -> dict[str, Callable[[], Any]]:
+        """What can be drawn of it, by kind: ``boundary``, ``loss``, ``weights``; each a function that draws."""
+        from descender.verbs.fit_pictures import fit_pictures
+
+        return fit_pictures(self)
+
     def save(self, folder: str | Path = ".", name: str | None = None) -> dict[str, Path]:
-        """Write NAME.descender (the model), NAME.record.parquet and NAME.html (the report)."""
+        """Write NAME.descender (the model), NAME.record.parquet, NAME.html (the report) and NAME.KIND.png (pictures).
+
+        Pictures are those of :meth:`pictures`; one that cannot be drawn is told in ``told``.
+        """
+        from descender.pictures.style import save as save_picture
         from descender.report import write_report
 
         began = time.perf_counter()
@@ -109,6 +126,11 @@ class Fit:
         self.paths["model"] = self.model.save(Path(f"{stem}.descender"))
         self.paths["record"] = self.walk.record.save(Path(f"{stem}.record.parquet"))
         self.paths["report"] = write_report(self, Path(f"{stem}.html"))
+        for kind, draw in self.pictures().items():
+            try:
+                self.paths[kind] = save_picture(draw(), Path(f"{stem}.{kind}.png"))
+            except InputError as error:
+                self.told.append(f"no picture of the {kind}: {error}")
         self.seconds["report"] = time.perf_counter() - began
         return self.paths
 
@@ -173,12 +195,14 @@ def fit(
     True
 
     """
+    asked = dict(locals())
+    _refuse(asked)
+    excluded = [exclude] if isinstance(exclude, str) else list(exclude)
     given = {"loss": loss, "l2": l2, "method": None if method == "auto" else method, "epochs": epochs}
     given |= {"learning_rate": None if learning_rate == "auto" else learning_rate, "holdout": holdout}
     plan = _plan(preset, given)
     say = _Teller(progress)
-    source, name = _read(data, target, exclude, sql, say)
-    excluded = [exclude] if isinstance(exclude, str) else list(exclude)
+    source, name = _read(data, target, excluded, sql, say)
     coding, y = code_target(source.table[name], task, name, source.row_numbers)
     held = _hold_out(len(y), plan["holdout"], seed)
     loss = _suitable_loss(plan["loss"], coding)
@@ -189,14 +213,13 @@ def fit(
         raise TargetError(f"{name}: a class has no training row; give more rows, or another seed or holdout share")
     strength = 1.0 / len(y_train) if plan["l2"] is None else plan["l2"]
     risk = Risk(X, y_train, loss, l2=strength, l1=l1, reduction=plan["reduction"], features=encoder.features)
-    judge = Risk(X_held, y_held, loss, reduction="mean") if _judgeable(risk, y_held) else None
     if plan["random_start"] and start is None:
         start = np.random.default_rng(seed).standard_normal(risk.n_parameters)
     walk = minimize(
         risk, start, plan["method"] or "auto",
         learning_rate="auto" if plan["learning_rate"] is None else plan["learning_rate"],
         batch_size=batch_size, max_epochs=plan["epochs"], tol=tol, seed=seed,
-        holdout=judge.value if judge is not None else None, **options,
+        holdout=_held_out_cost(risk, X_held, y_held), **options,
     )  # fmt: skip
     W, b = risk.split(walk.x)
     facts = {"source": source.described, "n_rows": len(y_train), "l2": strength, "l1": l1, "seed": seed}
@@ -217,17 +240,22 @@ def fit(
         say("noticed", f"{finding.code} {finding.cause}: {finding.remedy}")
     walk.record.facts |= _record_facts(model, walk, coding, quality)
     chosen = {
-        "command": _command(data, target, excluded, plan, strength, l1, seed),
+        "command": _command(asked | {"exclude": excluded}),
         "l2": strength,
         "l1": l1,
         "seed": seed,
         "holdout": plan["holdout"],
         "excluded": excluded,
         "loss": loss,
+        "preset": preset,
     }
+    points = _points(encoder, coding, X_held if held.any() else X)
+    first = X_held[:1] if held[0] else X[:1]
+    first_row = Risk(first.copy(), y[:1].astype(np.float64), loss, features=encoder.features)
     return Fit(
         model, walk, name, coding.task, len(y), quality, say.seconds, say.lines, findings,
         [*source.notes, *encoder.told], source.described, chosen, scores_held, y_held,
+        points, first_row,
     )  # fmt: skip
 
 
@@ -267,7 +295,20 @@ def _plan(preset: str | None, given: Mapping[str, Any]) -> dict[str, Any]:
     return defaults | {key: value for key, value in given.items() if value is not None}
 
 
-def _read(data: Any, target: Any, exclude: Any, sql: str | None, say: _Teller) -> tuple[Source, str]:
+def _refuse(asked: Mapping[str, Any]) -> None:
+    """Refuse options that only look right."""
+    for key in ("l2", "l1", "holdout"):
+        value = asked[key]
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float | np.number)):
+            raise OptionError(f"{key}={value!r}: expected a number")
+    options = asked["options"]
+    if "max_epochs" in options:
+        raise OptionError("fit calls it epochs: give epochs instead of max_epochs")
+    if options.get("on_divergence") == "continue":
+        raise CapabilityError("on_divergence='continue' gives no finite model; use minimize to watch a walk diverge")
+
+
+def _read(data: Any, target: Any, excluded: list[str], sql: str | None, say: _Teller) -> tuple[Source, str]:
     """The rows that have a target, and its name."""
     preset_exclude: tuple[str, ...] = ()
     if target is not None and not isinstance(target, str):
@@ -280,10 +321,11 @@ def _read(data: Any, target: Any, exclude: Any, sql: str | None, say: _Teller) -
     opened = open_source(data, sql=sql)
     columns = opened.table.num_columns
     source, name = add_target(opened, target)
-    names = [exclude] if isinstance(exclude, str) else list(exclude)
-    for column in names:
+    for column in excluded:
         if column not in source.table.column_names:
             raise OptionError(f"exclude: {column!r} is no column; {suggest(column, source.table.column_names)}")
+        if column == name:
+            raise OptionError(f"exclude: {column!r} is the target, which is never learnt from")
     source = dataclasses.replace(source, read=(*source.read, *preset_exclude))
     rows, left_out = source.table.num_rows, source.left_out
     if rows < 2:
@@ -294,17 +336,16 @@ def _read(data: Any, target: Any, exclude: Any, sql: str | None, say: _Teller) -
 
 
 def _with_targets(data: Any, target: ArrayLike) -> Any:
-    """One table of an array or data frame of features and its targets."""
+    """One table of features and the targets beside them."""
+    import pyarrow as pa
+
     y = np.asarray(target)
-    X = data if hasattr(data, "columns") or isinstance(data, dict) else np.asarray(data)
-    if isinstance(X, np.ndarray):
-        if X.ndim != 2 or y.ndim != 1 or len(X) != len(y):
-            raise ShapeError(f"X has shape {X.shape} and the target {y.shape}; expected (rows, columns) and (rows,)")
-        return {f"x{j}": X[:, j] for j in range(X.shape[1])} | {"y": y}
-    columns = {str(name): X[name] for name in X} if isinstance(X, dict) else {str(c): X[c] for c in X.columns}
-    if "y" in columns:
+    table = open_source(np.asarray(data) if isinstance(data, list | tuple) else data, least_rows=1).table
+    if y.ndim != 1 or len(y) != table.num_rows:
+        raise ShapeError(f"the features have {table.num_rows} rows and the target shape {y.shape}; expected one a row")
+    if "y" in table.column_names:
         raise OptionError("a column is called y already: rename it, or name the target by its column")
-    return columns | {"y": y}
+    return table.append_column("y", pa.array(y))
 
 
 def _hold_out(n: int, share: float, seed: int) -> NDArray[np.bool_]:
@@ -343,26 +384,44 @@ def _encode(inputs: Any, held: NDArray, source: Source, scale: bool, say: _Telle
         encoder = dataclasses.replace(encoder, columns=tuple(columns))
     matrices = []
     for mask in (~held, held):
-        numbers = None if source.row_numbers is None else source.row_numbers[mask]
+        numbers = (np.arange(1, len(held) + 1) if source.row_numbers is None else source.row_numbers)[mask]
         matrices.append(encoder.transform(inputs.filter(pa.array(mask)), row_numbers=numbers))
     say("encoded", encoder.summary() if scale else encoder.summary().replace("standardised", "as they are"), "encode")
     return encoder, matrices[0], matrices[1]
 
 
-def _command(data: Any, target: Any, excluded: list[str], plan: dict, l2: float, l1: float, seed: int) -> str:
-    """Python that fits the same again."""
-    words = [repr(data) if isinstance(data, str) else "data"]
-    if target is not None:
-        words.append(repr(target) if isinstance(target, str) else "y")
-    words += [f"exclude={excluded!r}"] if excluded else []
-    words += [f"{key}={plan[key]!r}" for key in ("loss", "method", "learning_rate", "epochs") if plan[key] is not None]
-    words += [f"l2={l2!r}", *([f"l1={l1!r}"] if l1 else []), f"holdout={plan['holdout']!r}", f"seed={seed}"]
-    return f"import descender\n\nresult = descender.fit({', '.join(words)})"
+def _command(asked: dict[str, Any]) -> str:
+    """Python that fits the same again, from the arguments that were given."""
+    defaults = {name: p.default for name, p in inspect.signature(fit).parameters.items()}
+    data, words = asked.pop("data"), []
+    for key, value in (asked | asked.pop("options")).items():
+        usual = defaults.get(key)
+        if (
+            key in ("progress", "callback")
+            or (type(value) is type(usual) and value == usual)
+            or (isinstance(value, list | tuple) and not value)
+        ):
+            continue
+        text = repr(np.asarray(value).tolist() if isinstance(value, np.ndarray | np.generic) else value)
+        words.append(f"{key}={text if len(text) < 2000 else key}")
+    first = repr(str(data)) if isinstance(data, str | Path) else "data"
+    return f"import descender\n\nresult = descender.fit({', '.join([first, *words])})"
 
 
-def _judgeable(risk: Risk, y_held: NDArray) -> bool:
-    """Whether a held-out cost can be computed by the same loss: softmax needs every class on both sides."""
-    return len(y_held) > 0 and (risk.n_classes == 1 or int(y_held.max()) + 1 == risk.n_classes)
+def _points(encoder: Encoder, coding: TargetCoding, X: NDArray) -> NDArray:
+    """The rows in their own units where two numbers tell two classes apart, else none."""
+    columns = encoder.details
+    if len(coding.classes) != 2 or [c.kind for c in columns] != ["number", "number"]:
+        return np.empty((0, 2))
+    return X * [c.scale for c in columns] + [c.mean for c in columns]
+
+
+def _held_out_cost(risk: Risk, X: NDArray, y: NDArray) -> Callable[[NDArray], float] | None:
+    """The loss of held-out rows on the scale of the training cost, without its penalty."""
+    if not len(y) or (risk.n_classes > 1 and int(y.max()) + 1 != risk.n_classes):
+        return None
+    judge = Risk(X, y, risk.loss.name)
+    return lambda w: judge.value(w) * risk.total_weight / risk.denominator
 
 
 def _descended(walk: Walk) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -104,6 +105,14 @@ def minimize(
         cost_tol=cost_tol, max_steps=max_steps, max_evaluations=max_evaluations, max_epochs=max_epochs,
         max_seconds=max_seconds,
     )  # fmt: skip
+    if tol is not None and (not tol > 0 or not (isinstance(target, Risk) and target.convex)):
+        raise OptionError(
+            f"tol={tol}: a positive certified gap of a convex risk; other costs have gradient_tol and others"
+        )
+    if callback is not None and not callable(callback):
+        raise OptionError(f"callback={callback!r} cannot be called; give a function of one Step")
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise OptionError(f"seed={seed!r}: expected a whole number of at least 0")
     if on_divergence not in (None, *ON_DIVERGENCE):
         raise OptionError(f"on_divergence={on_divergence!r}; known: {', '.join(ON_DIVERGENCE)}")
     if method not in METHODS:
@@ -152,8 +161,21 @@ def minimize(
         with one_blas_thread():
             walk.certificate = certificate(target, walk.x)
     _judge(target, walk, chosen)
-    walk.findings += examine(target, w, walk)
+    walk.findings += examine(target, w, walk, _rerun(target, first, chosen, walk, seed))
     return walk
+
+
+def _rerun(cost: Cost, start: Vector, method: Any, walk: Walk, seed: int) -> Callable[[float], bool] | None:
+    """A short walk with another rate in place of the method's own; None where it has none."""
+    if not isinstance(method, Textbook):
+        return None
+
+    def again(rate: float) -> bool:
+        slower = dataclasses.replace(method, rate=method.rate._replace(rate=rate), recover=False)
+        tried = descend(cost, start, slower, Stop(max_steps=min(max(2 * walk.nit, 20), 200)), seed=seed)
+        return tried.status != "not_finite" and bool(tried.fun <= walk.record["cost"][0])
+
+    return again
 
 
 def read_cost(

@@ -1,0 +1,97 @@
+"""The pictures of a fit: the boundary between two classes, the cost over the epochs, weights as images."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from descender.costs.losses import LOSSES
+from descender.methods.auto import READINGS
+from descender.methods.rules import RULES
+from descender.pictures.boundary import describe_boundary, draw_boundary
+from descender.pictures.curves import Curve, describe_curve, draw_curve
+from descender.pictures.weights import describe_weights, draw_weights
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from descender.model import Model
+    from descender.verbs.fit import Fit
+
+PIXEL = re.compile(r"pixel_(\d+)_(\d+)")
+"""Columns of images: the row and the column of each pixel."""
+
+
+def fit_pictures(fit: Fit) -> dict[str, Callable[[], Axes]]:
+    """What can be drawn of a fit, by kind, each by a function that draws it.
+
+    ``boundary``: held-out points, of two number features and two classes; ``loss``: the cost over the epochs of a
+    textbook method; ``weights``: an image for each class, of columns called pixel_R_C.
+
+    >>> from descender import fit
+    >>> list(fit_pictures(fit("example:blobs", epochs=2, method="gd")))
+    ['boundary', 'loss']
+    """
+    pictures: dict[str, Callable[[], Axes]] = {}
+    if len(fit.points):
+        pictures["boundary"] = lambda: _boundary(fit)
+    if fit.walk.method in (*RULES, *READINGS):
+        pictures["loss"] = lambda: draw_curve(_epochs(fit))
+    if all(PIXEL.fullmatch(name) for name in fit.model.features):
+        images = weight_images(fit.model)
+        pictures["weights"] = lambda: draw_weights(
+            describe_weights(images.reshape(len(images), -1), _titles(fit.model), images.shape[1:])
+        )
+    return pictures
+
+
+def _boundary(fit: Fit) -> Axes:
+    model = fit.model
+    columns = model.encoder.details
+    mean, scale = np.array([c.mean for c in columns]), np.array([c.scale for c in columns])
+
+    def probability(points: NDArray) -> NDArray:
+        return np.clip(LOSSES[model.loss].predict(model.scores((points - mean) / scale)), 0.0, 1.0)
+
+    classes = model.coding.classes
+    labels = np.asarray(classes, dtype=object)[fit.holdout_y.astype(np.intp)]
+    described = describe_boundary(probability, fit.points, labels, [c.name for c in columns], classes)
+    which = "held-out rows" if "holdout" in fit.metrics else "training rows, as none were held out"
+    notes = (*described.scatter.notes, f"{len(fit.points):,} {which}")
+    return draw_boundary(dataclasses.replace(described, scatter=dataclasses.replace(described.scatter, notes=notes)))
+
+
+def _epochs(fit: Fit) -> Curve:
+    """The costs of a walk against the readings of all rows; the fifth tutorial's as it has them, without our 1/2."""
+    record = fit.walk.record
+    curve = describe_curve(record, "rows_seen")
+    rows, factor = float(fit.model.facts["n_rows"]), 1.0
+    if fit.options.get("preset") == "sigmoid":
+        factor = 2.0
+        curve = dataclasses.replace(curve, y_label="sum of squared errors")
+    series = tuple(dataclasses.replace(s, x=s.x / rows, y=s.y * factor) for s in curve.series)
+    epochs = float(record["rows_seen"].max()) / rows
+    title = f"{fit.walk.method}, {epochs:,.4g} epoch{'s' * (epochs != 1)}"
+    return dataclasses.replace(curve, title=title, x_label="epoch", series=series)
+
+
+def weight_images(model: Model) -> NDArray[np.float64]:
+    """The weights of pixels in their places, (classes, height, width); 0 where a pixel was left out as constant."""
+    names = [*model.features, *(name for name, _ in model.encoder.dropped if PIXEL.fullmatch(name))]
+    places = np.array([[int(number) for number in PIXEL.fullmatch(name).groups()] for name in names])  # type: ignore
+    places -= places.min(axis=0)
+    weights = np.atleast_2d(model.weights)
+    images = np.zeros((len(weights), *(places.max(axis=0) + 1)))
+    rows, columns = places[: len(model.features)].T
+    images[:, rows, columns] = weights
+    return images
+
+
+def _titles(model: Model) -> list[Any]:
+    classes = model.coding.classes
+    return list(classes) if model.weights.ndim == 2 else [classes[1] if classes else model.coding.name]
