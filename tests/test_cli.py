@@ -21,7 +21,7 @@ from descender.record import Record
 
 ROSENBROCK = "(1-x)**2 + 100*(y-x**2)**2"
 LINE = "mean((weight - (m*height + c))**2)"
-VERBS = ("fit", "minimize", "sweep", "draw")
+VERBS = ("fit", "minimize", "sweep", "draw")  # and online, in a file of its own
 
 
 @pytest.fixture(autouse=True)
@@ -241,6 +241,22 @@ WRONG = [
     (["minimize", "x**2", "y**2", "--start", "x=1"], "unexpected extra argument"),
     (["minimize", "mean(m*a)", "--start", "m=1", "--data", "absent.csv"], "absent.csv: no such file"),
     (["minimize", "mean(m*a)", "--start", "m=1", "--data", "example:hights"], "did you mean heights?"),
+    (
+        ["minimize", "mean((weigth-m*height)**2)", "--data", "example:heights", "--start", "m=1"],
+        "did you mean the column weight?",
+    ),
+    (
+        ["minimize", "mean((weigth-m*height)**2)", "--data", "example:heights"],
+        "weigth: did you mean the column weight?",
+    ),
+    (
+        ["minimize", "mean((weigth-m*height)**2)", "--data", "example:heights", "--start", "1"],
+        "did you mean the column weight?",
+    ),
+    (
+        ["minimize", "mean((weight-m*heigth)**2)", "--data", "example:heights", "--start", "height=1"],
+        "a column of the data and",
+    ),
     (["minimize"], "Missing argument"),
     (["minimise", "x**2"], "Did you mean 'minimize'?"),
     (["sweep", "w**2"], "Give --range w=-5:5:101"),
@@ -349,6 +365,31 @@ class TestFit:
         assert [int(k) for k in re.findall(r"^epoch +(\d+)", result.stdout, re.MULTILINE)] == [1, 5, 10]
         assert "precision    recall  f1-score   support" in result.stdout
         assert "slope of the loss = error × prediction × (1 - prediction)" in result.stdout
+
+    def test_its_pictures_are_written_and_are_ours(self):
+        words = ["fit", "example:blobs", "--preset", "sigmoid", "-e", "10", "-a", "0.01"]
+        found = as_json(*words)
+        assert found["pictures"] == {"boundary": "label.boundary.png", "loss": "label.loss.png"}
+        for path in found["pictures"].values():
+            with Image.open(path) as image:
+                assert image.info["Software"].startswith("descender")
+        assert run(*words).exit_code == 0
+        Path("label.loss.png").write_text("mine")
+        result = run(*words)
+        assert (result.exit_code, "label.loss.png exists" in result.stderr) == (2, True)
+
+    def test_standard_input_is_explained_too(self):
+        rows = "\n".join(f"{x},{3 * x + 1}" for x in range(40))
+        words = ["fit", "--target", "y", "--method", "gd", "-a", "0.1", "-e", "5", "--explain", "--no-files", "-"]
+        result = CliRunner().invoke(app, words, input=f"x,y\n{rows}\n")
+        assert result.exit_code == 0
+        assert "error = prediction - target = 0 - 1 = -1" in result.stdout
+
+    def test_what_cannot_be_explained_is_said_and_the_files_are_written(self):
+        result = run("fit", "example:iris", "--explain")
+        assert result.exit_code == 0
+        assert "softmax has one for each class" in result.stdout
+        assert Path("species.descender").exists()
 
 
 class TestHelp:

@@ -420,11 +420,17 @@ def test_epochs_are_recorded_with_full_and_held_out_cost():
     walk = descend(cost, np.zeros(4), gd(0.1, batch_size=8), Stop(max_steps=17), holdout=other.value)
     record = walk.record
     epochs = ~np.isnan(record["full_cost"])
-    assert record["step"][epochs].tolist() == [5, 10, 15, 17]
-    assert record["rows_seen"][epochs].tolist() == [40, 80, 120, 136]
+    assert record["step"][epochs].tolist() == [0, 5, 10, 15, 17]
+    assert record["rows_seen"][epochs].tolist() == [0, 40, 80, 120, 136]
     assert record["full_cost"][epochs] == pytest.approx([cost.value(w) for w in record.path[epochs]])
     assert record["holdout_cost"][epochs] == pytest.approx([other.value(w) for w in record.path[epochs]])
     assert np.isnan(record["holdout_cost"][~epochs]).all()
+
+
+def test_a_full_batch_has_its_held_out_cost_at_every_step():
+    cost, other = risk(40), risk(20, seed=1)
+    record = descend(cost, np.zeros(4), gd(0.1), Stop(max_steps=6), holdout=other.value).record
+    assert record["holdout_cost"] == pytest.approx([other.value(w) for w in record.path])
 
 
 def test_a_walk_tells_what_it_found():

@@ -34,6 +34,16 @@ def promised(finding):
     return tuple(float(number) for number in re.search(pattern, text).groups())
 
 
+# --- D104
+
+
+def test_d104_a_plateau_is_said():
+    walk = minimize("tanh(x)**2", "x=10", "gd", learning_rate=0.1, max_steps=500)
+    assert codes(walk) == ["D104"]
+    assert "500 steps lowered J by" in walk.findings[0].evidence
+    assert codes(minimize("tanh(x)**2", "x=1", "gd", learning_rate=0.1, max_steps=500)) == []
+
+
 # --- D101
 
 

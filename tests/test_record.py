@@ -278,7 +278,7 @@ def test_a_folder_is_no_record(tmp_path, suffix):
 def test_write_beside_replaces_whole(tmp_path):
     path = tmp_path / "deep" / "file.txt"
     write_beside(path, lambda file: file.write(b"old"))
-    write_beside(path, lambda file: file.write("new ä"), binary=False)
+    write_beside(path, lambda file: file.write("new ä".encode()))
     assert path.read_text(encoding="utf-8") == "new ä"
     assert os.listdir(path.parent) == ["file.txt"]
     mask = os.umask(0)

@@ -114,6 +114,8 @@ def descend(
     w: Vector = np.array(start, dtype=np.float64)
     check_start(cost, w)
     watch = _Watch(cost, w, callback, holdout, stop)
+    if getattr(method, "batch_size", "full") != "full":
+        watch.measure()
     budget = Budget(min(stop.max_steps, stop.max_evaluations), 1 if callback else 1 << 30)
     outcome: Outcome | None = None
     block = None
@@ -247,6 +249,8 @@ class _Watch:
             rows[:, 2] = self.rows_seen + np.cumsum(reads) - reads
             rows[:, 3] = self.evaluations + np.cumsum(log[:, 5])
             rows[:, 4:9] = log[:, :5]
+            if self.holdout is not None and block.path is not None and (reads == (self.cost.n_samples or 0)).all():
+                rows[:, 10] = [self.holdout(w) for w in block.path[:count]]
             self.recorder.append(rows, None if block.path is None else block.path[:count])
             self.rows_seen += int(reads.sum())
             self.evaluations += int(log[:, 5].sum())
@@ -256,10 +260,10 @@ class _Watch:
                 self.first = log[0, 0]
         self.last_time = now
         if block.epoch_ends and not cut:
-            self._epoch()
+            self.measure()
 
-    def _epoch(self) -> None:
-        """Note the cost of all samples, and of the held-out ones, after an epoch of batches."""
+    def measure(self) -> None:
+        """Note the cost of all samples, and of the held-out ones, before and after each epoch of batches."""
         row = np.full((1, len(COLUMNS)), np.nan)
         row[0, :4] = self.steps, self.last_time - self.began, self.rows_seen, self.evaluations
         with np.errstate(all="ignore"):

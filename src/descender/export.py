@@ -7,7 +7,6 @@ import contextlib
 import inspect
 import io
 import os
-import pprint
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,11 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from descender.costs.cost import Cost, Vector
+from descender.costs.cost import Cost
 from descender.costs.formula import Formula
 from descender.costs.syntax import syntax_tree
 from descender.descent import Walk
 from descender.errors import CapabilityError
+from descender.export_lbfgs import lbfgs_steps, listed
 from descender.methods.advance import Options
 from descender.methods.auto import READINGS, textbook
 from descender.methods.lbfgs import LBFGS
@@ -33,8 +33,6 @@ AGREEMENT = 1e-9
 """How closely a script must agree with the walk that it replays, relative to the size of the point or of the way."""
 EMBEDDED = 400
 """Numbers of data that stand in the script itself; more are written beside it."""
-LONGEST_REPLAY = 5_000
-"""Step lengths of a line search that are written down at most."""
 MARK = "Written by descender"
 
 NAMES = {
@@ -130,7 +128,7 @@ def python_text(
         method: Any = textbook(cost, walk.method, learning_rate, batch_size, options, None, **hyperparameters)
         steps = _textbook_steps(cost, walk, method)
     elif walk.method == LBFGS.name:
-        method, steps = None, _lbfgs_steps(cost, walk)
+        method, steps = None, lbfgs_steps(cost, walk)
     else:
         raise CapabilityError(f"a script can be written for textbook methods and L-BFGS, not for {walk.method}")
     batched = method is not None and method.batch_size != "full"
@@ -142,7 +140,7 @@ def python_text(
                 *(["np.seterr(all='ignore')  # the walk leaves the finite numbers"] if _wild(walk) else []),
                 *steps,
                 "",
-                f"for name, value in zip({_list(cost.names)}, w):",
+                f"for name, value in zip({listed(cost.names)}, w):",
                 '    print(name, "=", value)',
                 'print("J =", cost(w))',
                 "",
@@ -189,12 +187,6 @@ def _wild(walk: Walk) -> bool:
 
 def _printable(text: str) -> str:
     return " ".join(text.split()).replace("\\", "").replace('"', "'")
-
-
-def _list(items: Any) -> str:
-    """A list as code, in lines that fit."""
-    text = pprint.pformat(list(items), width=100, compact=True)
-    return text.replace("'", '"')
 
 
 # The cost and its gradient
@@ -248,9 +240,9 @@ def _data_lines(columns: Mapping[str, NDArray], archive: str) -> list[str]:
             "from pathlib import Path",
             "",
             f'DATA = np.load(Path(__file__).with_name("{archive}"))',
-            f"DATA = [DATA[name] for name in {_list(columns)}]",
+            f"DATA = [DATA[name] for name in {listed(columns)}]",
         ]
-    rows = [f"    np.array({_list(column.tolist())}),  # {name}" for name, column in columns.items()]
+    rows = [f"    np.array({listed(column.tolist())}),  # {name}" for name, column in columns.items()]
     return ["DATA = [", *[row.replace("\n", "\n             ") for row in rows], "]"]
 
 
@@ -303,7 +295,7 @@ def _textbook_steps(cost: Formula, walk: Walk, method: Textbook) -> list[str]:
     slots, options, batched = method.rule.slots, method.options, method.batch_size != "full"
     rate: Any = method.rate
     searched = isinstance(rate, Backtracking)
-    lines = [f"w = np.array({_list(walk.record.path[0].tolist())})"]
+    lines = [f"w = np.array({listed(walk.record.path[0].tolist())})"]
     lines += [f"{slot} = np.zeros_like(w)" for slot in slots]
     if batched:
         lines += _batch_lines(cost, walk, method)
@@ -388,92 +380,3 @@ class _PutIn(ast.NodeTransformer):
         if isinstance(node.value, ast.Name) and node.value.id == "s" and isinstance(node.slice, ast.Constant):
             return ast.Name(self.slots[int(node.slice.value)])  # type: ignore[arg-type]
         return node
-
-
-# The steps of L-BFGS
-
-
-def _lbfgs_steps(cost: Formula, walk: Walk) -> list[str]:
-    path = walk.record.path
-    rates = walk.record["learning_rate"]
-    rates = rates[np.isfinite(rates)]
-    assert path is not None
-    if len(rates) != walk.nit or len(rates) > LONGEST_REPLAY:
-        raise CapabilityError(f"the {walk.nit:,} step lengths of this walk are too many for a script")
-    jumps = _jumps(cost, path, walk.x, rates)
-    lines = ["# How far the line search went along each direction"]
-    lines.append(f"lengths = {_list(rates.tolist())}")
-    if jumps:
-        lines.append("# Where the walk began anew after a step: past a saddle, or one exact Newton step to the bottom")
-        lines.append(f"anew = {pprint.pformat({t: point.tolist() for t, point in jumps.items()}, width=100)}")
-    memory = LBFGS().memory
-    lines += [
-        f"w = np.array({_list(path[0].tolist())})",
-        "g, pairs = gradient(w), []",
-        "for t, length in enumerate(lengths):",
-        "    d, factors = g.copy(), []  # d becomes the inverse Hessian times g: the two-loop recursion",
-        "    for s, y in reversed(pairs):",
-        "        factors.append((s @ d) / (s @ y))",
-        "        d -= factors[-1] * y",
-        "    if pairs:",
-        "        d *= (pairs[-1][0] @ pairs[-1][1]) / (pairs[-1][1] @ pairs[-1][1])",
-        "    else:",
-        "        d *= max(1.0, 0.1 * np.linalg.norm(w)) / np.linalg.norm(g)",
-        "    for (s, y), a in zip(pairs, reversed(factors)):",
-        "        d += (a - (y @ d) / (s @ y)) * s",
-        "    new = w - length * d",
-        "    new_g = gradient(new)",
-        f"    pairs = [*pairs, (new - w, new_g - g)][-{memory}:]",
-        "    if not (new - w) @ (new_g - g) > 1e-12 * np.linalg.norm(new - w) * np.linalg.norm(new_g - g):",
-        "        pairs.pop()",
-    ]
-    if jumps:
-        lines += ["    if t in anew:", "        new, pairs = np.array(anew[t]), []", "        new_g = gradient(new)"]
-    return [*lines, "    w, g = new, new_g"]
-
-
-def _jumps(cost: Formula, path: NDArray, end: Vector, rates: NDArray) -> dict[int, Vector]:
-    """After which steps the walk did not follow the recursion, and from which point it went on."""
-    points = [*path[: len(rates)], end]
-    jumps: dict[int, Vector] = {}
-    memory: list[tuple[Vector, Vector]] = []
-    w = points[0]
-    g = cost.gradient(w)
-    for t, rate in enumerate(rates):
-        new = w - rate * _direction(memory, w, g)
-        if not _near(new, points[t + 1], w) and memory and t:
-            fresh = w - rate * _direction([], w, g)
-            if _near(fresh, points[t + 1], w):  # the walk forgot its pairs here
-                jumps[t - 1], memory, new = w, [], fresh
-        new_g = cost.gradient(new)
-        s, y = new - w, new_g - g
-        if s @ y > 1e-12 * np.linalg.norm(s) * np.linalg.norm(y):
-            memory = [*memory, (s, y)][-LBFGS().memory :]
-        if not _near(new, points[t + 1], w):
-            new = points[t + 1]
-            jumps[t], memory, new_g = new, [], cost.gradient(new)
-        w, g = new, new_g
-    return jumps
-
-
-def _near(a: Vector, b: Vector, before: Vector) -> bool:
-    """Whether two ends of a step are one, to a millionth of its length or the last digits of the point."""
-    with np.errstate(all="ignore"):
-        reach = 1e-6 * np.linalg.norm(b - before) + 1e-12 * np.linalg.norm(b)
-        return bool(np.linalg.norm(a - b) <= reach)
-
-
-def _direction(memory: list[tuple[Vector, Vector]], w: Vector, g: Vector) -> Vector:
-    """The two-loop recursion, as the script has it."""
-    d, factors = g.copy(), []
-    for s, y in reversed(memory):
-        factors.append((s @ d) / (s @ y))
-        d -= factors[-1] * y
-    if memory:
-        s, y = memory[-1]
-        d *= (s @ y) / (y @ y)
-    else:
-        d *= max(1.0, 0.1 * float(np.linalg.norm(w))) / float(np.linalg.norm(g))
-    for (s, y), a in zip(memory, reversed(factors), strict=True):
-        d += (a - (y @ d) / (s @ y)) * s
-    return d

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,9 @@ from descender.costs.certificate import Certificate
 from descender.costs.losses import LOSSES, Softmax
 from descender.data.encode import Encoder
 from descender.data.source import open_source
-from descender.data.target import TargetCoding
-from descender.errors import CapabilityError, RecordError
-from descender.record import write_beside
+from descender.data.target import TASKS, TargetCoding
+from descender.errors import CapabilityError, RecordError, ShapeError
+from descender.record import plain, write_beside
 
 FORMAT = "descender model 1"
 PREDICT_ROWS = 65_536
@@ -66,9 +67,11 @@ class Model:
         return X @ self.weights.T + self.intercept
 
     def _blocks(self, data: Any) -> Iterator[NDArray]:
-        table = data if hasattr(data, "column_names") and hasattr(data, "slice") else None
-        table = table if table is not None else open_source(data, least_rows=1).table
-        for start in range(0, table.num_rows, PREDICT_ROWS):
+        if isinstance(data, list | tuple):
+            data = _matrix(data)
+        arrow = hasattr(data, "column_names") and hasattr(data, "slice")
+        table = data if arrow else open_source(data, least_rows=0).table
+        for start in range(0, max(table.num_rows, 1), PREDICT_ROWS):
             part = table.slice(start, PREDICT_ROWS)
             numbers = np.arange(start + 1, start + part.num_rows + 1)
             yield self.scores(self.encoder.transform(part, row_numbers=numbers))
@@ -84,7 +87,7 @@ class Model:
         z = self.decision_function(data)
         if z.ndim == 2:
             return Softmax.predict(z.T).T
-        p = LOSSES[self.loss].predict(z)
+        p = np.clip(LOSSES[self.loss].predict(z), 0.0, 1.0)
         return np.column_stack([1.0 - p, p])
 
     def predict(self, data: Any) -> NDArray:
@@ -92,23 +95,24 @@ class Model:
         if not self.coding.classes:
             return LOSSES[self.loss].predict(self.decision_function(data))
         z = self.decision_function(data)
-        return self.coding.decode(z.argmax(axis=1) if z.ndim == 2 else z > 0)
+        return self.coding.decode(z.argmax(axis=1) if z.ndim == 2 else z > LOSSES[self.loss].threshold)
 
     def save(self, path: str | os.PathLike) -> Path:
         """Write one safetensors file; loading it runs no code.  Written beside and renamed."""
         from safetensors.numpy import save
 
         path = Path(path)
+        arrays = {"weights": np.ascontiguousarray(self.weights), "intercept": np.atleast_1d(self.intercept)}
         facts = {
             "format": FORMAT,
+            "sha256": _digest(arrays),
             "encoder": self.encoder.to_json(),
             "target": self.coding.to_json(),
             "loss": self.loss,
             "certificate": self.certificate._asdict() if self.certificate else None,
             "facts": self.facts,
         }
-        arrays = {"weights": np.ascontiguousarray(self.weights), "intercept": np.atleast_1d(self.intercept)}
-        blob = save(arrays, metadata={"descender": json.dumps(facts)})
+        blob = save(arrays, metadata={"descender": json.dumps(facts, default=plain)})
         write_beside(path, lambda file: file.write(blob))
         return path
 
@@ -123,18 +127,55 @@ class Model:
                 arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
         except FileNotFoundError:
             raise RecordError(f"no model at {path}") from None
-        except (SafetensorError, OSError, ValueError) as error:
+        except (SafetensorError, OSError, ValueError, RecursionError) as error:
             raise RecordError(f"{path} cannot be read as a model: {error}") from None
-        if facts.get("format") != FORMAT:
+        if not isinstance(facts, dict) or facts.get("format") != FORMAT:
             raise RecordError(f"{path} is not a model of descender (or of a version that this one does not know)")
         try:
             weights, intercept = arrays["weights"], arrays["intercept"]
-            if weights.ndim == 1:
-                intercept = intercept[0]
+            if _digest(arrays) != facts["sha256"]:
+                raise ValueError("its numbers are not those that were saved")
             certificate = Certificate(**facts["certificate"]) if facts["certificate"] else None
             encoder, coding = Encoder.from_json(facts["encoder"]), TargetCoding.from_json(facts["target"])
-            if weights.shape[-1] != len(encoder.features):
-                raise RecordError(f"{path}: {weights.shape[-1]} weights for {len(encoder.features)} features")
-            return cls(encoder, coding, facts["loss"], weights, intercept, certificate, facts["facts"])
-        except (KeyError, TypeError) as error:
-            raise RecordError(f"{path} is a damaged model: {error!r}; fit it again") from None
+            intercept = intercept if weights.ndim > 1 else intercept.reshape(())
+            model = cls(encoder, coding, facts["loss"], weights, intercept, certificate, dict(facts["facts"]))
+            _check(model)
+        except (KeyError, TypeError, IndexError, AttributeError, RecursionError, ValueError) as error:
+            reason = error if isinstance(error, ValueError) else repr(error)
+            raise RecordError(f"{path} is a damaged model ({reason}); fit it again") from None
+        return model
+
+
+def _digest(arrays: Mapping[str, NDArray]) -> str:
+    """What tells these arrays from others."""
+    found = hashlib.sha256()
+    for name in sorted(arrays):
+        found.update(f"{name} {arrays[name].dtype.str} {arrays[name].shape}".encode())
+        found.update(arrays[name].tobytes())
+    return found.hexdigest()
+
+
+def _check(model: Model) -> None:
+    """Refuse a model whose parts do not fit each other, with a :class:`ValueError`."""
+    loss, task, classes = model.loss, model.coding.task, len(model.coding.classes)
+    if loss not in LOSSES or task not in TASKS:
+        raise ValueError(f"loss {loss!r} and task {task!r}, of which one is unknown")
+    if (loss == "softmax") != (task == "multiclass") or (task == "regression" and loss != "squared_error"):
+        raise ValueError(f"the loss {loss} for a {task} target")
+    if classes != {"binary": 2, "regression": 0}.get(task, max(classes, 2)):
+        raise ValueError(f"{classes} classes for a {task} target")
+    outputs = (classes,) if loss == "softmax" else ()
+    expected = (*outputs, len(model.features))
+    if model.weights.shape != expected or model.intercept.shape != outputs:
+        raise ValueError(f"weights of shape {model.weights.shape} for {expected}")
+    units = np.array([(feature.mean, feature.scale) for feature in model.encoder.details], dtype=np.float64)
+    if not all(np.isfinite(part).all() for part in (model.weights, model.intercept, units)):
+        raise ValueError("numbers that are not finite")
+
+
+def _matrix(rows: Sequence[Any]) -> NDArray:
+    """Lists of lists as an array."""
+    try:
+        return np.asarray(rows)
+    except ValueError:
+        raise ShapeError("the rows are lists of different lengths: expected one cell for each column") from None

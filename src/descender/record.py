@@ -74,7 +74,7 @@ class Record:
         table = dict(self.columns)
         if self.path is not None:
             table |= {f"w:{name}": self.path[:, j] for j, name in enumerate(self._path_names())}
-        facts = json.dumps({"format": FORMAT, **self.facts}, default=_plain)
+        facts = json.dumps({"format": FORMAT, **self.facts}, default=plain)
         write_beside(path, lambda file: _write(file, table, facts, path.suffix == ".jsonl"))
         return path
 
@@ -219,7 +219,7 @@ def _write(file: Any, table: Mapping[str, NDArray], facts: str, lines: bool) -> 
         file.write((json.dumps(head) + "\n").encode())
         for row in zip(*(table[k].tolist() for k in names), strict=True):
             known = {k: v for k, v in zip(names, row, strict=True) if v == v}
-            file.write((json.dumps(known, default=_plain) + "\n").encode())
+            file.write((json.dumps(known, default=plain) + "\n").encode())
         return
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -246,7 +246,8 @@ def _read_lines(path: Path) -> tuple[dict[str, NDArray], dict[str, Any]]:
     return {name: np.array([row.get(name, np.nan) for row in rows], dtype=kind) for name, kind in kinds.items()}, facts
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A NumPy scalar or array as what JSON knows, for ``json.dumps(..., default=plain)``."""
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, np.ndarray):

@@ -156,8 +156,8 @@ def test_a_walk_counts_the_samples_that_it_read():
     steps = np.isnan(record["full_cost"])
     assert record["rows_seen"][steps].tolist() == [0, 10, 20, 29, 39, 49, 58, 68, 78]
     epochs = ~steps
-    assert record["rows_seen"][epochs][:3].tolist() == [29, 58, 87]
-    assert record["step"][epochs][:3].tolist() == [3, 6, 9]
+    assert record["rows_seen"][epochs][:4].tolist() == [0, 29, 58, 87]
+    assert record["step"][epochs][:4].tolist() == [0, 3, 6, 9]
     path = record.path[epochs]
     assert record["full_cost"][epochs] == pytest.approx([risk.value(w) for w in path], rel=1e-12)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -92,7 +92,8 @@ def fit(
         tell.say(line, "note")
     every = 5 if every is None and preset == "sigmoid" else every
     if every:
-        tell.lines(["", *epoch_lines(result, every, squared=preset == "sigmoid")])
+        squared = preset == "sigmoid" and result.model.loss == "sigmoid_squared_error"
+        tell.lines(["", *epoch_lines(result, every, squared)])
     if preset == "sigmoid" or every:
         tell.lines(report_lines(result))
     if explain:

@@ -99,7 +99,7 @@ def minimize(
     columns, told = o.read_columns(data, sql)
     constants = o.assignments("--constant", constant)
     cost = Formula(formula, data=columns, constants=constants)
-    point = o.start_of(cost.names, start, random_start, seed)
+    point = o.start_of(cost, start, random_start, seed)
     files = _files(cost, name or slug(formula), Path(out), no_files, picture, export_python)
     check_outputs(files.values(), force)
     for line in told:

@@ -12,6 +12,8 @@ from descender.errors import OptionError
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from descender.costs.formula import Formula
+
 START, METHOD, STOP, OUTPUT = "The cost and its start", "The method", "When to stop", "What is shown and written"
 
 
@@ -150,10 +152,12 @@ def batch_size_of(text: str | None) -> int | str | None:
     return int(text) if text is not None and text.lstrip("-").isdigit() else text
 
 
-def start_of(names: tuple[str, ...], words: list[str] | None, random: bool, seed: int) -> Any:
+def start_of(cost: Formula, words: list[str] | None, random: bool, seed: int) -> Any:
     """The start as it was typed, or at random: standard normal numbers by the seed."""
     from descender.errors import StartError
+    from descender.verbs.minimize import misspelt
 
+    names = cost.names
     if random:
         import numpy as np
 
@@ -163,7 +167,8 @@ def start_of(names: tuple[str, ...], words: list[str] | None, random: bool, seed
     if not words:
         example = " ".join(f"{name}=1" for name in names[:3])
         more = " ..." if len(names) > 3 else ""
-        raise StartError(f"where does the walk start? Give --start {example}{more}, or --random-start")
+        hint = misspelt(names, cost.column_names)
+        raise StartError(f"where does the walk start? Give --start {example}{more}, or --random-start{hint}")
     pieces = " ".join(words).replace(",", " ").split()
     try:
         return [float(piece) for piece in pieces]

@@ -62,7 +62,7 @@ def sweep(
         example = " ".join(f"{variable}=-5:5:101" for variable in cost.names[:3])
         raise OptionError(f"which values are to be tried? Give --range {example}")
     axes = dict(zip(cost.names, read_ranges(cost.names, " ".join(range)), strict=True))
-    point = o.start_of(cost.names, start, False, seed) if start else None
+    point = o.start_of(cost, start, False, seed) if start else None
     files = _files(cost, name or slug(formula) + ".sweep", Path(out), no_files, picture)
     check_outputs(files.values(), force)
     for line in told:

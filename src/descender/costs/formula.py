@@ -53,6 +53,8 @@ class Formula(Cost):
     ----------
     text, names, n_samples, smooth
         the formula as typed; its variables; the number of rows (None without data); whether it has no kinks
+    column_names
+        all columns that were given, read by the formula or not
     splits
         whether rows enter only through means or sums of which the cost is a linear function, so that some rows
         estimate all of it.  Some rows stand for themselves: a mean is over those rows, a sum is the sum over those
@@ -99,7 +101,7 @@ class Formula(Cost):
             variables = [identifier(name) for name in variables]
         self.text = text
         self._reading = Reader(text, columns, numbers, variables).formula()
-        self.names = self._reading.variables
+        self.names, self.column_names = self._reading.variables, tuple(columns)
         self._columns = _columns({name: data[columns[name]] for name in self._reading.columns})
         self._numbers = tuple(numbers[name] for name in self._reading.constants)
         self.n_samples = len(self._columns[0]) if self._columns else None

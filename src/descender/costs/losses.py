@@ -12,6 +12,8 @@ that the same text runs on arrays, in compiled loops and under tracing:
 ``dual(theta, y)``
     :math:`-\ell^*(-\theta)`, the sample's share of the dual objective, for a `theta` within ``dual_domain``.
 
+With two classes, a score above ``threshold`` speaks for the second.
+
 To add a loss, write its class here and name it in `LOSSES`.
 """
 
@@ -33,6 +35,7 @@ class SquaredError:
     name = "squared_error"
     convex = True
     curvature_bound = 1.0
+    threshold = 0.5
     targets = "finite numbers"
 
     @staticmethod
@@ -75,6 +78,7 @@ class LogLoss:
     name = "log_loss"
     convex = True
     curvature_bound = 0.25
+    threshold = 0.0
     targets = "numbers from 0 to 1"
 
     @staticmethod
@@ -119,6 +123,7 @@ class SigmoidSquaredError:
     name = "sigmoid_squared_error"
     convex = False
     curvature_bound = 0.0771
+    threshold = 0.0
     targets = "numbers from 0 to 1"
 
     @staticmethod

@@ -158,6 +158,10 @@ def _columns(named: list[tuple[str, Any]]) -> pa.Table:
             raise ColumnError(
                 f"column {name} mixes kinds of cells ({error}): make them all numbers, or all text"
             ) from None
+        except (TypeError, ValueError, OverflowError) as error:
+            raise ColumnError(
+                f"column {name} cannot be read ({error}): make it a NumPy array of numbers, dates or text"
+            ) from None
     lengths = {name: len(column) for name, column in columns.items()}
     if len(set(lengths.values())) > 1:
         shown = ", ".join(f"{name} has {n}" for name, n in list(lengths.items())[:20])

@@ -19,7 +19,8 @@ Rerun = Callable[[float], bool]
 
 def examine(cost: Cost, start: Vector, walk: Walk, rerun: Rerun | None = None) -> list[Finding]:
     """The findings of a walk.  With `rerun` the rate that is advised was tried."""
-    found = [rate_too_high(cost, start, walk, rerun), unbounded(cost, start, walk), not_a_minimum(cost, start, walk)]
+    found = [rate_too_high(cost, start, walk, rerun)]
+    found += [check(cost, start, walk) for check in (unbounded, not_a_minimum, plateau)]
     return [finding for finding in found if finding is not None]
 
 
@@ -78,7 +79,7 @@ def unbounded(cost: Cost, start: Vector, walk: Walk) -> Finding | None:
     if isinstance(cost, Formula) and cost.n_samples and _straight(cost, start):
         remedy = "did you mean to square the errors? mean((...)**2)"
     cause = "no minimum within reach" if walk.status == "no_minimum" else "unbounded below"
-    return Finding("D102", "critical", cause, evidence, remedy)
+    return Finding("D102", "critical", cause, evidence.removeprefix(cause).lstrip(" :"), remedy)
 
 
 def not_a_minimum(cost: Cost, start: Vector, walk: Walk) -> Finding | None:
@@ -86,6 +87,18 @@ def not_a_minimum(cost: Cost, start: Vector, walk: Walk) -> Finding | None:
     if walk.status != "stuck" or ("saddle" not in walk.message and "maximum" not in walk.message):
         return None
     return Finding("D103", "warning", "not a minimum", walk.message, "start elsewhere, or let the method choose: auto")
+
+
+def plateau(cost: Cost, start: Vector, walk: Walk) -> Finding | None:
+    """D104: a long walk that got nowhere, because the gradient is tiny and does not fall."""
+    costs, norms = walk.record["cost"], walk.record["gradient_norm"]
+    if walk.status != "budget" or walk.nit < 100 or cost.n_samples:
+        return None
+    gain = float(costs[0] - costs[-1])
+    if not (0 <= gain < 1e-6 * abs(costs[0]) and norms[-1] > 0.5 * norms[0]):
+        return None
+    evidence = f"{walk.nit:,} steps lowered J by {gain:.2g}, and the gradient is still {norms[-1]:.2g}"
+    return Finding("D104", "warning", "a plateau", evidence, "a far larger --learning-rate, or leave it out")
 
 
 def _fell_far(costs: NDArray) -> bool:

@@ -90,13 +90,14 @@ def leave(cost: Cost, w: Vector, critical: Critical, least: float = 0.0) -> Vect
     if critical.kind == "minimum" and 0.5 * critical.curvatures[0] * nearby**2 > 100.0 * least:
         return None
     value = cost.value(w)
-    direction = critical.directions[:, 0]
-    direction = direction * np.sign(direction[np.argmax(np.abs(direction))])
-    length = nearby
-    for _ in range(3 if critical.stable else 30):
-        for side in (1.0, -1.0):
-            with np.errstate(all="ignore"):
-                if cost.value(w + side * length * direction) < value - least:
-                    return w + side * length * direction
-        length *= 2.0
+    directions = critical.directions[:, :1]
+    if not critical.curvatures.any():  # every direction is as flat as any other: the axes, and across them
+        directions = np.column_stack([np.eye(len(w)), np.random.default_rng(0).standard_normal((len(w), 4))])
+    with np.errstate(all="ignore"):
+        for length in nearby * 2.0 ** np.arange(3 if critical.stable else 30):
+            for direction in directions.T:
+                downhill = direction * np.sign(direction[np.argmax(np.abs(direction))]) * length
+                for point in (w + downhill, w - downhill):
+                    if cost.value(point) < value - least:
+                        return point
     return None

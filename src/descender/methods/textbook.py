@@ -17,8 +17,9 @@ from descender.methods.estimates import Batches, full_batch, mini_batches
 from descender.methods.method import Block, Budget, Outcome
 from descender.methods.rates import Backtracking, Rate
 
-PLAIN_STEPS = 64
-"""Steps that are taken before a compiler is asked: a short walk never waits for one."""
+PLAIN_STEPS, PLAIN_BLOCK = 256, 32
+"""Steps that are taken before a compiler is asked: a short walk never waits for one.  They come in blocks, too, but
+singly from a function of a user, who may be waiting for each."""
 BLOCK = 4096
 """Steps of one compiled block: under a millisecond of a small formula, so that a key press is heard."""
 PATH_NUMBERS = 1 << 20
@@ -60,7 +61,8 @@ class Textbook:
         while taken < budget.steps:
             if taken >= PLAIN_STEPS and kernel is not None:
                 compiled = compiled or compiled_walk(kernel, self)
-            wide = min(BLOCK, max(1, PATH_NUMBERS // w.size), budget.watch) if compiled else 1
+            wide = BLOCK if compiled else min(PLAIN_BLOCK, PLAIN_STEPS - taken) if kernel is not None else 1
+            wide = min(wide, max(1, PATH_NUMBERS // w.size), budget.watch)
             batches = reader.next(int(min(wide, budget.steps - taken)))
             step, now = compiled or plain, self.rate._replace(rate=self.rate.rate * scale)
             count = len(batches.starts)

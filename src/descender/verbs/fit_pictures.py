@@ -71,7 +71,7 @@ def _epochs(fit: Fit) -> Curve:
     record = fit.walk.record
     curve = describe_curve(record, "rows_seen")
     rows, factor = float(fit.model.facts["n_rows"]), 1.0
-    if fit.options.get("preset") == "sigmoid":
+    if fit.options.get("preset") == "sigmoid" and fit.model.loss == "sigmoid_squared_error":
         factor = 2.0
         curve = dataclasses.replace(curve, y_label="sum of squared errors")
     series = tuple(dataclasses.replace(s, x=s.x / rows, y=s.y * factor) for s in curve.series)
@@ -81,7 +81,10 @@ def _epochs(fit: Fit) -> Curve:
 
 
 def weight_images(model: Model) -> NDArray[np.float64]:
-    """The weights of pixels in their places, (classes, height, width); 0 where a pixel was left out as constant."""
+    """The weights of pixels in their places, (classes, height, width); 0 where a pixel was left out as constant.
+
+    They are per deviation of a pixel where it was standardised, so that one that is rarely lit does not outshine all.
+    """
     names = [*model.features, *(name for name, _ in model.encoder.dropped if PIXEL.fullmatch(name))]
     places = np.array([[int(number) for number in PIXEL.fullmatch(name).groups()] for name in names])  # type: ignore
     places -= places.min(axis=0)

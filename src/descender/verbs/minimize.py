@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -185,14 +185,14 @@ def read_cost(
     if isinstance(cost, str):
         if gradient is not None:
             raise OptionError("gradient does not go with a formula: its derivatives are exact")
-        target: Cost = Formula(cost, data=data, constants=constants)
-        return target, read_start(target.names, start)
+        target = Formula(cost, data=data, constants=constants)
+        return target, read_start(target.names, start, target.column_names)
     if data is not None or constants is not None:
         raise OptionError("data and constants go with a typed formula; a function closes over its own")
     if isinstance(cost, Cost):
         if start is None and isinstance(cost, Risk):
             return cost, np.zeros(cost.n_parameters)
-        return cost, read_start(cost.names, start)
+        return cost, read_start(cost.names, start, getattr(cost, "column_names", ()))
     if not callable(cost):
         raise OptionError(f"cost={cost!r}: expected a formula, a function or a Cost")
     if start is None or isinstance(start, str | Mapping):
@@ -203,24 +203,35 @@ def read_cost(
     return Function(cost, w, gradient=gradient, args=args), w
 
 
-def read_start(names: tuple[str, ...], start: Any) -> Vector:
-    """The start in the order of the variables.
+def read_start(names: tuple[str, ...], start: Any, columns: Iterable[str] = ()) -> Vector:
+    """The start in the order of the variables; `columns` of the data tell a misspelt column from a variable.
 
     >>> read_start(("x", "y"), "y=1, x=-1.2")
     array([-1.2,  1. ])
     """
-    example = " ".join(f"{name}=1" for name in names[:3])
+    example, columns = " ".join(f"{name}=1" for name in names[:3]), tuple(columns)
     if start is None:
-        raise StartError(f"no start was given; give one number for each of {', '.join(names)}, such as {example}")
+        raise StartError(
+            f"no start was given; give one number for each of {', '.join(names)}, such as {example}"
+            + misspelt(names, columns)
+        )
     if isinstance(start, str):
         start = read_assignments(start)
     if isinstance(start, Mapping):
         unknown = [name for name in start if name not in names]
         if unknown:
-            raise StartError(f"start names {unknown[0]!r}, which is no variable here; {suggest(unknown[0], names)}")
+            hint = misspelt([name for name in names if name not in start], columns)
+            if unknown[0] in columns:
+                raise StartError(f"start names {unknown[0]!r}, which is a column of the data and no variable{hint}")
+            raise StartError(
+                f"start names {unknown[0]!r}, which is no variable here; {suggest(unknown[0], names)}{hint}"
+            )
         missing = [name for name in names if name not in start]
         if missing:
-            raise StartError(f"start has no value for {', '.join(missing)}; give one, such as {missing[0]}=1")
+            raise StartError(
+                f"start has no value for {', '.join(missing)}; give one, such as {missing[0]}=1"
+                + misspelt(missing, columns)
+            )
         start = [start[name] for name in names]
     try:
         w = np.atleast_1d(np.asarray(start, dtype=np.float64))
@@ -229,8 +240,20 @@ def read_start(names: tuple[str, ...], start: Any) -> Vector:
     if w.shape != (len(names),):
         raise StartError(
             f"start has shape {w.shape}; expected {len(names)} numbers, one each for {', '.join(names[:9])}"
+            + misspelt(names, columns)
         )
     return w
+
+
+def misspelt(names: Iterable[str], columns: Sequence[str]) -> str:
+    """Which variables are nearly called as a column of the data: that makes a variable of a misspelt column.
+
+    >>> misspelt(["weigth", "m"], ["height", "weight"])
+    '; weigth: did you mean the column weight?'
+    """
+    told = [(name, suggest(name, columns)) for name in names if columns]
+    near = [(name, hint.replace("you mean", "you mean the column")) for name, hint in told if hint.endswith("?")]
+    return "".join(f"; {name}: {hint}" for name, hint in near)
 
 
 def read_assignments(text: str) -> dict[str, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,8 +22,10 @@ from descender.errors import (
     DataError,
     DescenderError,
     DivergedError,
+    InputError,
     OptionError,
     ShapeError,
+    TargetError,
     suggest,
 )
 from descender.methods import advance as walk
@@ -103,41 +106,83 @@ class Online:
         self._compiled: Any = None
 
     def learn(self, X: ArrayLike, y: ArrayLike) -> None:
-        """Learn the rows of `X` (k, d) in their order; the same as learning them one by one.
+        """Learn the rows of `X` (k, d) in their order; the same as learning them one by one, to the last bit.
 
-        Raises :class:`ShapeError` if the number of columns changes, and :class:`DivergedError`, with the last finite
-        weights kept, if the rate is too high for the data.
+        Raises :class:`DataError` or :class:`ShapeError` for a sample that is wrong, with its number, and
+        :class:`DivergedError` if the rate is too high for the data.  The samples before it were then learnt, it was not.
         """
-        rows, targets = np.array(X, dtype=np.float64, ndmin=2), np.atleast_1d(np.asarray(y, dtype=np.float64))
-        if not self.samples:
+        self._learn(X, y, self.samples)
+
+    def _learn(self, X: Any, y: Any, first: int) -> None:
+        """Learn the samples after sample number `first`, up to the first one that is wrong."""
+        rows, targets, wrong = self._sound(X, y, first)
+        if len(rows) and not self.samples:
             self._begin(rows)
-        if rows.shape[1] != len(self.mean):
-            raise ShapeError(f"a sample has {rows.shape[1]} columns; the first had {len(self.mean)}")
+        self.losses = np.empty(0)
+        # which steps are compiled is a matter of how many there were, and never of how the samples arrived
+        early = max(PLAIN_STEPS - self.samples, 0)
+        for part in (slice(0, early), slice(early, None)):
+            if len(rows[part]) and not self._steps(rows[part], targets[part]):
+                raise DivergedError(
+                    f"the weights left the finite numbers at sample {first + len(self.losses) + 1}; "
+                    "give a smaller learning_rate, or leave it out"
+                )
+        if wrong:
+            raise wrong
+
+    def _steps(self, rows: NDArray, targets: NDArray) -> bool:
+        """Take a step for each sample; whether all of them led to finite weights."""
         before = self.mean, self.square
-        try:
-            rows = self._standardise(rows, learn=True) if self.automatic else rows
-            risk = Risk(rows, targets, self.loss, l2=self.l2)
-        except DescenderError:
-            self.mean, self.square = before  # a sample that is refused leaves no trace
-            raise
-        step, kernel = plain_walk(risk, self._book), None
-        if len(rows) >= PLAIN_STEPS:
+        X = self._standardise(rows, learn=True) if self.automatic else rows
+        risk = Risk(X, targets, self.loss, l2=self.l2)
+        if self.samples < PLAIN_STEPS:
+            step = plain_walk(risk, self._book)
+        else:
             kernel = risk.kernel()
             self._compiled = self._compiled or compiled_walk(kernel, self._book)
+            step = partial(self._compiled, data=kernel.data)
         batches = next(mini_batches(len(rows), 1, np.random.default_rng(0), shuffle=False))
         log, path = np.zeros((len(rows), len(walk.COLUMNS))), np.empty((0, len(self.w)))
         rest = (self.w, self.state, self.w, self.state, self._book.rate.rate, self.samples, log, path)
-        go = step if kernel is None else lambda *a: self._compiled(*a, data=kernel.data)
-        done, why, w, state, sound, _, _ = go(self._book.rate, self.options, batches, *rest)
-        self.losses = log[:done, 0]
-        if why == walk.NOT_FINITE or not np.isfinite(w).all():
-            self.w = sound
-            raise DivergedError(
-                f"the weights left the finite numbers at sample {self.samples + done + 1}; "
-                "give a smaller learning_rate, or leave it out"
+        done, why, w, state, w_before, state_before, _ = step(self._book.rate, self.options, batches, *rest)
+        sound = why != walk.NOT_FINITE
+        if not sound:  # the sample that led there leaves no trace
+            done = int(np.isfinite(log).all(axis=1).argmin())
+            self.mean, self.square = before
+            if self.automatic:
+                self._standardise(rows[:done], learn=True)
+            if not np.isfinite(w).all():
+                w, state = w_before, state_before
+        self.w, self.state, self.samples = w, state, self.samples + done
+        self.losses = np.concatenate([self.losses, log[:done, 0]])
+        return sound
+
+    def _sound(self, X: Any, y: Any, first: int) -> tuple[NDArray, NDArray, DescenderError | None]:
+        """The samples up to the first one that is wrong, as numbers, and what is wrong with that one."""
+        rows, targets, wrong = _numbers(X, y, first)
+        if wrong and not len(rows):
+            raise wrong
+        width = len(self.mean) if self.samples else rows.shape[-1]
+        if rows.ndim != 2 or targets.shape != rows.shape[:1]:
+            raise ShapeError(f"X has shape {rows.shape} and y has shape {targets.shape}; expected one target a row")
+        if rows.shape[1] != width:
+            raise ShapeError(f"a sample has {rows.shape[1]} columns; the first had {width}")
+        finite, loss = np.isfinite(rows), LOSSES[self.loss]
+        suits = np.isfinite(targets)
+        if self.loss in OF_TWO_CLASSES:
+            suits &= (targets >= 0) & (targets <= 1)
+        sound = finite.all(axis=1) & suits
+        if sound.all():
+            return rows, targets, wrong
+        bad = int(sound.argmin())
+        who = f"sample {first + bad + 1}"
+        if suits[bad]:
+            wrong = DataError(
+                f"{who}: column {finite[bad].argmin()} is not a finite number; fill or leave out such samples"
             )
-        self.w, self.state = w, state
-        self.samples += len(rows)
+        else:
+            wrong = TargetError(f"{who}: the target is {targets[bad]:g}; {self.loss} needs {loss.targets}")
+        return rows[:bad], targets[:bad], wrong
 
     def follow(self, rows: Iterable[Any], target: str | None = None, every: int = 1000) -> Iterator[Seen]:
         """Learn from an iterator of (x, y) pairs, or of mappings with a `target`; look up after `every` samples.
@@ -152,14 +197,21 @@ class Online:
         """
         if every < 1:
             raise OptionError(f"every={every}: expected at least 1")
-        samples = _pairs(rows, target)
+        samples, first = _pairs(rows, target), 0
         total, count = 0.0, 0
-        while chunk := list(itertools.islice(samples, min(AT_ONCE, every - count))):
-            self.learn(np.array([x for x, _ in chunk], dtype=np.float64), [y for _, y in chunk])
+        wrong: InputError | None = None
+        while not wrong:
+            chunk, wrong = _take(samples, min(AT_ONCE, every - count))
+            if not chunk:
+                break
+            self._learn([x for x, _ in chunk], [y for _, y in chunk], first)
+            first += len(chunk)
             total, count = total + float(self.losses.sum()), count + len(chunk)
             if count >= every:
                 yield Seen(self.samples, total / count, self.w.copy())
                 total, count = 0.0, 0
+        if wrong:
+            raise wrong
         if count:
             yield Seen(self.samples, total / count, self.w.copy())
 
@@ -167,7 +219,12 @@ class Online:
         """The scores of rows."""
         if not self.samples:
             raise CapabilityError("nothing was learnt yet: call learn or follow first")
-        rows = np.atleast_2d(np.asarray(X, dtype=np.float64))
+        try:
+            rows = np.array(X, dtype=np.float64, ndmin=2)
+        except (TypeError, ValueError) as error:
+            raise DataError(f"X must hold numbers, the same count in each row: {error}") from None
+        if rows.ndim != 2 or rows.shape[1] != len(self.mean):
+            raise ShapeError(f"X has shape {rows.shape}; expected rows of {len(self.mean)} columns")
         rows = self._standardise(rows, learn=False) if self.automatic else rows
         return rows @ self.w[:-1] + self.w[-1]
 
@@ -212,7 +269,7 @@ class Online:
     def _begin(self, rows: NDArray) -> None:
         d = rows.shape[1]
         self.w, self.mean, self.square = np.zeros(d + 1), np.zeros(d), np.zeros(d)
-        probe = Risk(rows[:1], np.zeros(1), self.loss)
+        probe = Risk(rows[:1], np.zeros(1), self.loss, l2=self.l2)
         named = "sgd" if self.method == "auto" else self.method
         method, rate = AUTOMATIC if self.automatic else (named, self.learning_rate)
         self._book = textbook(probe, str(method), rate, 1, self.options, "stop", **self.hyperparameters)
@@ -232,6 +289,41 @@ class Online:
         return out
 
 
+def _numbers(X: Any, y: Any, first: int) -> tuple[NDArray, NDArray, DescenderError | None]:
+    """Samples as numbers, up to the first one that is none or has another width, and what is wrong with that one."""
+    try:
+        return np.array(X, dtype=np.float64, ndmin=2), np.atleast_1d(np.asarray(y, dtype=np.float64)), None
+    except (TypeError, ValueError, OverflowError):
+        pass
+    rows: list[NDArray] = []
+    targets: list[float] = []
+    wrong: DescenderError | None = None
+    many = isinstance(X, Iterable)
+    for number, (x, target) in enumerate(zip(X if many else [X], y if many else [y], strict=False), first + 1):
+        try:
+            row, value = np.atleast_1d(np.asarray(x, dtype=np.float64)), float(target)
+        except (TypeError, ValueError, OverflowError):
+            wrong = DataError(f"sample {number} is {x!r} with the target {target!r}: expected numbers")
+            break
+        if rows and row.shape != rows[0].shape:
+            wrong = ShapeError(f"sample {number} has {row.size} columns; the first had {rows[0].size}")
+            break
+        rows.append(row)
+        targets.append(value)
+    return np.array(rows), np.array(targets), wrong
+
+
+def _take(samples: Iterator[Any], most: int) -> tuple[list[Any], InputError | None]:
+    """Up to `most` samples, and what is wrong with the next one."""
+    taken = []
+    try:
+        for sample in itertools.islice(samples, most):
+            taken.append(sample)
+    except InputError as error:
+        return taken, error
+    return taken, None
+
+
 def _pairs(rows: Iterable[Any], target: str | None) -> Iterator[tuple[Sequence[float], float]]:
     """(x, y) of pairs, or of mappings whose columns are those of the first."""
     names: list[str] | None = None
@@ -240,7 +332,7 @@ def _pairs(rows: Iterable[Any], target: str | None) -> Iterator[tuple[Sequence[f
             try:
                 x, y = row
                 yield np.atleast_1d(np.asarray(x, dtype=np.float64)).tolist(), float(y)
-            except (TypeError, ValueError):
+            except (TypeError, ValueError, OverflowError):
                 raise DataError(f"sample {number} is {row!r}: expected a pair of numbers x and a number y") from None
             continue
         if target is None or target not in row:
@@ -250,7 +342,7 @@ def _pairs(rows: Iterable[Any], target: str | None) -> Iterator[tuple[Sequence[f
             yield [float(row[name]) for name in names], float(row[target])
         except KeyError as error:
             raise DataError(f"sample {number} has no {error.args[0]!r}, which the first one had") from None
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             bad = next(n for n in [*names, target] if not _is_number(row[n]))
             raise DataError(f"sample {number}: {bad} is {row[bad]!r}, not a number") from None
 
@@ -258,6 +350,6 @@ def _pairs(rows: Iterable[Any], target: str | None) -> Iterator[tuple[Sequence[f
 def _is_number(value: Any) -> bool:
     try:
         float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return False
     return True
