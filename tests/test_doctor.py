@@ -104,7 +104,6 @@ def test_d101_on_the_valley_of_rosenbrock():
     walk = minimize(ROSENBROCK, START, "gd", learning_rate=0.01)
     assert codes(walk) == ["D101"]
     curvature, stable, advised = promised(walk.findings[0])
-    g = Formula(ROSENBROCK).gradient(np.array([-1.2, 1.0]))
     H = np.array([[1330.0, 480.0], [480.0, 200.0]])
     assert curvature == pytest.approx(np.linalg.eigvalsh(H)[-1], rel=0.06)
     assert advised < stable < 0.01

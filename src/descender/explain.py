@@ -100,8 +100,8 @@ def _after_first(walk: Walk) -> Vector:
 
 def _first_rows(cost: Cost, walk: Walk) -> Rows | None:
     """The rows that the first step read, where it did not read all of them."""
-    read = walk.record["rows_seen"]
-    size = int(read[1] - read[0]) if len(read) > 1 else 0
+    reads = np.diff(walk.record["rows_seen"])  # 0 where a row tells only what all samples cost
+    size = int(reads[reads > 0][0]) if (reads > 0).any() else 0
     if not cost.n_samples or not 0 < size < cost.n_samples:
         return None
     order = next(mini_batches(cost.n_samples, size, np.random.default_rng(walk.record.facts.get("seed", 0)))).order

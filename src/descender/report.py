@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from descender.costs.losses import LOSSES
 from descender.errors import MissingDependencyError
+from descender.methods.auto import METHODS
+from descender.pictures import evaluation, plotly
 from descender.pictures.curves import describe_curve
-from descender.pictures.evaluation import describe_bars, describe_calibration, describe_predicted, describe_roc
-from descender.pictures.plotly import plotly_bars, plotly_calibration, plotly_curve, plotly_predicted, plotly_roc
+from descender.pictures.style import counted
 from descender.record import write_beside
 
 METRICS = {"log_loss": "log loss", "auc": "AUC", "rmse": "rmse", "mae": "mean error", "r2": "R²"}
-KIND = {"binary": "A logistic model", "multiclass": "A softmax model", "regression": "A linear model"}
+KIND = {"softmax": "A softmax model", "squared_error": "A linear model"}
+LOGISTIC = "A logistic model"
+SCORE = {"log_loss": "log odds", "sigmoid_squared_error": "log odds"}
 SHOWN_COEFFICIENTS = 2000
+FAR = 0.1
+"""A gap, relative to the cost, at which a certificate says above all that the minimum was not reached."""
 
 
 def write_report(fit: Any, path: Path) -> Path:
@@ -50,9 +55,11 @@ def plotly_script() -> str:
 def context(fit: Any) -> dict[str, Any]:
     """What the template shows, as plain data."""
     figures, quality = _quality_figures(fit)
-    figures["effects"] = plotly_bars(_effects(fit))
-    figures["descent"] = plotly_curve(describe_curve(fit.walk.record, excess=fit.walk.certificate is not None))
     found = fit.certificate
+    figures["effects"] = plotly.plotly_bars(_effects(fit))
+    figures["descent"] = plotly.plotly_curve(
+        replace(describe_curve(fit.walk.record, excess=found is not None), title="")
+    )
     judged = fit.metrics.get("holdout", fit.metrics["train"])
     first = next(iter(judged))
     guess = fit.metrics["baseline"][first]
@@ -60,14 +67,15 @@ def context(fit: Any) -> dict[str, Any]:
     return {
         "title": f"{fit.name} - descender",
         "heading": fit.name,
-        "sentence": f"{KIND[fit.task]} of {fit.name} from {len(fit.model.features)} features. "
-        f"On {len(fit.holdout_y):,} {held} rows its {METRICS.get(first, first)} is {judged[first]:.4g}; "
-        f"always guessing gives {guess:.4g}.",
-        "described": f"{fit.n_rows:,} rows of {fit.described}",
+        "sentence": f"{KIND.get(fit.model.loss, LOGISTIC)} of {fit.name} from "
+        f"{counted(len(fit.model.features), 'feature')}. On {counted(len(fit.holdout_y), f'{held} row')} its "
+        f"{METRICS.get(first, first)} is {_number(judged[first])}; always guessing gives {_number(guess)}.",
+        "described": f"{counted(fit.n_rows, 'row')} of {fit.described}",
         "cards": _cards(fit, judged, held),
         "findings": fit.findings,
         "effects_note": _effects_note(fit),
         "coefficients": _coefficients(fit),
+        "coefficients_title": f"All {counted(len(fit.model.features) + 1, 'coefficient')}, in the units of the data",
         "coefficient_columns": _coefficient_columns(fit),
         "quality_note": f"Rows that were {'not ' if held == 'held-out' else ''}learnt from, beside the best constant "
         "guess on the same rows. Nothing of the encoding was learnt from held-out rows.",
@@ -82,15 +90,16 @@ def context(fit: Any) -> dict[str, Any]:
             if key in fit.metrics
         ],
         "quality_pictures": quality,
-        "descent_note": f"{_sentence(fit.walk.why)} {fit.walk.nit:,} steps, {fit.walk.nfev:,} readings of the rows.",
-        "certificate_title": _sentence(str(found)) if found else "Not certified.",
+        "descent_note": f"{_sentence(fit.walk.why)} {counted(fit.walk.nit, 'step')}, "
+        f"{counted(fit.walk.nfev, 'reading')} of the rows.",
+        "certificate_title": _certificate_title(found),
         "certificate_note": _certificate_note(found),
         "encoded": next((text for word, text, _ in fit.lines if word == "encoded"), ""),
         "told": fit.told,
         "command": fit.options.get("command", "descender.fit(...)"),
         "lines": [(word, text, "" if s is None else f"{s:.2f} s") for word, text, s in fit.lines],
-        # "</" would end the script element that carries the figures
-        "figures": json.dumps(figures).replace("</", "<\\/"),
+        # "</script>" would end the script element that carries the figures, "<!--<script>" hide its end
+        "figures": json.dumps(figures).replace("<", "\\u003c"),
     }
 
 
@@ -98,12 +107,18 @@ def _cards(fit: Any, judged: dict[str, float], held: str) -> list[dict[str, str]
     cards = []
     for name, value in judged.items():
         guess = fit.metrics["baseline"].get(name)
-        note = f"{held} rows" + (f"; guessing {guess:.4g}" if guess is not None else "")
-        cards.append({"name": METRICS.get(name, name.replace("_", " ")), "value": f"{value:.4g}", "note": note})
+        note = f"{held} rows" + (f"; guessing {_number(guess)}" if guess is not None else "")
+        cards.append({"name": METRICS.get(name, name.replace("_", " ")), "value": _number(value), "note": note})
     found = fit.certificate
     if found is not None:
         note = f"{'proved' if found.rigorous else 'estimated'}: {found.kind}"
-        cards.append({"name": "from the minimum, relative", "value": f"{found.relative:.0e}", "note": note})
+        cards.append(
+            {
+                "name": "from the minimum, relative",
+                "value": f"{found.relative:.2g}" if found.relative > FAR else f"{found.relative:.0e}",
+                "note": note,
+            }
+        )
     return cards
 
 
@@ -111,18 +126,33 @@ def _effects(fit: Any) -> Any:
     """The coefficients per standard deviation of a number and per level of a category, largest first."""
     W = np.atleast_2d(fit.model.weights)
     if len(W) == 1:
-        return describe_bars(fit.model.features, W[0], "change of the score")
-    return describe_bars(fit.model.features, np.sqrt((W**2).mean(axis=0)), "root mean square over the classes")
+        return evaluation.describe_bars(fit.model.features, W[0], f"change of {_scored(fit)}")
+    size = np.sqrt((W**2).mean(axis=0))
+    return evaluation.describe_bars(fit.model.features, size, "rms over the classes")
+
+
+def _scored(fit: Any) -> str:
+    """What the score of a row is."""
+    if fit.task == "regression":
+        return fit.name
+    return f"the {SCORE.get(fit.model.loss, 'score' if fit.task == 'binary' else 'scores')}"
+
+
+def _scaled(fit: Any) -> bool:
+    numbers = [feature for feature in fit.model.encoder.details if feature.kind == "number"]
+    return not numbers or any((feature.mean, feature.scale) != (0.0, 1.0) for feature in numbers)
 
 
 def _effects_note(fit: Any) -> str:
-    unit = {"binary": "log odds", "multiclass": "scores", "regression": fit.name}[fit.task]
-    return f"How much the {unit} change for one standard deviation of a number, and for each level of a category."
+    scored = _scored(fit)
+    change = "change" if scored in ("the log odds", "the scores") else "changes"
+    unit = "standard deviation" if _scaled(fit) else "unit"
+    return f"How much {scored} {change} for one {unit} of a number, and for each level of a category."
 
 
 def _coefficient_columns(fit: Any) -> list[str]:
     if fit.model.weights.ndim == 1:
-        return ["per unit", "per deviation", "mean", "deviation"]
+        return ["per unit", "per deviation", "mean", "deviation"] if _scaled(fit) else ["per unit"]
     return [str(name) for name in fit.model.coding.classes]
 
 
@@ -135,6 +165,7 @@ def _coefficients(fit: Any) -> list[dict[str, Any]]:
         numbers: Any = raw[j]
         if fit.model.weights.ndim == 1:
             numbers = [raw[j], fit.model.weights[j], feature.mean, feature.scale if feature.kind == "number" else None]
+            numbers = numbers[: len(_coefficient_columns(fit))]
         rows.append({"name": feature.name, "numbers": [_number(v) for v in numbers]})
     numbers = [fit.model.raw_intercept] if fit.model.weights.ndim == 1 else fit.model.raw_intercept
     shown = [_number(v) for v in np.ravel(numbers)]
@@ -145,48 +176,48 @@ def _coefficients(fit: Any) -> list[dict[str, Any]]:
 def _quality_figures(fit: Any) -> tuple[dict[str, Any], list[tuple[str, str]]]:
     y, z = fit.holdout_y, fit.holdout_scores
     if fit.task == "regression":
-        return {"predicted": plotly_predicted(describe_predicted(y, z))}, [("predicted", "Predicted against actual")]
+        predicted = plotly.plotly_predicted(evaluation.describe_predicted(y, z))
+        return {"predicted": predicted}, [("predicted", "Predicted against actual")]
     if fit.task == "multiclass":
-        return {"confusion": _confusion(fit, y, z)}, [("confusion", "Predicted class against actual class")]
+        counts = evaluation.describe_confusion(fit.model.coding.classes, y, z.argmax(axis=1))
+        return {"confusion": plotly.plotly_confusion(counts)}, [("confusion", "Predicted class against actual class")]
     if not 0 < y.sum() < len(y):
         return {}, []
-    p = LOSSES[fit.model.loss].predict(z) if fit.model.loss != "squared_error" else np.clip(z, 0.0, 1.0)
-    figures = {"roc": plotly_roc(describe_roc(y, z)), "calibration": plotly_calibration(describe_calibration(y, p))}
+    p = np.clip(LOSSES[fit.model.loss].predict(z), 0.0, 1.0)
+    figures = {
+        "roc": plotly.plotly_roc(evaluation.describe_roc(y, z)),
+        "calibration": plotly.plotly_calibration(evaluation.describe_calibration(y, p)),
+    }
     return figures, [("roc", "ROC curve"), ("calibration", "Calibration: predicted against observed share")]
 
 
-def _confusion(fit: Any, y: NDArray, z: NDArray) -> dict[str, Any]:
-    names = [str(name) for name in fit.model.coding.classes]
-    counts = np.zeros((len(names), len(names)), dtype=np.int64)
-    np.add.at(counts, (y.astype(np.intp), z.argmax(axis=1)), 1)
-    shown = counts.tolist() if len(names) <= 30 else None
-    heat: dict[str, Any] = {"type": "heatmap", "z": counts.tolist(), "x": names, "y": names, "colorscale": "Blues"}
-    heat |= {"reversescale": True, "showscale": False}
-    heat |= {"text": shown, "texttemplate": "%{text}"} if shown else {}
-    axis = {"type": "category", "automargin": True}
-    layout = {
-        "xaxis": {"title": {"text": "predicted"}, **axis},
-        "yaxis": {"title": {"text": "actual"}, "autorange": "reversed", **axis},
-        "margin": {"l": 60, "r": 20, "t": 20, "b": 50},
-        "font": {"family": "system-ui, sans-serif", "size": 13},
-    }
-    return {"data": [heat], "layout": layout}
+def _certificate_title(found: Any) -> str:
+    if found is None:
+        return "Not certified."
+    if found.relative > FAR:
+        return f"Not near the minimum: it lies {'at most' if found.rigorous else 'about'} {_number(found.gap)} below."
+    return _sentence(str(found))
 
 
 def _certificate_note(found: Any) -> str:
     if found is None:
         return "This cost is not convex, so the lowest point nearby need not be the lowest of all."
     if found.rigorous:
+        bound = "a dual point" if found.kind == "duality gap" else f"the {found.kind.removeprefix('the ')}"
+        least = max(found.value - found.gap, 0.0)
         return (
-            f"No weights whatsoever have a cost below {found.value - found.gap:.10g}; these have {found.value:.10g}. "
-            "The bound is a dual point, computed in float64 from the same rows; how they were found does not matter."
+            f"No weights whatsoever have a cost below {least:.10g}; these have {found.value:.10g}. "
+            f"The bound is {bound}, computed in float64 from the same rows; how they were found does not matter."
         )
     return "Without a penalty there is no such proof; this is what a quadratic model of the cost still promises."
 
 
 def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
+    """With a capital letter, unless it begins with the name of a method, and a full stop."""
+    named = text.replace(",", " ").split(" ")[0] in METHODS
+    return (text[:1] if named else text[:1].upper()) + text[1:] + ("" if text.endswith(".") else ".")
 
 
 def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.4g}"
+    """Four digits, the zeros among them too."""
+    return "" if value is None else f"{value:#.4g}".removesuffix(".")

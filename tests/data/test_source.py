@@ -258,6 +258,8 @@ def test_a_pandas_nan_is_missing():
         ({"a": 3}, "column a is a single int"),
         ({"a": "text"}, "column a is a single str"),
         ({"a": [1, "x"]}, "column a mixes kinds of cells"),
+        ({"a": [np.datetime64("2020-01-01")] * 2}, "column a cannot be read"),
+        ({"a": [2**70, 1]}, "column a cannot be read"),
         ({}, "has no columns"),
         ({"a": []}, "has no rows: nothing to learn from"),
         (pd.DataFrame([[1, 2], [3, 4]], columns=["a", "a"]), 'a pandas DataFrame names column "a" 2 times'),

@@ -13,6 +13,7 @@ from descender.errors import (
     DataError,
     DescenderError,
     DivergedError,
+    InputError,
     OptionError,
     ShapeError,
     TargetError,
@@ -39,7 +40,7 @@ SETTINGS = {
 }
 CASES = [("squared_error", setting, 150 if k < 4 else 60) for k, setting in enumerate(SETTINGS)]
 CASES += [("log_loss", "automatic", 150), ("log_loss", "adam", 60), ("sigmoid_squared_error", "sgd", 60)]
-"""Chunks of 64 samples and more are compiled, shorter ones are not: both are tried."""
+"""Samples after the 64th are learnt by compiled steps, however they arrive: both kinds are tried."""
 
 
 @pytest.mark.parametrize(("kind", "setting", "n"), CASES)
@@ -74,7 +75,6 @@ def test_a_sample_that_teaches_nothing_does_not_end_the_lesson(settings):
     assert whole.w.all()
 
 
-@pytest.mark.xfail(strict=True, reason="BLAS sums 30 products in another order than the compiled loop: the last digit")
 def test_many_columns_are_learnt_as_one_by_one_too():
     X, y = samples(300, 30)
     whole, single = Online(learning_rate=0.01), Online(learning_rate=0.01)
@@ -268,10 +268,9 @@ SLIPS = {
     "a wide question": (lambda m: m.predict([[1.0] * 4]), ShapeError, "3"),
     "the sample is counted": (lambda m: list(m.follow([((1, 2, 3), 1), ((1, 2, np.nan), 1)])), DataError, "sample 2"),
 }
-slips = pytest.mark.xfail(strict=True, reason="an error of NumPy, a silent answer, or a row counted within a chunk")
 
 
-@pytest.mark.parametrize("case", [*WRONG, *(pytest.param(case, marks=slips) for case in SLIPS)])
+@pytest.mark.parametrize("case", WRONG | SLIPS)
 def test_wrong_samples_are_refused(case):
     do, kind, text = (WRONG | SLIPS)[case]
     model = Online()
@@ -280,6 +279,36 @@ def test_wrong_samples_are_refused(case):
     with pytest.raises(DescenderError, match=text) as caught:
         do(model)
     assert type(caught.value) is kind
+
+
+@pytest.mark.parametrize("at", [0, 5, 70])
+@pytest.mark.parametrize("wrong", [[1.0, np.nan], ["a", 1.0], [1.0, 2.0, 3.0]])
+def test_the_samples_before_a_wrong_one_are_learnt(at, wrong):
+    X, y = samples(100, 2)
+    rows = [*X[:at].tolist(), wrong, *X[at:].tolist()]
+    given, followed, expected = Online(), Online(), Online()
+    with pytest.raises(InputError, match=f"sample {at + 1}\\b" if at else "sample [12]"):
+        given.learn(rows, [0.0, *y])
+    with pytest.raises(InputError, match=f"sample {at + 1}\\b" if at else "sample [12]"):
+        list(followed.follow(zip(rows, [0.0, *y], strict=True)))
+    assert given.samples == followed.samples == at or len(wrong) == 3
+    if at:
+        expected.learn(X[:at], [0.0, *y][:at])
+        for learner in (given, followed):
+            assert np.array_equal(learner.w, expected.w)
+            assert np.array_equal(learner.square, expected.square)
+
+
+def test_a_walk_that_diverges_ends_where_it_ends_one_by_one():
+    X, y = samples(400, 2)
+    whole, single = Online(learning_rate=10.0), Online(learning_rate=10.0)
+    with pytest.raises(DivergedError) as at_once:
+        whole.learn(X, y)
+    with pytest.raises(DivergedError) as later:
+        list(map(single.learn, X, y))
+    assert str(at_once.value) == str(later.value)
+    assert np.array_equal(whole.w, single.w)
+    assert whole.samples == single.samples
 
 
 def test_later_samples_of_mappings_are_checked():

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from descender.cli import options as o
-from descender.cli.files import check_outputs, walk_picture
 from descender.cli.output import Teller, print_json, progress
+from descender.outputs import check_outputs, walk_picture
 
 if TYPE_CHECKING:
     from descender.record import Record

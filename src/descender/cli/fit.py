@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from descender.cli import options as o
-from descender.cli.files import check_outputs
 from descender.cli.output import Teller, print_json, progress
+from descender.outputs import check_outputs, file_name
 
 if TYPE_CHECKING:
     from descender.verbs.fit import Fit
@@ -99,10 +98,9 @@ def fit(
     if explain:
         tell.lines(["", *_explained(result)])
     if not no_files:
-        check_outputs(_paths(out, name or result.name, result.pictures()), force)
         noted = len(result.told)
         with progress("writing"):
-            paths = result.save(Path(out), name)
+            paths = result.save(Path(out), name, force)
         for line in result.told[noted:]:
             tell.say(line, "note")
         tell.say("   ".join(str(path) for path in paths.values()), "wrote")
@@ -128,9 +126,8 @@ def _target_name(data: str | None, target: str | None) -> str | None:
     return re.split(r"=(?!=)", target, maxsplit=1)[0].strip().strip('"')
 
 
-def _paths(folder: str, name: str, pictures: Iterable[str] = ()) -> list[Path]:
-    endings = [".descender", ".record.parquet", ".html", *(f".{kind}.png" for kind in pictures)]
-    return [Path(folder) / f"{name}{ending}" for ending in endings]
+def _paths(folder: str, name: str) -> list[Path]:
+    return [Path(folder) / f"{file_name(name)}{ending}" for ending in (".descender", ".record.parquet", ".html")]
 
 
 def epoch_lines(result: Fit, every: int, squared: bool = False) -> list[str]:

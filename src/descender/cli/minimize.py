@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from descender.cli import options as o
-from descender.cli.files import check_outputs, slug, walk_picture
 from descender.cli.output import Teller, fitting, print_json, progress
 from descender.errors import InputError, OptionError
+from descender.outputs import check_outputs, slug, walk_picture
 
 if TYPE_CHECKING:
     from descender.costs.formula import Formula
@@ -251,8 +251,8 @@ def walk_table(cost: Formula, walk: Walk, count: int) -> list[str]:
         shown = len(names)
         rows.append([f"{numbers[k]:,}", *path[k].tolist()[:shown], *gradient.tolist()[:shown], *steps[:shown], value])
     lines = fitting(header, rows)
-    read = walk.record["rows_seen"]
-    if cost.n_samples and len(read) > 1 and 0 < read[1] - read[0] < cost.n_samples:
+    reads = np.diff(walk.record["rows_seen"])
+    if cost.n_samples and (reads > 0).any() and reads[reads > 0][0] < cost.n_samples:
         lines.append("cost and derivatives are of all rows; the steps followed those of a few")
     return lines
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from descender.cli import options as o
-from descender.cli.files import check_outputs, slug
 from descender.cli.output import Teller, fitting, print_json, progress
+from descender.outputs import check_outputs, slug
 
 if TYPE_CHECKING:
     from descender.model import Model

@@ -63,7 +63,7 @@ def rate_too_high(cost: Cost, start: Vector, walk: Walk, rerun: Rerun | None = N
     evidence = f"the largest curvature at the start is {_short(curvature)}, so a stable rate is below {_short(stable)}"
     if rates[0] < 0.5 * stable:
         evidence = f"the cost rose at rate {_short(float(rates[0]))}, though the curvature at the start would allow it"
-    remedy = f"try --learning-rate {_short(rate)}{' (it was tried: the cost falls)' * tried}, or leave it out"
+    remedy = f"try --learning-rate {_short(rate)}, {'which was tried, ' * tried}or leave it out"
     return Finding("D101", "critical", "learning rate too high", evidence, remedy)
 
 

@@ -11,7 +11,20 @@ from numpy.typing import NDArray
 
 from descender.errors import OptionError, suggest
 from descender.pictures.paths import thin
-from descender.pictures.style import COLOURS, DASHES, GREY, MARKERS, SKY, axes, head, legend, short, styled, words
+from descender.pictures.style import (
+    COLOURS,
+    DASHES,
+    GREY,
+    MARKERS,
+    SKY,
+    axes,
+    counted,
+    head,
+    legend,
+    short,
+    styled,
+    words,
+)
 from descender.record import Record
 
 if TYPE_CHECKING:
@@ -116,7 +129,7 @@ def _title(record: Record) -> str:
     """The method, how many steps it took, and the cost that it reached."""
     words = [str(record.facts["method"])] if "method" in record.facts else []
     if "step" in record.columns:
-        words.append(f"{int(record['step'].max()):,} steps")
+        words.append(counted(int(record["step"].max()), "step"))
     full = record.columns.get("full_cost", np.empty(0)).astype(np.float64)
     ends = full[np.isfinite(full)]
     return ", ".join(words) + (f" to J = {short(float(ends[-1]))}" if words and ends.size else "")
@@ -177,7 +190,7 @@ def _finish(
     values = values[finite]
     positive = values[values > SMALLEST]
     log = bool((values >= 0).all() and positive.size and positive.max() > 10**DECADES * positive.min())
-    if log and len(positive) < len(values):
+    if log and len(positive) < len(values) and not excess:  # the lowest cost is 0 above itself: no loss to tell of
         zeros = len(values) - len(positive)
         have = "1 value of zero has" if zeros == 1 else f"{zeros:,} values of zero have"
         notes.append(f"{have} no place on a logarithmic axis")

@@ -48,6 +48,19 @@ class Calibration:
     error: NDArray[np.float64]
     counts: NDArray[np.int64]
 
+    @property
+    def reach(self) -> NDArray[np.float64]:
+        """Two standard errors below and above what was observed, (2, bins), as far as a share can lie."""
+        return np.minimum(2.0 * self.error, [self.observed, 1.0 - self.observed])
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """How many rows of each class, ``counts`` (actual, predicted), were taken for each."""
+
+    names: tuple[str, ...]
+    counts: NDArray[np.int64]
+
 
 @dataclass(frozen=True)
 class Predicted:
@@ -106,6 +119,17 @@ def describe_calibration(y: ArrayLike, probability: ArrayLike, bins: int = 10) -
     n = counts[used]
     predicted, observed = (np.bincount(place, weights=v)[used] / n for v in (p, Y))
     return Calibration(predicted, observed, np.sqrt(observed * (1 - observed) / n), n)
+
+
+def describe_confusion(names: Sequence[str], actual: ArrayLike, predicted: ArrayLike) -> Confusion:
+    """The confusion matrix of class indices.
+
+    >>> describe_confusion(["no", "yes"], [0, 1, 1], [0, 0, 1]).counts.tolist()
+    [[1, 0], [1, 1]]
+    """
+    counts = np.zeros((len(names), len(names)), dtype=np.int64)
+    np.add.at(counts, (np.asarray(actual, dtype=np.intp), np.asarray(predicted, dtype=np.intp)), 1)
+    return Confusion(tuple(str(name) for name in names), counts)
 
 
 def describe_predicted(y: ArrayLike, predicted: ArrayLike, cells: int = 60) -> Predicted:
@@ -175,7 +199,7 @@ def draw_roc(data: Roc, ax: Any = None) -> Axes:
 def draw_calibration(data: Calibration, ax: Any = None) -> Axes:
     """Draw what happened against what was predicted, with two standard errors."""
     ax = axes(ax, (5.0, 4.6))
-    ax.errorbar(data.predicted, data.observed, 2 * data.error, fmt="o-", color=BLUE, lw=1.2, capsize=2, label="bins")
+    ax.errorbar(data.predicted, data.observed, data.reach, fmt="o-", color=BLUE, lw=1.2, capsize=2, label="bins")
     _diagonal(ax, 0, 1, "perfect")
     ax.set_xlabel("probability predicted")
     ax.set_ylabel("share that was positive")

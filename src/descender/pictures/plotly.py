@@ -5,18 +5,25 @@ Plotly itself is not imported: a page carries its script.
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from descender.pictures.curves import Curve
-from descender.pictures.evaluation import Bars, Calibration, Predicted, Roc
+from descender.pictures.evaluation import Bars, Calibration, Confusion, Predicted, Roc
 from descender.pictures.style import BLACK, BLUE, COLOURS, GREY, SKY, VERMILLION, short
 from descender.pictures.surface import Contour, walked
 
 Spec = dict[str, Any]
+LINE = 48
+"""Characters of a note's line, which the narrowest page holds."""
 DASHES = ("solid", "dash", "dashdot", "dot", "longdash", "longdashdot", "solid")
+
+
+SHADES = [[0.0, "#FFFFFF"], [1.0, "#6BAED6"]]
+"""From none to many: told apart in grey, and dark letters are read on all of them."""
 
 
 def plain(values: NDArray) -> list[Any]:
@@ -37,13 +44,18 @@ def words(text: str) -> str:
 
 def _figure(data: list[Spec], title: str, x: Spec, y: Spec, notes: tuple[str, ...] = (), **more: Any) -> Spec:
     axis = {"gridcolor": "#DDDDDD", "zeroline": False, "linecolor": "#444444", "ticks": "outside", "automargin": True}
-    head = "<br>".join([words(title), *[f"<span style='font-size:12px;color:{GREY}'>{words(n)}</span>" for n in notes]])
+    small = [line for note in notes for line in wrap(note, LINE)]
+    heads = [words(title)] * bool(title) + [
+        f"<span style='font-size:12px;color:{GREY}'>{words(n)}</span>" for n in small
+    ]
+    below = 34 * more.setdefault("showlegend", len(data) > 1)
     layout: Spec = {
-        "title": {"text": head, "x": 0, "xref": "paper", "font": {"size": 15}},
+        "title": {"text": "<br>".join(heads), "x": 0, "xref": "paper", "font": {"size": 15}},
         "font": {"family": "system-ui, sans-serif", "size": 13},
         "paper_bgcolor": "white",
         "plot_bgcolor": "white",
-        "margin": {"l": 60, "r": 20, "t": 46 + 16 * len(notes), "b": 50},
+        "margin": {"l": 60, "r": 20, "t": 14 + 30 * bool(title) + 18 * len(small), "b": 50 + below},
+        "legend": {"orientation": "h", "x": 0, "y": 0, "yref": "container", "yanchor": "bottom"},
         "xaxis": axis | x,
         "yaxis": axis | y,
         "hoverlabel": {"namelength": -1},
@@ -52,7 +64,7 @@ def _figure(data: list[Spec], title: str, x: Spec, y: Spec, notes: tuple[str, ..
 
 
 def _titled(text: str, **more: Any) -> Spec:
-    return {"title": {"text": words(text)}, **more}
+    return {"title": {"text": words(text), "font": {"size": 12}}, **more}
 
 
 def plotly_curve(data: Curve) -> Spec:
@@ -70,6 +82,8 @@ def plotly_curve(data: Curve) -> Spec:
         )
     y = _titled(data.y_label) | ({"type": "log", "exponentformat": "power"} if data.log else {})
     x = _titled(data.x_label) | ({"type": "log"} if data.log_x else {})
+    if data.x_label == "step" and max(s.x.max() for s in data.series) <= 8:
+        x["dtick"] = 1  # there is no half a step
     if data.band is not None:
         traces += _band(data)
     return _figure(traces, data.title, x, y, data.notes, showlegend=len(traces) > 1)
@@ -98,10 +112,14 @@ def plotly_bars(data: Bars) -> Spec:
     place = list(range(len(data.names)))
     bar = {"type": "bar", "orientation": "h", "x": plain(data.values), "y": place, "marker": {"color": colours}}
     bar |= {"customdata": [words(n) for n in data.names], "hovertemplate": "%{customdata}: %{x:.4g}<extra></extra>"}
-    ticks = [words(n if len(n) <= 32 else n[:30] + "…") for n in data.names]
+    ticks = [words(_cut(n, 32)) for n in data.names]
     y = {"tickvals": place, "ticktext": ticks, "autorange": "reversed", "ticks": ""}
     notes = (f"and {data.left_out:,} smaller",) if data.left_out else ()
-    return _figure([bar], "", _titled(data.label, zeroline=True), y, notes, height=110 + 24 * len(place))
+    return _figure([bar], "", _titled(_cut(data.label, 28), zeroline=True), y, notes, height=76 + 24 * len(place))
+
+
+def _cut(name: str, most: int) -> str:
+    return name if len(name) <= most else name[: most - 2] + "…"
 
 
 def _diagonal(low: float, high: float, name: str) -> Spec:
@@ -115,20 +133,39 @@ def plotly_roc(data: Roc) -> Spec:
         "type": "scatter", "mode": "lines", "name": f"area {short(data.area)}", "line": {"color": BLUE, "width": 2},
         "x": plain(data.false_positive), "y": plain(data.true_positive),
     }  # fmt: skip
-    x, y = _titled("share of negatives taken for positive"), _titled("share of positives found")
+    x, y = _titled("share of negatives called positive"), _titled("share of positives found")
     return _figure([curve, _diagonal(0, 1, "guessing")], "", x, y)
 
 
 def plotly_calibration(data: Calibration) -> Spec:
     """What happened against what was predicted, with two standard errors."""
+    below, above = (plain(part) for part in data.reach)
+    bars = {"symmetric": False, "arrayminus": below, "array": above, "width": 2}
     bins = {
         "type": "scatter", "mode": "lines+markers", "name": "bins", "line": {"color": BLUE, "width": 1.5},
-        "x": plain(data.predicted), "y": plain(data.observed), "error_y": {"array": plain(2 * data.error), "width": 2},
+        "x": plain(data.predicted), "y": plain(data.observed), "error_y": bars,
         "customdata": data.counts.tolist(),
         "hovertemplate": "predicted %{x:.3f}, observed %{y:.3f}, %{customdata} rows<extra></extra>",
     }  # fmt: skip
     x, y = _titled("probability predicted"), _titled("share that was positive")
     return _figure([bins, _diagonal(0, 1, "perfect")], "", x, y)
+
+
+def plotly_confusion(data: Confusion) -> Spec:
+    """How many rows of each class were taken for each, counts written in up to 30 x 30 cells."""
+    names = [words(name) for name in data.names]
+    heat: Spec = {"type": "heatmap", "z": data.counts.tolist(), "x": names, "y": names, "showscale": False}
+    heat |= {"colorscale": SHADES, "zmin": 0, "xgap": 1, "ygap": 1}
+    heat |= {"text": data.counts.tolist(), "texttemplate": "%{text}"} if len(names) <= 30 else {}
+    heat["hovertemplate"] = "%{y} taken for %{x}: %{z} rows<extra></extra>"
+    ticks: Spec = {"type": "category", "tickvals": names, "ticktext": [words(_cut(name, 16)) for name in data.names]}
+    ticks |= {"ticks": "", "showgrid": False}
+    if len(names) > 30:
+        ticks |= {"tickvals": names[:: len(names) // 20], "ticktext": ticks["ticktext"][:: len(names) // 20]}
+    x, y = (
+        {"title": {"text": text, "standoff": 14, "font": {"size": 12}}, **ticks} for text in ("predicted", "actual")
+    )
+    return _figure([heat], "", x, y | {"autorange": "reversed"})
 
 
 def plotly_predicted(data: Predicted) -> Spec:

@@ -141,6 +141,15 @@ def short(value: float, digits: int = 4) -> str:
     return text.replace("-", "−").replace("e+", "e")
 
 
+def counted(number: int, word: str) -> str:
+    """A number with the word for what it counts, in the plural if it needs one.
+
+    >>> counted(1, "step"), counted(1200, "row")
+    ('1 step', '1,200 rows')
+    """
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
 def in_order(k: int, n: int) -> dict[str, Any]:
     """The colour and dashes of line k of n that follow each other: from light to dark, the last one solid."""
     import matplotlib

@@ -28,6 +28,7 @@ from descender.errors import CapabilityError, InputError, OptionError, ShapeErro
 from descender.kernels.threads import one_blas_thread
 from descender.metrics import baseline, measure
 from descender.model import Model
+from descender.outputs import check_outputs, file_name
 from descender.verbs.minimize import minimize
 
 LOSS_OF = {"binary": "log_loss", "multiclass": "softmax", "regression": "squared_error"}
@@ -113,22 +114,31 @@ class Fit:
 
         return fit_pictures(self)
 
-    def save(self, folder: str | Path = ".", name: str | None = None) -> dict[str, Path]:
+    def files(self, folder: str | Path = ".", name: str | None = None) -> dict[str, Path]:
+        """The files that :meth:`save` writes, by kind."""
+        stem = Path(folder) / file_name(name or self.name)
+        endings = dict(zip(FILES, (".descender", ".record.parquet", ".html"), strict=True))
+        endings |= {kind: f".{kind}.png" for kind in self.pictures()}
+        return {kind: stem.with_name(stem.name + ending) for kind, ending in endings.items()}
+
+    def save(self, folder: str | Path = ".", name: str | None = None, force: bool = False) -> dict[str, Path]:
         """Write NAME.descender (the model), NAME.record.parquet, NAME.html (the report) and NAME.KIND.png (pictures).
 
-        Pictures are those of :meth:`pictures`; one that cannot be drawn is told in ``told``.
+        Pictures are those of :meth:`pictures`; one that cannot be drawn is told in ``told``.  A file that is not
+        descender's is replaced under `force` only: else :class:`~descender.errors.OutputError`, and nothing is written.
         """
         from descender.pictures.style import save as save_picture
         from descender.report import write_report
 
         began = time.perf_counter()
-        stem = Path(folder) / (name or self.name)
-        self.paths["model"] = self.model.save(Path(f"{stem}.descender"))
-        self.paths["record"] = self.walk.record.save(Path(f"{stem}.record.parquet"))
-        self.paths["report"] = write_report(self, Path(f"{stem}.html"))
+        files = self.files(folder, name)
+        check_outputs(files.values(), force)
+        self.paths["model"] = self.model.save(files["model"])
+        self.paths["record"] = self.walk.record.save(files["record"])
+        self.paths["report"] = write_report(self, files["report"])
         for kind, draw in self.pictures().items():
             try:
-                self.paths[kind] = save_picture(draw(), Path(f"{stem}.{kind}.png"))
+                self.paths[kind] = save_picture(draw(), files[kind])
             except InputError as error:
                 self.told.append(f"no picture of the {kind}: {error}")
         self.seconds["report"] = time.perf_counter() - began

@@ -109,7 +109,7 @@ class Online:
         """Learn the rows of `X` (k, d) in their order; the same as learning them one by one, to the last bit.
 
         Raises :class:`DataError` or :class:`ShapeError` for a sample that is wrong, with its number, and
-        :class:`DivergedError` if the rate is too high for the data.  The samples before it were then learnt, it was not.
+        :class:`DivergedError` if the rate is too high for the data.  The samples before it were then learnt.
         """
         self._learn(X, y, self.samples)
 

@@ -1,4 +1,4 @@
-"""The files of a verb: their names, and whose they are."""
+"""The files that a verb writes: their names, and whether one that is there already may be replaced."""
 
 from __future__ import annotations
 
@@ -24,7 +24,16 @@ def slug(text: str) -> str:
     return name or "cost"
 
 
-def check_outputs(paths: Iterable[Path | None], force: bool) -> None:
+def file_name(text: str) -> str:
+    """A name for the files of a target: letters, digits, dots and dashes of it, so that it never is a path.
+
+    >>> file_name("../km/h"), file_name("late"), file_name("")
+    ('km_h', 'late', 'model')
+    """
+    return re.sub(r"[^\w.-]+", "_", text).strip("._") or "model"
+
+
+def check_outputs(paths: Iterable[Path | None], force: bool = False) -> None:
     """Refuse, before anything is computed, to replace a file that is not ours."""
     for path in paths:
         if path is None:
@@ -36,8 +45,8 @@ def check_outputs(paths: Iterable[Path | None], force: bool) -> None:
             raise OutputError(f"{path} cannot be written: {above} is a file and no folder")
         if path.exists() and not force and not is_ours(path):
             raise OutputError(
-                f"{path} exists and was not written by descender: it is not replaced; give --out or --name for "
-                "another place, or --force"
+                f"{path} exists and was not written by descender: it is not replaced; give another "
+                "name or folder, or force it"
             )
 
 
