@@ -36,6 +36,7 @@ def test_a_command_answers_as_shown(page, command, shown, tmp_path):
     done = subprocess.run(verb, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert done.returncode in (0, 1), done.stderr
     assert "Traceback" not in done.stderr
+    assert "Warning" not in done.stderr
     check_shown(shown, done.stdout + done.stderr)
 
 

@@ -123,7 +123,7 @@ def test_batches_all_rows_and_held_out_rows_are_three_lines(batches, tmp_path):
     batch, full, held = curves.describe_curve(walk.record).series
     assert [s.kind for s in (batch, full, held)] == ["batch", "full", "holdout"]
     assert len(batch.x) == 120
-    assert full.x.tolist() == [*range(6, 121, 6), 120]
+    assert full.x.tolist() == [0, *range(6, 121, 6), 120]
     assert held.y == pytest.approx(full.y + 1.0)
     saved(walk.plot(), tmp_path)
     norms = curves.describe_curve(walk.record, "rows_seen", "gradient_norm").series

@@ -150,8 +150,10 @@ def report_lines(result: Fit) -> list[str]:
         return []
     from sklearn.metrics import classification_report
 
-    scores = result.holdout_scores
-    predicted = scores.argmax(axis=1) if scores.ndim == 2 else (scores > 0).astype(float)
+    from descender.costs.losses import LOSSES
+
+    scores, threshold = result.holdout_scores, LOSSES[result.model.loss].threshold
+    predicted = scores.argmax(axis=1) if scores.ndim == 2 else (scores > threshold).astype(float)
     names = [str(label) for label in result.model.coding.classes]
     text = classification_report(
         result.holdout_y, predicted, labels=list(range(len(names))), target_names=names, zero_division=0

@@ -202,18 +202,17 @@ def tell_outcome(tell: Teller, walk: Walk, asked: bool = True, word: str = "") -
 
 def tell_finding(tell: Teller, found: Any, said: str = "") -> None:
     """A finding: its code and cause, the evidence if it was not said yet, and what to do."""
-    evidence = "" if found.evidence == said else f": {found.evidence}"
+    evidence = "" if found.evidence in said else f": {found.evidence}"
     tell.say(f"{found.code} {found.cause}{evidence}", style="finding", indent=5)
     tell.say(f"     {found.remedy}", indent=5)
 
 
 def end_text(walk: Walk) -> str:
     """Where the walk ended, and how low and how flat it is there."""
-    import numpy as np
-
     from descender.explain import number
+    from descender.methods.advance import length
 
-    norm = float(np.linalg.norm(walk.jac))
+    norm = length(walk.jac)
     lowest = number(walk.fun, 6 if abs(walk.fun) > 1e-6 else 2)
     return f"{point_text(walk.names, walk.x)}, J = {lowest}, gradient {number(norm, 2)}"
 

@@ -48,7 +48,7 @@ def sweep(
 
     descender sweep "(w - 2)**2 + 1" --range w=-5:5:101
 
-    descender sweep "mean((weight - (m*height + c))**2)" --data example:heights --range m=0:2:41 c=-200:100:61
+    descender sweep "mean((weight - (m*height + c))**2)" --data example:heights --range m=0:2:41 c=-200:90:59
     """
     from descender.costs.formula import Formula
     from descender.errors import OptionError

@@ -30,6 +30,8 @@ from descender.costs.risk import Risk
 ROUNDING = 8 * np.finfo(np.float64).eps
 """The share of F that summation in float64 may lose; it is added to every gap."""
 LARGEST_HESSIAN = 2000
+FAR = 0.1
+"""A relative gap above which one does not speak of being near."""
 
 
 class Certificate(NamedTuple):
@@ -46,6 +48,8 @@ class Certificate(NamedTuple):
     value: float
 
     def __str__(self) -> str:
+        if self.relative > FAR:
+            return f"not near the minimum, as far as is known: the cost may be {self.gap:.3g} too high ({self.kind})"
         word = "certified within" if self.rigorous else "estimated within"
         return f"{word} {self.relative:.1e} of the minimum ({self.kind})"
 
