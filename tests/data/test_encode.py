@@ -201,7 +201,7 @@ def test_categories_keep_frequent_levels():
     table = pa.table({"c": values})
     encoder = Encoder.learn(table)
     assert encoder.features == ("c = a", "c = b", "c = c", "c = (rare)")
-    assert encoder.told == ("c: 1 values of fewer than 10 training rows share (rare)",)
+    assert encoder.told == ("c: 1 value of fewer than 10 training rows shares (rare)",)
     assert encoder.transform(table).sum(axis=1).tolist() == [1.0] * 1000
     assert encoder.transform(pa.table({"c": ["new", None, "a"]})).tolist() == [[0, 0, 0, 1], [0, 0, 0, 1], [1, 0, 0, 0]]
     assert [f.mean for f in encoder.details] == [0.7, 0.28, 0.011, 0.009]

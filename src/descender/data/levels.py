@@ -52,7 +52,8 @@ class Category:
         rare = n - missing - sum(counts[value] for value in kept)
         slots = {} if dropped else {value: counts[value] for value in kept} | ({RARE: rare} if rare else {})
         slots |= {NONE: missing} if 0 < missing < n else {}
-        told = f"{name}: {len(counts) - len(kept):,} values of fewer than {least:,} training rows share {RARE}"
+        few = len(counts) - len(kept)
+        told = f"{name}: {few:,} value{'s' * (few != 1)} of fewer than {least:,} training rows share{'s' * (few == 1)} {RARE}"
         levels, shares = tuple(slots), tuple(count / n for count in slots.values())
         return cls(name, levels, shares, dropped, told if len(counts) > len(kept) and not dropped else None)
 
