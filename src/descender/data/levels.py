@@ -53,7 +53,8 @@ class Category:
         slots = {} if dropped else {value: counts[value] for value in kept} | ({RARE: rare} if rare else {})
         slots |= {NONE: missing} if 0 < missing < n else {}
         few = len(counts) - len(kept)
-        told = f"{name}: {few:,} value{'s' * (few != 1)} of fewer than {least:,} training rows share{'s' * (few == 1)} {RARE}"
+        values, share = ("value", "shares") if few == 1 else ("values", "share")
+        told = f"{name}: {few:,} {values} of fewer than {least:,} training rows {share} {RARE}"
         levels, shares = tuple(slots), tuple(count / n for count in slots.values())
         return cls(name, levels, shares, dropped, told if len(counts) > len(kept) and not dropped else None)
 
