@@ -48,8 +48,8 @@ class Certificate(NamedTuple):
     value: float
 
     def __str__(self) -> str:
-        if self.relative > FAR:
-            return f"not near the minimum, as far as is known: the cost may be {self.gap:.3g} too high ({self.kind})"
+        if self.rigorous and self.relative > FAR:
+            return f"not near the minimum, as far as is proved: the cost may be {self.gap:.3g} too high ({self.kind})"
         word = "certified within" if self.rigorous else "estimated within"
         return f"{word} {self.relative:.1e} of the minimum ({self.kind})"
 
