@@ -133,7 +133,7 @@ def _scores(risk: Risk, w: Vector) -> NDArray:
     parts = []
     for X, _, _ in risk.blocks():
         X = X.astype(np.float64, copy=False)
-        parts.append(risk.scores(moved, X - centre if risk.intercept and not risk.sparse else X))
+        parts.append(risk.scores(moved, X - centre if risk.intercept and centre.any() else X))
     return np.concatenate(parts, axis=-1)
 
 
@@ -141,7 +141,10 @@ def _centre(risk: Risk) -> NDArray:
     """A point among the rows: where weights sum to zero, x may be taken from there, and keeps its digits."""
     if risk.sparse:
         return np.zeros(risk.n_features)
-    return risk.X[:: max(1, len(risk.X) // 1000)].mean(axis=0, dtype=np.float64)
+    some = risk.X[:: max(1, len(risk.X) // 1000)].astype(np.float64)
+    mean = some.mean(axis=0)
+    # near zero nothing is gained, and the rows need not be moved
+    return mean if np.any(np.abs(mean) > 100.0 * some.std(axis=0)) else np.zeros(risk.n_features)
 
 
 def _spread(risk: Risk, weighted: NDArray, centre: NDArray | None = None) -> NDArray:
@@ -150,7 +153,7 @@ def _spread(risk: Risk, weighted: NDArray, centre: NDArray | None = None) -> NDA
     for X, y, _ in risk.blocks():
         part = weighted[:, start : start + len(y)]
         X = X.astype(np.float64, copy=False)
-        if centre is not None and not risk.sparse:
+        if centre is not None and centre.any():
             X = X - centre
         u += (X.T @ part.T).T if risk.sparse else part @ X
         start += len(y)

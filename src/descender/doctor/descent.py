@@ -69,6 +69,8 @@ def rate_too_high(cost: Cost, start: Vector, walk: Walk, rerun: Rerun | None = N
 
 def unbounded(cost: Cost, start: Vector, walk: Walk) -> Finding | None:
     """D102: the cost has no minimum in the direction that the walk took."""
+    if walk.success:
+        return None
     evidence = walk.message
     if walk.status not in ("unbounded", "no_minimum"):
         costs = walk.record["cost"]
