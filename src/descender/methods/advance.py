@@ -12,6 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 COLUMNS = ("cost", "gradient_norm", "step_norm", "learning_rate", "clipped", "evaluations")
+FEW = 32
+"""Numbers up to which Python's own norm is faster than NumPy's."""
 RAN, SMALL_GRADIENT, SMALL_STEP, NOT_FINITE = 0, 1, 2, 3
 
 
@@ -83,6 +85,9 @@ def advance(
 
 def length(v):
     """The Euclidean norm, without overflow."""
+    if v.size <= FEW:
+        norm = math.hypot(*v.tolist())  # which lets an infinity outweigh a NaN
+        return norm if norm < np.inf or not np.isnan(v).any() else np.nan
     largest = float(np.max(np.abs(v), initial=0.0))
     if largest == 0.0 or not np.isfinite(largest):
         return largest
@@ -92,10 +97,10 @@ def length(v):
 def clip(gradient, max_norm, max_value):
     """The gradient scaled down to `max_norm`, each component bounded by `max_value`; and whether that changed it."""
     clipped = 0.0
-    norm = length(gradient)
+    norm = length(gradient) if max_norm < np.inf else 0.0
     if norm > max_norm:
         gradient, clipped = gradient * (max_norm / norm), 1.0
-    if np.any(np.abs(gradient) > max_value):
+    if max_value < np.inf and np.any(np.abs(gradient) > max_value):
         gradient, clipped = np.clip(gradient, -max_value, max_value), 1.0
     return gradient, clipped
 
