@@ -12,7 +12,7 @@ from descender.costs.cost import Cost, Kernel, Rows, Vector
 from descender.costs.losses import LOSSES, Loss, Softmax, check_targets
 from descender.errors import DataError, OptionError, ShapeError, suggest
 from descender.kernels import rows as loops
-from descender.kernels.assemble import text_of
+from descender.kernels.assemble import scalar_text, text_of
 
 BLOCK_BYTES, BLOCK_ROWS = 768 * 1024, 4096
 """A block of a reading: it stays in the second-level cache between the two products, and is so short that sums within
@@ -175,8 +175,8 @@ class Risk(Cost):
         kind = "sparse" if self.sparse else "dense"
         evaluate = loops.evaluate_classes if self.loss is Softmax else loops.evaluate_one
         parts = [
-            text_of(self.loss.value, "value"),
-            text_of(self.loss.slope, "slope"),
+            scalar_text(self.loss.value, "value"),
+            scalar_text(self.loss.slope, "slope"),
             text_of(getattr(loops, f"score_{kind}"), "score"),
             text_of(getattr(loops, f"spread_{kind}"), "spread"),
             text_of(loops.penalise, "penalise"),
