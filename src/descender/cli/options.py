@@ -103,19 +103,9 @@ def assignments(option: str, words: list[str] | None) -> dict[str, float]:
     >>> assignments("--constant", ["a=1", "b=-2,c=3"])
     {'a': 1.0, 'b': -2.0, 'c': 3.0}
     """
-    values: dict[str, float] = {}
-    for word in " ".join(words or []).replace(",", " ").split():
-        name, equals, number = word.partition("=")
-        try:
-            value = float(number)
-        except ValueError:
-            equals = ""
-        if not equals or not name:
-            raise OptionError(f"{option}: {word!r} is not NAME=NUMBER, such as {name or 'x'}=-1.2")
-        if name in values:
-            raise OptionError(f"{option}: {name} is given twice")
-        values[name] = value
-    return values
+    from descender.verbs.minimize import read_assignments
+
+    return read_assignments(" ".join(words or []), option, OptionError)
 
 
 class Columns(Mapping):

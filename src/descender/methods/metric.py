@@ -42,7 +42,7 @@ STAGE_SHARE = 0.3
 class Walker:
     """A point of a problem that walks down in a metric with L-BFGS corrections, or proximally with an l1 penalty."""
 
-    def __init__(self, problem: Centred, v: Vector, l1: float, columns: int):
+    def __init__(self, problem: Centred, v: Vector, l1: float):
         self.problem, self.v, self.l1 = problem, v, l1
         self.reading = problem.read(v)
         self.reads = 1
@@ -169,7 +169,7 @@ class LearntMetric:
 
     def _descend(self, cost: Risk, problem: Centred, sample: Draw, v: Vector, m: int, wide: bool) -> Iterator[Block]:
         n, d = problem.n, problem.d
-        walker = Walker(problem, v, cost.l1, d)
+        walker = Walker(problem, v, cost.l1)
         part, rows = (problem, slice(None)) if m >= n or wide else sample.part(problem, 1.0)
         self._learn(walker, part, rows, wide)
         unit = cost_scale(cost) / 1000.0
@@ -257,7 +257,7 @@ def descend_sample(problem: Centred, sample: Draw, v: Vector, m: int, l1: float)
     for k in sizes:
         share = k / m
         part, _ = sample.part(problem, share) if m < problem.n else (problem.sample(*_strided(problem.n, k)), None)
-        walker = Walker(part, v, l1, d)
+        walker = Walker(part, v, l1)
         walker.learn(part.hessian(walker.reading.scores))
         for _ in range(50):
             if walker.look() < STAGE_SHARE * d / (2 * k) * walker.value or not walker.move():

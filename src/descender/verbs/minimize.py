@@ -17,7 +17,7 @@ from descender.costs.function import Function
 from descender.costs.risk import Risk
 from descender.descent import Step, Stop, Walk, descend
 from descender.doctor.descent import examine
-from descender.errors import OptionError, StartError, suggest
+from descender.errors import InputError, OptionError, StartError, suggest
 from descender.kernels.threads import one_blas_thread
 from descender.methods.advance import Options, length
 from descender.methods.auto import METHODS, choose, textbook
@@ -256,7 +256,7 @@ def misspelt(names: Iterable[str], columns: Sequence[str]) -> str:
     return "".join(f"; {name}: {hint}" for name, hint in near)
 
 
-def read_assignments(text: str) -> dict[str, float]:
+def read_assignments(text: str, what: str = "start", error: type[InputError] = StartError) -> dict[str, float]:
     """NAME=VALUE words, separated by blanks or commas.
 
     >>> read_assignments("x=-1.2,y=1")
@@ -270,9 +270,9 @@ def read_assignments(text: str) -> dict[str, float]:
         except ValueError:
             equals = ""
         if not equals or not name:
-            raise StartError(f"start: {word!r} is not NAME=NUMBER, such as x=-1.2")
+            raise error(f"{what}: {word!r} is not NAME=NUMBER, such as {name or 'x'}=-1.2")
         if name in values:
-            raise StartError(f"start: {name} is given twice")
+            raise error(f"{what}: {name} is given twice")
         values[name] = value
     return values
 
