@@ -1,0 +1,121 @@
+"""What :func:`descender.fit` returns: a model, the walk that found it, and what is to be said about both."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from descender.costs.risk import Risk
+from descender.descent import Walk
+from descender.doctor.finding import Finding
+from descender.errors import InputError
+from descender.model import Model
+from descender.outputs import check_outputs, file_name
+
+if TYPE_CHECKING:
+    from descender.verbs.path import PenaltyPath
+
+FILES = ("model", "record", "report")
+
+
+@dataclass
+class Fit:
+    """What :func:`fit` returns: the model, the walk that found it, and what is to be said about both.
+
+    ``metrics`` has the quality on ``train`` and ``holdout`` rows and of the ``baseline``, the best constant guess, on
+    the same held-out rows (training rows where none were held out); ``seconds`` what each stage took; ``lines`` what
+    the command prints, as (word, text, seconds).  ``holdout_scores`` and ``holdout_y`` are what the report draws;
+    ``points`` are the same rows in their own units where two numbers tell two classes apart, and ``first_row`` is the
+    cost of the first row alone, by which one step is explained.  ``path`` tells how the penalty was chosen,
+    ``comparison`` what another kind of model reaches on the same rows: its ``name``, ``metrics`` and ``seconds``.
+    """
+
+    model: Model
+    walk: Walk
+    name: str
+    task: str
+    n_rows: int
+    metrics: dict[str, dict[str, float]]
+    seconds: dict[str, float]
+    lines: list[tuple[str, str, float | None]]
+    findings: list[Finding]
+    told: list[str]
+    described: str
+    options: dict[str, Any] = field(default_factory=dict)
+    holdout_scores: NDArray = field(default_factory=lambda: np.empty(0))
+    holdout_y: NDArray = field(default_factory=lambda: np.empty(0))
+    points: NDArray = field(default_factory=lambda: np.empty((0, 2)))
+    first_row: Risk | None = None
+    path: PenaltyPath | None = None
+    comparison: dict[str, Any] | None = None
+    paths: dict[str, Path] = field(default_factory=dict)
+
+    @property
+    def certificate(self) -> Any:
+        """How far from the bottom of its cost the model is."""
+        return self.walk.certificate
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data: the schema of ``descender fit --json``."""
+        found = self.certificate
+        return {
+            "task": self.task,
+            "loss": self.model.loss,
+            "n_rows": self.n_rows,
+            "n_features": len(self.model.features),
+            "method": self.walk.method,
+            "why": self.walk.why,
+            "converged": self.walk.success,
+            "message": self.walk.message,
+            "cost": self.walk.fun,
+            "certificate": found._asdict() if found else None,
+            "metrics": self.metrics,
+            "reads": self.walk.nfev,
+            "seconds": self.seconds,
+            "findings": [finding.as_dict() for finding in self.findings],
+            "told": self.told,
+            **{name: str(self.paths[name]) if name in self.paths else None for name in FILES},
+            "pictures": {name: str(path) for name, path in self.paths.items() if name not in FILES},
+        }
+
+    def pictures(self) -> dict[str, Callable[[], Any]]:
+        """What can be drawn of it, by kind: ``boundary``, ``loss``, ``weights``; each a function that draws."""
+        from descender.verbs.fit_pictures import fit_pictures
+
+        return fit_pictures(self)
+
+    def files(self, folder: str | Path = ".", name: str | None = None) -> dict[str, Path]:
+        """The files that :meth:`save` writes, by kind."""
+        stem = Path(folder) / file_name(name or self.name)
+        endings = dict(zip(FILES, (".descender", ".record.parquet", ".html"), strict=True))
+        endings |= {kind: f".{kind}.png" for kind in self.pictures()}
+        return {kind: stem.with_name(stem.name + ending) for kind, ending in endings.items()}
+
+    def save(self, folder: str | Path = ".", name: str | None = None, force: bool = False) -> dict[str, Path]:
+        """Write NAME.descender (the model), NAME.record.parquet, NAME.html (the report) and NAME.KIND.png (pictures).
+
+        Pictures are those of :meth:`pictures`; one that cannot be drawn is told in ``told``.  A file that is not
+        descender's is replaced under `force` only: else :class:`~descender.errors.OutputError`, and nothing is written.
+        """
+        from descender.pictures.style import save as save_picture
+        from descender.report import write_report
+
+        began = time.perf_counter()
+        files = self.files(folder, name)
+        check_outputs(files.values(), force)
+        self.paths["model"] = self.model.save(files["model"])
+        self.paths["record"] = self.walk.record.save(files["record"])
+        self.paths["report"] = write_report(self, files["report"])
+        for kind, draw in self.pictures().items():
+            try:
+                self.paths[kind] = save_picture(draw(), files[kind])
+            except InputError as error:
+                self.told.append(f"no picture of the {kind}: {error}")
+        self.seconds["report"] = time.perf_counter() - began
+        return self.paths
