@@ -103,7 +103,7 @@ def assignments(option: str, words: list[str] | None) -> dict[str, float]:
     >>> assignments("--constant", ["a=1", "b=-2,c=3"])
     {'a': 1.0, 'b': -2.0, 'c': 3.0}
     """
-    from descender.verbs.minimize import read_assignments
+    from descender.verbs.reading import read_assignments
 
     return read_assignments(" ".join(words or []), option, OptionError)
 
@@ -145,7 +145,7 @@ def batch_size_of(text: str | None) -> int | str | None:
 def start_of(cost: Formula, words: list[str] | None, random: bool, seed: int) -> Any:
     """The start as it was typed, or at random: standard normal numbers by the seed."""
     from descender.errors import StartError
-    from descender.verbs.minimize import misspelt
+    from descender.verbs.reading import misspelt
 
     names = cost.names
     if random:

@@ -1,0 +1,124 @@
+"""Which method takes the walk, with which rate and budgets: the options of a verb, checked and read."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from descender.costs.cost import Cost
+from descender.costs.risk import Risk
+from descender.descent import Stop
+from descender.errors import OptionError, suggest
+from descender.methods.advance import Options
+from descender.methods.auto import METHODS, choose, textbook
+from descender.methods.lbfgs import LBFGS
+from descender.methods.textbook import Textbook
+
+ON_DIVERGENCE = ("stop", "recover", "raise", "continue")
+DEFAULT_STEPS, DEFAULT_EPOCHS, DEFAULT_STEP_TOL = 10_000, 20, 1e-12
+
+
+def budgets(
+    cost: Cost,
+    method: Any,
+    max_steps: int | None,
+    max_evaluations: int | None,
+    max_epochs: int | None,
+    max_seconds: float | None,
+    cost_tol: float | None,
+) -> Stop:
+    """Budgets, with the defaults of a textbook method; epochs become steps."""
+    steps = math.inf if max_steps is None else max_steps
+    if isinstance(method, Textbook):
+        batched = method.batch_size != "full"
+        if max_epochs is not None:
+            per_epoch = math.ceil((cost.n_samples or 1) / int(method.batch_size)) if batched else 1
+            steps = min(steps, max_epochs * per_epoch)
+        elif max_steps is None and max_seconds is None and max_evaluations is None:
+            per_epoch = math.ceil((cost.n_samples or 1) / int(method.batch_size)) if batched else 1
+            steps = DEFAULT_EPOCHS * per_epoch if batched else DEFAULT_STEPS
+    elif max_steps is None and max_seconds is None and max_evaluations is None:
+        steps = DEFAULT_STEPS
+    return Stop(
+        max_steps=steps,
+        max_evaluations=math.inf if max_evaluations is None else max_evaluations,
+        max_seconds=math.inf if max_seconds is None else max_seconds,
+        cost_tol=cost_tol or 0.0,
+    )
+
+
+def check_numbers(**options: float | None) -> None:
+    """Refuse what is no number of at least 0, a clip of 0, and budgets that are no whole numbers."""
+    for name, value in options.items():
+        if value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not value >= 0:
+            raise OptionError(f"{name}={value!r}: expected a number of at least 0")
+        if name.startswith("clip_") and value == 0:
+            raise OptionError(f"{name}=0 would stop every step; give a positive bound, or leave it out")
+        if name in ("max_steps", "max_evaluations", "max_epochs") and value != int(value):
+            raise OptionError(f"{name}={value!r}: expected a whole number")
+
+
+def check_words(cost: Cost, *, tol: Any, callback: Any, seed: Any, on_divergence: Any) -> None:
+    """Refuse the options that are no plain numbers where they are wrong."""
+    if tol is not None and (not tol > 0 or not (isinstance(cost, Risk) and cost.convex)):
+        raise OptionError(
+            f"tol={tol}: a positive certified gap of a convex risk; other costs have gradient_tol and others"
+        )
+    if callback is not None and not callable(callback):
+        raise OptionError(f"callback={callback!r} cannot be called; give a function of one Step")
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise OptionError(f"seed={seed!r}: expected a whole number of at least 0")
+    if on_divergence not in (None, *ON_DIVERGENCE):
+        raise OptionError(f"on_divergence={on_divergence!r}; known: {', '.join(ON_DIVERGENCE)}")
+
+
+def choose_method(
+    cost: Cost,
+    method: str,
+    *,
+    tol: float | None,
+    learning_rate: Any,
+    batch_size: int | str | None,
+    clip_norm: float | None,
+    clip_value: float | None,
+    max_epochs: int | None,
+    gradient_tol: float | None,
+    step_tol: float | None,
+    on_divergence: str | None,
+    hyperparameters: dict[str, Any],
+) -> tuple[Any, str]:
+    """The method, and the sentence that says why: an option of the textbook methods asks for one of them."""
+    if method not in METHODS:
+        raise OptionError(f"method={method!r}; {suggest(str(method), METHODS)}")
+    explicit = {
+        "learning_rate": None if learning_rate == "auto" else learning_rate,
+        "batch_size": batch_size,
+        "clip_norm": clip_norm,
+        "clip_value": clip_value,
+        "max_epochs": max_epochs,
+        "gradient_tol": gradient_tol,
+        "step_tol": step_tol,
+        **hyperparameters,
+    }
+    given = [key for key, value in explicit.items() if value is not None]
+    why = f"{method}, as asked"
+    if method == "auto" and given and given != ["gradient_tol"]:
+        method = "gd" if batch_size in (None, "full") else "minibatch"
+        why = f"{method}, because {given[0]} was given"
+    if method == "auto":
+        return choose(cost, tol)
+    if method == "lbfgs":
+        if given:
+            raise OptionError(f"{given[0]} does not go with method='lbfgs', which finds its own steps; leave one out")
+        return LBFGS(), why
+    options = Options(
+        clip_norm=math.inf if clip_norm is None else float(clip_norm),
+        clip_value=math.inf if clip_value is None else float(clip_value),
+        gradient_tol=float(gradient_tol or 0.0),
+        step_tol=DEFAULT_STEP_TOL if step_tol is None else float(step_tol),
+    )
+    return textbook(cost, method, learning_rate, batch_size, options, on_divergence, **hyperparameters), why

@@ -1,0 +1,78 @@
+"""What a start and an end are: a critical start is left, and a small step at the end proves nothing by itself."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from descender.costs.cost import Cost, Vector
+from descender.descent import Stop, Walk, descend
+from descender.methods.advance import length
+from descender.methods.critical import LARGEST, Critical, classify, leave
+from descender.methods.textbook import Textbook
+
+CRITICAL = 1e-12
+"""A start whose Newton step is shorter than this share of it counts as a critical point."""
+
+
+def leave_critical_start(cost: Cost, w: Vector) -> tuple[Vector, str]:
+    """A start with gradient zero that is no minimum is left by a small step, and that is said."""
+    if cost.convex or len(w) > LARGEST:
+        return w, ""
+    with np.errstate(all="ignore"):
+        gradient = cost.gradient(w)
+    if not np.isfinite(gradient).all():
+        return w, ""
+    if np.any(gradient != 0.0):
+        scale = max(1.0, length(w))
+        if length(gradient) > 1e-9:
+            return w, ""
+        critical = classify(cost, w)
+        if critical.directions is None or not np.any(critical.curvatures):
+            return w, ""
+        step = critical.directions.T @ gradient / np.where(critical.curvatures == 0, np.inf, critical.curvatures)
+        if length(step) > CRITICAL * scale:
+            return w, ""
+    else:
+        critical = classify(cost, w)
+    point = leave(cost, w, critical)
+    if point is None:
+        return w, ""
+    return (
+        point,
+        f"the gradient is zero at the start, but it is {critical.text}; left by a step of {length(point - w):.2g}",
+    )
+
+
+def judge(cost: Cost, walk: Walk, method: Any) -> None:
+    """Say what the end of a textbook walk is: a small gradient or step alone proves nothing."""
+    if not isinstance(method, Textbook) or cost.convex or len(walk.x) > LARGEST:
+        return
+    if walk.status not in ("small_gradient", "small_step", "small_change"):
+        return
+    critical: Critical = classify(cost, walk.x)
+    newton, promise = critical.newton(walk.jac)
+    if not critical.stable:
+        walk.success, walk.status = False, "stuck"
+        walk.message = f"{walk.message}, but this is {critical.text}"
+    elif length(newton) > 1e-2 * max(1.0, length(walk.x)) and promise > 1e-6 * max(abs(walk.fun), 1e-300):
+        walk.success, walk.status = False, "not_there"
+        walk.message = f"{walk.message}, but the bottom is about {length(newton):.2g} further on"
+    else:
+        walk.message = f"{walk.message}; {critical.text}"
+
+
+def rerun(cost: Cost, start: Vector, method: Any, walk: Walk, seed: int) -> Callable[[float], bool] | None:
+    """A short walk with another rate in place of the method's own; None where it has none."""
+    if not isinstance(method, Textbook):
+        return None
+
+    def again(rate: float) -> bool:
+        slower = dataclasses.replace(method, rate=method.rate._replace(rate=rate), recover=False)
+        tried = descend(cost, start, slower, Stop(max_steps=min(max(2 * walk.nit, 20), 200)), seed=seed)
+        return tried.status != "not_finite" and bool(tried.fun <= walk.record["cost"][0])
+
+    return again
