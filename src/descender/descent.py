@@ -111,7 +111,7 @@ def descend(
     Ctrl-C ends the walk with the last point.  Raises :class:`StartError` if the cost is no finite number at the start,
     and :class:`DivergedError` under ``on_divergence="raise"``.
     """
-    w: Vector = np.array(start, dtype=np.float64)
+    w: Vector = np.array(start, dtype=np.float32 if np.asarray(start).dtype == np.float32 else np.float64)
     check_start(cost, w)
     watch = _Watch(cost, w, callback, holdout, stop)
     if getattr(method, "batch_size", "full") != "full":

@@ -1,0 +1,108 @@
+"""Networks by their usual names: layers in a row for :class:`~descender.costs.network.network.Network`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from descender.costs.network.activations import ACTIVATIONS
+from descender.costs.network.layers import Activate, BatchNorm, Dense, Dropout, Layer, LayerNorm, Recurrent, Residual
+from descender.errors import DataError, OptionError, ShapeError, suggest
+
+NORMALISATIONS = {"batch": BatchNorm, "layer": LayerNorm}
+
+
+def perceptron(
+    inputs: int,
+    hidden: Sequence[int],
+    outputs: int,
+    activation: str = "relu",
+    *,
+    initialisation: str | None = None,
+    gain: float = 1.0,
+    normalisation: str | None = None,
+    dropout: float = 0.0,
+    residual: bool = False,
+) -> list[Layer]:
+    """The layers of a multilayer perceptron: weighted sums, normalisation, activation, dropout; and linear outputs.
+
+    `hidden` holds the width of each hidden layer, none for a linear model; `initialisation` is a name of
+    ``INITIALISATIONS`` or ``"normal 0.1"``, by default what the activation calls for, times `gain`; `normalisation` is
+    "batch" or "layer"; `dropout` the share of hidden values left out at a step; with `residual` each hidden layer that
+    is as wide as the one before adds to it.
+
+    >>> [layer.name for layer in perceptron(4, [8, 8], 3, "tanh", normalisation="layer")]
+    ['dense', 'layer norm', 'activation', 'dense', 'layer norm', 'activation', 'dense']
+    """
+    if isinstance(hidden, int | np.integer):
+        hidden = [int(hidden)]
+    if normalisation is not None and normalisation not in NORMALISATIONS:
+        raise OptionError(f"normalisation={normalisation!r}; {suggest(str(normalisation), NORMALISATIONS)}")
+    if activation not in ACTIVATIONS:
+        raise OptionError(f"activation={activation!r}; {suggest(str(activation), ACTIVATIONS)}")
+    own = initialisation or ACTIVATIONS[activation].initialisation
+    layers: list[Layer] = []
+    before = inputs
+    for width in hidden:
+        block: list[Layer] = [Dense(before, width, own, gain, first=not layers)]
+        if normalisation is not None:
+            block.append(NORMALISATIONS[normalisation](width))
+        block.append(Activate(activation))
+        if dropout:
+            block.append(Dropout(dropout))
+        layers += [Residual(block)] if residual and layers and width == before else block
+        before = width
+    layers.append(Dense(before, outputs, initialisation or "glorot", first=not layers))
+    return layers
+
+
+def recurrent(
+    inputs: int,
+    hidden: int,
+    outputs: int,
+    activation: str = "tanh",
+    *,
+    initialisation: str = "glorot",
+    recurrent: str = "orthogonal",
+    gain: float = 1.0,
+) -> list[Layer]:
+    """A plain recurrent layer that reads a sequence, and linear outputs of its last state.
+
+    The recurrent matrix is drawn by `recurrent` times `gain`: its norm decides whether errors grow or vanish on their
+    way back through time.
+
+    >>> [layer.shapes for layer in recurrent(1, 4, 2)][0]["recurrent"]
+    (4, 4)
+    """
+    return [
+        Recurrent(inputs, hidden, activation, initialisation, recurrent, gain),
+        Dense(hidden, outputs, initialisation),
+    ]
+
+
+def pad(sequences: Sequence[ArrayLike], dtype: type = np.float64) -> NDArray:
+    """Sequences (steps, inputs) of any lengths as one array (samples, steps, inputs), filled with NaN at their ends.
+
+    >>> pad([[[1.0], [2.0]], [[3.0]]])[:, :, 0].tolist()
+    [[1.0, 2.0], [3.0, nan]]
+    """
+    if not len(sequences):
+        raise DataError("there are no sequences")
+    arrays: list[NDArray] = []
+    for i, sequence in enumerate(sequences):
+        try:
+            array: NDArray = np.asarray(sequence, dtype=dtype)
+        except (TypeError, ValueError) as error:
+            raise DataError(f"sequence {i} must hold numbers, as many in each step: {error}") from None
+        array = array[:, None] if array.ndim == 1 else array
+        if array.ndim != 2 or 0 in array.shape:
+            raise DataError(f"sequence {i} has shape {array.shape}; expected (steps, inputs), none of them 0")
+        if arrays and array.shape[1] != arrays[0].shape[1]:
+            raise ShapeError(f"sequence {i} has {array.shape[1]} inputs a step, the first has {arrays[0].shape[1]}")
+        arrays.append(array)
+    out: NDArray = np.full((len(arrays), max(map(len, arrays)), arrays[0].shape[1]), np.nan, dtype=dtype)
+    for i, array in enumerate(arrays):
+        out[i, : len(array)] = array
+    return out

@@ -1,0 +1,355 @@
+"""The cost of a network on samples: forward pass, backpropagation, one flat parameter vector."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from descender.costs.cost import Cost, Rows, Vector
+from descender.costs.losses import LOSSES, Loss, Softmax, check_targets
+from descender.costs.network.layers import BatchNorm, Layer, Mode, Parameters, Residual
+from descender.costs.risk import check_rows
+from descender.errors import CapabilityError, DataError, OptionError, ShapeError, suggest
+
+BLOCK_NUMBERS = 1 << 22
+"""Activations that a reading of all samples holds at a time, where samples do not look at each other."""
+
+
+class Layout(NamedTuple):
+    """Where the parameters of each layer lie in the flat vector."""
+
+    places: tuple[dict[str, tuple[slice, tuple[int, ...]]], ...]
+    size: int
+
+    def views(self, w: Vector) -> list[Parameters]:
+        """The parameters of each layer, as views of `w`."""
+        return [{name: w[place].reshape(shape) for name, (place, shape) in layer.items()} for layer in self.places]
+
+
+def lay_out(layers: Sequence[Layer]) -> Layout:
+    """One after the other."""
+    places, at = [], 0
+    for layer in layers:
+        place = {}
+        for name, shape in layer.shapes.items():
+            size = int(np.prod(shape))
+            place[name] = (slice(at, at + size), shape)
+            at += size
+        places.append(place)
+    return Layout(tuple(places), at)
+
+
+class ErrorVector(NamedTuple):
+    """What comes back to one layer: sizes of its signal, of its error vector and of its gradient, and of its weights.
+
+    ``signal`` and ``error`` are root mean squares over the nodes and samples of its output, ``gradient`` is the norm of
+    the gradient of its weights, ``spectral`` the largest singular value of each weight matrix by name.
+    """
+
+    layer: str
+    signal: float
+    error: float
+    gradient: float
+    spectral: dict[str, float]
+
+
+class Network(Cost):
+    r"""The mean loss of a network over samples, plus an l2 penalty on its weights.
+
+    .. math:: J(w) = \frac{\sum_i s_i\, \ell(f_w(x_i), y_i)}{\sum_i s_i} + \frac{\lambda_2}{2} \sum_W \lVert W \rVert^2
+
+    Parameters: `layers`, as made by :func:`~descender.costs.network.build.perceptron`; `X` (n, inputs), dense or CSR,
+    or (n, steps, inputs) where the first layer is recurrent; `y` (n,), or (n, outputs) for several squared errors, the
+    mean of which is the loss; `loss` a name of ``LOSSES``; `l2`; `sample_weight` (n,); `seed` of what dropout drops.
+
+    J is computed in the dtype of X (float32 or float64) and summed in float64.  With `rows`, dropout is active and
+    batch normalisation looks at those rows; a reading of all samples drops nothing.
+
+    >>> from descender.costs.network.build import perceptron
+    >>> network = Network(perceptron(1, [2], 1, "tanh"), [[0.0], [1.0]], [0.0, 1.0])
+    >>> network.n_parameters, network.start(seed=0).shape
+    (7, (7,))
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        X: ArrayLike,
+        y: ArrayLike,
+        loss: str = "squared_error",
+        *,
+        l2: float = 0.0,
+        sample_weight: ArrayLike | None = None,
+        seed: int = 0,
+    ):
+        if loss not in LOSSES:
+            raise OptionError(f"loss={loss!r}; {suggest(str(loss), LOSSES)}")
+        if not isinstance(l2, int | float | np.number) or not (np.isfinite(l2) and l2 >= 0):
+            raise OptionError(f"l2={l2!r}: a penalty strength is a finite number of at least 0")
+        self.layers, self.layout = tuple(layers), lay_out(layers)
+        self.loss: Loss = LOSSES[loss]
+        self.l2, self.seed, self.readings = float(l2), seed, 0
+        self.X, self.y, self.sample_weight = _samples(X, y, sample_weight, self.loss)
+        outputs = self.X.shape[-1]
+        for layer in self.layers:
+            outputs = layer.width(outputs)
+        self.n_outputs = self._check_outputs(outputs)
+        self.n_samples: int = self.X.shape[0]
+        self.total_weight = float(self.n_samples if self.sample_weight is None else self.sample_weight.sum())
+        self.smooth = self.convex = False
+        widest = max(int(np.prod(shape[-1:])) for layer in self.layers for shape in layer.shapes.values())
+        steps = self.X.shape[1] if self.X.ndim == 3 else 1
+        alone = all(layer.per_sample for layer in self.layers)
+        self.block = max(BLOCK_NUMBERS // (widest * steps * len(self.layers)), 64) if alone else self.n_samples
+
+    @property
+    def names(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Layer, parameter and index of each number of w."""
+        return tuple(
+            f"layer{k}.{name}[{','.join(map(str, index))}]"
+            for k, place in enumerate(self.layout.places)
+            for name, (_, shape) in place.items()
+            for index in np.ndindex(*shape)
+        )
+
+    @property
+    def n_parameters(self) -> int:
+        """The length of w."""
+        return self.layout.size
+
+    def start(self, seed: int = 0) -> Vector:
+        """Initial parameters, in the dtype of X."""
+        rng = np.random.default_rng(seed)
+        w = np.empty(self.layout.size, dtype=self.X.dtype)
+        for layer, views in zip(self.layers, self.layout.views(w), strict=True):
+            for name, drawn in layer.draw(rng).items():
+                views[name][...] = drawn
+        return w
+
+    def value_and_gradient(self, w: Vector, rows: Rows | None = None) -> tuple[float, Vector]:
+        """J(w) and its gradient; from some `rows`, an estimate of both."""
+        self._check(w)
+        w = w.astype(self.X.dtype, copy=False)
+        gradient = np.zeros_like(w)
+        mode, total = self._mode(rows), 0.0
+        for X, y, s in self._blocks(rows):
+            part = gradient if rows is not None or self.block >= self.n_samples else np.empty_like(w)
+            outputs, memory = self.forward(w, X, mode)
+            values, error = self._judge(outputs, y)
+            total += float(np.sum(values if s is None else s * values, dtype=np.float64))
+            scale = self._share(rows)
+            error *= self.X.dtype.type(scale) if s is None else (scale * s).astype(self.X.dtype)[:, None]
+            for _ in self.backward(w, memory, error, part):
+                pass
+            if part is not gradient:
+                gradient += part
+        value = total * self._share(rows)
+        if self.l2:
+            value += self._penalise(w, gradient)
+        return value, gradient
+
+    def value(self, w: Vector, rows: Rows | None = None) -> float:
+        """J(w)."""
+        self._check(w)
+        w = w.astype(self.X.dtype, copy=False)
+        mode, total = self._mode(rows), 0.0
+        for X, y, s in self._blocks(rows):
+            values, _ = self._judge(self.forward(w, X, mode)[0], y)
+            total += float(np.sum(values if s is None else s * values, dtype=np.float64))
+        return total * self._share(rows) + (self._penalise(w) if self.l2 else 0.0)
+
+    def forward(self, w: Vector, X: Any, mode: Mode = Mode()) -> tuple[NDArray, list[Any]]:  # noqa: B008 - immutable
+        """The outputs (n, outputs) for samples `X`, and what each layer keeps for its way back."""
+        a, memory = X, []
+        for layer, p in zip(self.layers, self.layout.views(w), strict=True):
+            a, kept = layer.forward(p, a, mode)
+            memory.append(kept)
+        return a, memory
+
+    def backward(self, w: Vector, memory: list[Any], error: NDArray, gradient: Vector) -> Iterator[NDArray | None]:
+        """From the error of the outputs back to the first layer: the error vector of each layer's input, last first.
+
+        What each layer's own parameters have of the gradient is written into `gradient`.
+        """
+        ways = zip(self.layers, self.layout.views(w), memory, self.layout.views(gradient), strict=True)
+        for layer, p, kept, g in reversed(list(ways)):
+            error = layer.backward(p, kept, error, g)
+            yield error
+
+    def error_vectors(self, w: Vector, rows: Rows | None = None) -> list[ErrorVector]:
+        """How large signals, error vectors and gradients are at each layer that has parameters, first layer first."""
+        w = w.astype(self.X.dtype, copy=False)
+        gradient, told = np.zeros_like(w), []
+        X, y, _ = next(self._blocks(rows))
+        outputs, memory = self.forward(w, X, Mode())
+        _, error = self._judge(outputs, y)
+        signals = self._signals(w, X)
+        errors = [error, *self.backward(w, memory, error / len(error), gradient)]
+        places = zip(
+            self.layers, self.layout.views(w), self.layout.views(gradient), signals, reversed(errors[:-1]), strict=True
+        )
+        for k, (layer, p, g, signal, back) in enumerate(places):
+            if layer.shapes:
+                matrices = {
+                    name: float(np.linalg.norm(v, 2)) for name, v in p.items() if v.ndim == 2 and np.isfinite(v).all()
+                }
+                norm = float(np.sqrt(sum(np.sum(np.square(part, dtype=np.float64)) for part in g.values())))
+                told.append(ErrorVector(f"layer{k} ({layer.name})", signal, _rms(back), norm, matrices))
+        return told
+
+    def scores(self, w: Vector, X: Any) -> NDArray:
+        """The outputs for new samples: (n,) where there is one a sample, else (n, outputs)."""
+        w = w.astype(self.X.dtype, copy=False)
+        starts = range(0, max(X.shape[0], 1), self.block)
+        parts = [self.forward(w, X[i : i + self.block], Mode(frozen=True))[0] for i in starts]
+        out = np.concatenate(parts)
+        return out[:, 0] if self.n_outputs == 1 else out
+
+    @property
+    def statistics(self) -> list[tuple[NDArray, NDArray]]:
+        """What batch normalisation has learnt: mean and variance of each of its layers."""
+        return [layer.statistics for layer in _all(self.layers) if isinstance(layer, BatchNorm)]
+
+    @statistics.setter
+    def statistics(self, known: Sequence[tuple[NDArray, NDArray]]) -> None:
+        for layer, pair in zip([part for part in _all(self.layers) if isinstance(part, BatchNorm)], known, strict=True):
+            layer.statistics = pair
+
+    def _signals(self, w: Vector, X: Any) -> list[float]:
+        out, a = [], X
+        for layer, p in zip(self.layers, self.layout.views(w), strict=True):
+            a, _ = layer.forward(p, a, Mode())
+            out.append(_rms(a))
+        return out
+
+    def _judge(self, outputs: NDArray, y: NDArray) -> tuple[NDArray, NDArray]:
+        """The loss of each sample, and its derivative by the outputs: the error vector that goes back."""
+        if self.loss is Softmax:
+            return softmax_value_and_slope(outputs, y)
+        if y.ndim == 2:
+            return self.loss.value(outputs, y).mean(axis=1), self.loss.slope(outputs, y) / outputs.dtype.type(
+                y.shape[1]
+            )
+        z = outputs[:, 0]
+        return self.loss.value(z, y), self.loss.slope(z, y).astype(outputs.dtype, copy=False)[:, None]
+
+    def _penalise(self, w: Vector, gradient: Vector | None = None) -> float:
+        total = 0.0
+        slopes = self.layout.views(w if gradient is None else gradient)
+        for layer, p, g in zip(self.layers, self.layout.views(w), slopes, strict=True):
+            for name in layer.penalised:
+                flat = p[name].ravel()
+                total += float(flat @ flat)
+                if gradient is not None:
+                    g[name] += self.X.dtype.type(self.l2) * p[name]
+        return 0.5 * self.l2 * total
+
+    def _mode(self, rows: Rows | None) -> Mode:
+        if rows is None:
+            return Mode()
+        self.readings += 1
+        return Mode(np.random.default_rng((self.seed, self.readings)) if self._draws else None)
+
+    @property
+    def _draws(self) -> bool:
+        return any(getattr(layer, "share", 0.0) > 0 for layer in _all(self.layers))
+
+    def _share(self, rows: Rows | None) -> float:
+        return (1.0 if rows is None else self.n_samples / len(rows)) / self.total_weight
+
+    def _blocks(self, rows: Rows | None) -> Iterator[tuple[Any, NDArray, NDArray | None]]:
+        s = self.sample_weight
+        if rows is not None:
+            yield self.X[rows], self.y[rows], None if s is None else s[rows]
+            return
+        for i in range(0, self.n_samples, self.block):
+            part = slice(i, i + self.block)
+            yield self.X[part], self.y[part], None if s is None else s[part]
+
+    def _check_outputs(self, outputs: int) -> int:
+        if self.loss is Softmax:
+            classes = int(self.y.max()) + 1
+            if outputs < classes:
+                raise ShapeError(
+                    f"the targets have {classes} classes, the last layer {outputs} outputs; give one for each"
+                )
+        elif self.y.ndim == 2:
+            if outputs != self.y.shape[1]:
+                raise ShapeError(
+                    f"y has shape {self.y.shape}, the last layer {outputs} outputs; give one for each column"
+                )
+        elif outputs != 1:
+            raise ShapeError(f"{self.loss.name} needs one output, the last layer has {outputs}")
+        return outputs
+
+    def _check(self, w: Vector) -> None:
+        if w.shape != (self.layout.size,):
+            raise ShapeError(f"w has shape {w.shape}; this network has {self.layout.size} parameters")
+
+
+def softmax_value_and_slope(z: NDArray, y: NDArray) -> tuple[NDArray, NDArray]:
+    """:class:`~descender.costs.losses.Softmax` of scores (n, K) and its slope, in one pass over all classes."""
+    rows = np.arange(len(z))
+    index = y.astype(np.intp)
+    z = z - z.max(axis=1, keepdims=True)
+    chosen = z[rows, index]
+    np.exp(z, out=z)
+    total = z.sum(axis=1)
+    z /= total[:, None]
+    z[rows, index] -= 1.0
+    return np.log(total) - chosen, z
+
+
+def _all(layers: Sequence[Layer]) -> Iterator[Layer]:
+    for layer in layers:
+        yield layer
+        if isinstance(layer, Residual):
+            yield from _all(layer.layers)
+
+
+def _rms(a: Any) -> float:
+    values = a if isinstance(a, np.ndarray) else a.data
+    with np.errstate(all="ignore"):
+        return float(np.sqrt(np.mean(np.square(values, dtype=np.float64)))) if values.size else 0.0
+
+
+def _samples(X: Any, y: Any, sample_weight: Any, loss: Loss) -> tuple[Any, NDArray, NDArray | None]:
+    """Samples, targets and weights, checked; sequences may end in steps of NaN."""
+    try:
+        Y = np.asarray(y, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"the targets y must be numbers: {error}") from None
+    if Y.ndim == 2 and loss.name != "squared_error":
+        raise CapabilityError(f"y has shape {Y.shape}: several outputs a sample go with squared_error, not {loss.name}")
+    sequences = not hasattr(X, "tocsr") and np.ndim(X) == 3
+    if sequences:
+        X = np.asarray(X)
+        X = np.ascontiguousarray(X if X.dtype in (np.float32, np.float64) else X.astype(np.float64))
+        _check_sequences(X)
+    if Y.ndim not in (1, 2):
+        raise ShapeError(f"y has shape {Y.shape}; expected one target a sample, or a row of them")
+    first = Y if Y.ndim == 1 else Y[:, 0]
+    rows, _, s = check_rows(np.zeros((len(X), 1)) if sequences else X, first, sample_weight)
+    for column in Y.T if Y.ndim == 2 else [Y]:
+        check_targets(loss, column)
+    X = X if sequences else rows
+    return X, Y if loss is Softmax else Y.astype(X.dtype), s
+
+
+def _check_sequences(X: NDArray) -> None:
+    if X.shape[0] == 0 or X.shape[1] == 0 or X.shape[2] == 0:
+        raise DataError(f"X has shape {X.shape}; expected (samples, steps, inputs), none of them 0")
+    missing = np.isnan(X)
+    given = ~missing.all(axis=2)
+    if (missing.any(axis=2) & given).any() or np.isinf(X).any():
+        raise DataError(
+            "X has steps with missing or infinite inputs; only whole steps at the end of a sequence may be NaN"
+        )
+    short = np.flatnonzero(~given[:, 0])
+    if short.size:
+        raise DataError(f"the sequence of sample {short[0]} has no steps; leave such samples out")
+    if (np.diff(given.astype(np.int8), axis=1) > 0).any():
+        raise DataError("X has steps of NaN within a sequence; only those at its end may be NaN")
