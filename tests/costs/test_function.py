@@ -218,8 +218,8 @@ def test_float32_in_float32_out():
     ("call", "error", "text"),
     [
         (lambda: Function(3, 2), OptionError, "fun = 3"),
-        (lambda: Function(rosen, 2, gradient="2-point"), OptionError, "expected None, True or a function"),
-        (lambda: Function(rosen, 2, gradient=False), OptionError, "expected None, True or a function"),
+        (lambda: Function(rosen, 2, gradient="2-point"), OptionError, "gradient='2-point': known: jax, torch"),
+        (lambda: Function(rosen, 2, gradient=False), OptionError, "expected None, True, 'jax', 'torch' or a function"),
         (lambda: Function(rosen, 0), OptionError, "expected at least one"),
         (lambda: Function(rosen, []), OptionError, "expected at least one"),
         (lambda: Function(rosen, np.ones((2, 2))), ShapeError, r"shape \(2, 2\)"),

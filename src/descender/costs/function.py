@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from descender.costs.autodiff import differentiate
 from descender.costs.callables import as_gradient, as_point, described, precision_of, real_number, shown
 from descender.costs.cost import Cost, Rows, Vector
 from descender.costs.differences import central_gradient, finite_difference_gradient
@@ -24,14 +25,16 @@ class Function(Cost):
         d, the number of parameters, or a point of shape (d,), near which the difference steps are chosen;
     ``gradient``
         a callable that returns shape (d,); True if `fun` returns (value, gradient), SciPy's ``jac=True``;
-        None for central difference quotients: 2d evaluations a gradient, and 4d to 20d once to choose steps;
+        ``"jax"`` or ``"torch"`` if `fun` is written for that library, which then differentiates it
+        (:func:`~descender.costs.autodiff.differentiate`); None for central difference quotients: 2d evaluations a
+        gradient, and 4d to 20d once to choose steps;
     ``args``
         handed on to `fun` and `gradient` after the rest;
     ``names``
         one for each parameter; w0, w1, ... unless given;
     ``n_samples``
         given, the cost is a mean over samples, and the callables are called as ``fun(w, rows, *args)`` with an array
-        of sample indices, all of them or some;
+        of sample indices, all of them or some: what they return for some estimates what they return for all;
     ``smooth``, ``convex``
         facts about the cost, as :class:`Cost` declares them.
 
@@ -53,7 +56,7 @@ class Function(Cost):
         self,
         fun: Callable[..., Any],
         start: int | ArrayLike,
-        gradient: Callable[..., Any] | bool | None = None,
+        gradient: Callable[..., Any] | bool | str | None = None,
         args: tuple = (),
         *,
         names: Sequence[str] | None = None,
@@ -63,9 +66,11 @@ class Function(Cost):
     ):
         if not callable(fun):
             raise OptionError(f"fun = {described(fun)}: expected a function of w that returns a number")
-        if not (gradient is None or gradient is True or callable(gradient)):
-            raise OptionError(f"gradient = {described(gradient)}: expected None, True or a function of w")
-        if n_samples is not None and n_samples < 1:
+        if not (gradient is None or gradient is True or isinstance(gradient, str) or callable(gradient)):
+            raise OptionError(
+                f"gradient = {described(gradient)}: expected None, True, 'jax', 'torch' or a function of w"
+            )
+        if n_samples is not None and not (isinstance(n_samples, (int, np.integer)) and n_samples >= 1):
             raise OptionError(
                 f"n_samples = {n_samples}: expected a positive number, or None for a cost without samples"
             )
@@ -76,7 +81,11 @@ class Function(Cost):
         self.names = tuple(f"w{j}" for j in range(d)) if names is None else tuple(names)
         if len(self.names) != d:
             raise ShapeError(f"{len(self.names)} names for {d} parameters: expected one for each")
-        self.fun, self.args = fun, args
+        self.fun, self.args = fun, tuple(args)
+        self.pair = fun if gradient is True else None  # returns (value, gradient)
+        if isinstance(gradient, str):
+            self.fun, self.pair = differentiate(fun, gradient, self.args)
+            self.args = ()
         self.given = gradient
         self.n_samples, self.smooth, self.convex = n_samples, smooth, convex
         self.n_evaluations = self.n_gradients = 0
@@ -85,12 +94,12 @@ class Function(Cost):
 
     def value(self, w: Vector, rows: Rows | None = None) -> float:
         """J(w), of all samples or of `rows`."""
-        return self._evaluate(self._point(w), rows)[0]
+        return self._evaluate(self._point(w), rows, self.given is True)[0]
 
     def value_and_gradient(self, w: Vector, rows: Rows | None = None) -> tuple[float, Vector]:
         """J(w) and its gradient, of the type of w; a gradient that is measured is NaN where J is not finite."""
         point = self._point(w)
-        value, together = self._evaluate(point, rows)
+        value, together = self._evaluate(point, rows, self.pair is not None)
         return value, self._gradient(point, rows, value, together)
 
     def gradient(self, w: Vector, rows: Rows | None = None) -> Vector:
@@ -112,11 +121,13 @@ class Function(Cost):
             raise ShapeError(f"w has {len(point)} entries: expected {self.n_parameters}, one for each parameter")
         return point
 
-    def _evaluate(self, w: Vector, rows: Rows | None) -> tuple[float, Any]:
+    def _evaluate(self, w: Vector, rows: Rows | None, pair: bool) -> tuple[float, Any]:
+        """The value, and the gradient where one call returns both."""
         self.n_evaluations += 1
         place = f"evaluation {self.n_evaluations}, at w = {shown(w)}"
-        returned, together = self._call(self.fun, w, rows, "the function", place), None
-        if self.given is True:
+        fun = self.pair if pair and self.pair else self.fun
+        returned, together = self._call(fun, w, rows, "the function", place), None
+        if pair:
             if not isinstance(returned, (tuple, list)) or len(returned) != 2:
                 raise CostError(f"{place}: gradient=True expects (value, gradient); fun returned {described(returned)}")
             returned, together = returned
@@ -153,7 +164,7 @@ class Function(Cost):
 
     def _call(self, function: Callable[..., Any], w: Vector, rows: Rows | None, what: str, place: str) -> Any:
         if self.n_samples is not None:
-            extra: tuple = (np.arange(self.n_samples) if rows is None else np.array(rows), *self.args)
+            extra: tuple = (np.arange(self.n_samples) if rows is None else np.array(rows, dtype=np.intp), *self.args)
         elif rows is None:
             extra = self.args
         else:
@@ -161,6 +172,8 @@ class Function(Cost):
         try:
             with np.errstate(all="ignore"):
                 return function(w.copy(), *extra)
+        except CostError as error:
+            raise CostError(f"{place}: {error}") from None
         except (StopIteration, DescenderError):
             raise
         except Exception as error:

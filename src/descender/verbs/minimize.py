@@ -40,6 +40,7 @@ def minimize(
     holdout: Callable[[Vector], float] | None = None,
     seed: int = 0,
     gradient: Any = None,
+    n_samples: int | None = None,
     data: Mapping[str, ArrayLike] | None = None,
     constants: Mapping[str, float] | None = None,
     args: tuple = (),
@@ -51,8 +52,14 @@ def minimize(
     ----------
     cost
         a formula such as ``"(1-x)**2 + 100*(y-x**2)**2"``, with `data` columns inside ``mean(...)`` or ``sum(...)``;
-        a function ``fun(w, *args)`` with its `gradient` (a function, True if `fun` returns both, or None: finite
-        differences); or a :class:`~descender.costs.cost.Cost` such as a :class:`~descender.costs.risk.Risk`
+        a function ``fun(w, *args)``; or a :class:`~descender.costs.cost.Cost` such as a
+        :class:`~descender.costs.risk.Risk`
+    gradient
+        of a function: a function ``gradient(w, *args)``; True if `fun` returns (value, gradient); ``"jax"`` or
+        ``"torch"`` if it is written for that library; None for difference quotients
+    n_samples
+        makes a function one of samples, ``fun(w, rows, *args)`` with an array of row indices below `n_samples`, all or
+        some of them: the mean over those rows; then batches and epochs apply
     start
         numbers in the order of the variables, a mapping by name, or text such as ``"x=-1.2, y=1"``; a risk starts at 0
     method
@@ -86,7 +93,7 @@ def minimize(
     (1.0, 1.0)
 
     """
-    target, w = read_cost(cost, start, gradient, data, constants, args)
+    target, w = read_cost(cost, start, gradient, data, constants, args, n_samples)
     check_numbers(
         clip_norm=clip_norm, clip_value=clip_value, tol=tol, gradient_tol=gradient_tol, step_tol=step_tol,
         cost_tol=cost_tol, max_steps=max_steps, max_evaluations=max_evaluations, max_epochs=max_epochs,

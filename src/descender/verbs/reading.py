@@ -15,9 +15,17 @@ from descender.errors import InputError, OptionError, StartError, suggest
 
 
 def read_cost(
-    cost: Any, start: Any, gradient: Any = None, data: Any = None, constants: Any = None, args: tuple = ()
+    cost: Any,
+    start: Any,
+    gradient: Any = None,
+    data: Any = None,
+    constants: Any = None,
+    args: tuple = (),
+    n_samples: int | None = None,
 ) -> tuple[Cost, Vector]:
     """The cost object and the start as an array, whatever form they were given in."""
+    if n_samples is not None and (isinstance(cost, str | Cost) or not callable(cost)):
+        raise OptionError("n_samples goes with a function of (w, rows): formulas and costs know their rows")
     if isinstance(cost, str):
         if gradient is not None:
             raise OptionError("gradient does not go with a formula: its derivatives are exact")
@@ -33,10 +41,19 @@ def read_cost(
         raise OptionError(f"cost={cost!r}: expected a formula, a function or a Cost")
     if start is None or isinstance(start, str | Mapping):
         raise StartError("a function needs its start as numbers, such as start=[0.0, 1.0]")
-    w = np.atleast_1d(np.asarray(start, dtype=np.float64))
+    w = numbers_of(start, "start=[0.0, 1.0]")
     if w.ndim != 1:
         raise StartError(f"start has shape {w.shape}; expected a vector")
-    return Function(cost, w, gradient=gradient, args=args), w
+    return Function(cost, w, gradient=gradient, args=args, n_samples=n_samples), w
+
+
+def numbers_of(start: Any, example: str) -> Vector:
+    """The start as a new array of float64: numbers, arrays, tensors of any library."""
+    try:
+        tensor = hasattr(start, "detach")  # of PyTorch, which may carry a gradient
+        return np.array(start.detach().cpu().numpy() if tensor else start, dtype=np.float64, ndmin=1)
+    except (TypeError, ValueError):
+        raise StartError(f"start={start!r}: expected numbers, such as {example}") from None
 
 
 def read_start(names: tuple[str, ...], start: Any, columns: Iterable[str] = ()) -> Vector:
@@ -69,10 +86,7 @@ def read_start(names: tuple[str, ...], start: Any, columns: Iterable[str] = ()) 
                 + misspelt(missing, columns)
             )
         start = [start[name] for name in names]
-    try:
-        w = np.atleast_1d(np.asarray(start, dtype=np.float64))
-    except (TypeError, ValueError):
-        raise StartError(f"start={start!r}: expected numbers, such as {example}") from None
+    w = numbers_of(start, example)
     if w.shape != (len(names),):
         raise StartError(
             f"start has shape {w.shape}; expected {len(names)} numbers, one each for {', '.join(names[:9])}"
