@@ -301,11 +301,11 @@ class Residual(Layer):
 
 
 class Recurrent(Layer):
-    r"""A plain recurrent layer: :math:`h_t = f(x_t W + h_{t-1} U + b)`, :math:`h_0 = 0`; the last h is its output.
+    r"""A plain recurrent layer, :math:`h_t = f(x_t W + h_{t-1} U + b)`, :math:`h_0 = 0`; the last h is its output.
 
     It takes sequences, (samples, steps, inputs).  One may be shorter than others: its steps of NaN, at the end, are
     not taken.  Backpropagation through time carries the error vector :math:`\delta_t` from the last step to the first,
-    :math:`\delta_{t-1} = (\delta_t f'_t) U^T`: where the norm of U is above 1 it may grow with each step, and below 1 it
+    :math:`\delta_{t-1} = (\delta_t f'_t) U^T`: where the norm of U is above 1 it may grow with each step, below 1 it
     vanishes (R. Pascanu and others, *On the difficulty of training recurrent neural networks*, 2013).
 
     J. Elman, *Finding structure in time*, 1990.
