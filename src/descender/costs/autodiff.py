@@ -6,6 +6,7 @@ Both work in float64, whatever the libraries' own defaults are, and leave no tra
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -55,9 +56,8 @@ def by_jax(fun: Callable[..., Any]) -> Differentiated:
         import jax
     except ImportError:
         raise missing("jax", "JAX") from None
-    double = getattr(jax, "enable_x64", None)
-    if double is None:  # before JAX 0.8
-        from jax.experimental import enable_x64 as double
+    # before JAX 0.8 it was an experiment
+    double: Any = getattr(jax, "enable_x64", None) or import_module("jax.experimental").enable_x64
 
     def number(w: Any, *rows: Any) -> Any:
         returned = fun(w, *rows)
