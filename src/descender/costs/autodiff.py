@@ -6,7 +6,6 @@ Both work in float64, whatever the libraries' own defaults are, and leave no tra
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import import_module
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -56,8 +55,6 @@ def by_jax(fun: Callable[..., Any]) -> Differentiated:
         import jax
     except ImportError:
         raise missing("jax", "JAX") from None
-    # before JAX 0.8 it was an experiment
-    double: Any = getattr(jax, "enable_x64", None) or import_module("jax.experimental").enable_x64
 
     def number(w: Any, *rows: Any) -> Any:
         returned = fun(w, *rows)
@@ -72,7 +69,7 @@ def by_jax(fun: Callable[..., Any]) -> Differentiated:
 
         def run(w: Vector, *rows: Any) -> Any:
             nonlocal compiled
-            with double(True):
+            with jax.enable_x64(True):
                 try:
                     return compiled(w, *rows)
                 except Exception:
