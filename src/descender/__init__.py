@@ -16,6 +16,8 @@ __version__ = "0.1.0"
 _HOMES = {
     "minimize": "descender.verbs.minimize",
     "fit": "descender.verbs.fit",
+    "LinearClassifier": "descender.estimators",
+    "LinearRegressor": "descender.estimators",
     "Model": "descender.model",
     "Online": "descender.verbs.online",
     "Record": "descender.record",

@@ -31,7 +31,8 @@ class Risk(Cost):
     weights, class by class, then the intercepts.
 
     Parameters: `X` (n, d), dense or SciPy sparse, float32 or float64, computed as given; `y` (n,); `loss` a name of
-    ``LOSSES``; `l2`, `l1` at least 0; `sample_weight` (n,) at least 0; `reduction` "mean" or "sum".
+    ``LOSSES``; `l2`, `l1` at least 0; `sample_weight` (n,) at least 0; `reduction` "mean" or "sum"; `n_classes`, where
+    the last classes may have no row.
 
     Costs and gradients accumulate in float64 over blocks of at most 4,096 rows, whose grid is set by d and dtype alone:
     the bits do not depend on how the rows arrived.
@@ -53,6 +54,7 @@ class Risk(Cost):
         sample_weight: ArrayLike | None = None,
         reduction: str = "mean",
         features: Sequence[str] | None = None,
+        n_classes: int | None = None,
     ):
         if loss not in LOSSES:
             raise OptionError(f"loss={loss!r}; {suggest(str(loss), LOSSES)}")
@@ -67,7 +69,7 @@ class Risk(Cost):
         self.l2, self.l1, self.intercept, self.reduction = float(l2), float(l1), bool(intercept), reduction
         n, d = self.X.shape
         self.n_samples, self.n_features = n, d
-        self.n_classes = int(self.y.max()) + 1 if self.loss is Softmax else 1
+        self.n_classes = max(int(self.y.max()) + 1, n_classes or 0) if self.loss is Softmax else 1
         self.total_weight = float(n) if self.sample_weight is None else float(self.sample_weight.sum())
         self.denominator = self.total_weight if reduction == "mean" else 1.0
         self.smooth, self.convex = l1 == 0, self.loss.convex

@@ -28,6 +28,8 @@ READINGS: dict[str, dict[str, Any]] = {
 """Names for plain gradient descent with another way to read the gradient."""
 METHODS = ("auto", *RULES, *READINGS, "lbfgs")
 ADAPTIVE = ("adagrad", "rmsprop", "adam")
+POLISHED = 4e-24
+"""The tol of a walk to rounding: Newton's decrement is the square of the distance that is left."""
 
 
 def choose(cost: Cost, tol: float | None = None) -> tuple[Method, str]:
@@ -51,6 +53,18 @@ def choose(cost: Cost, tol: float | None = None) -> tuple[Method, str]:
         name, reason = "descent in a learnt metric", f"the cost is smooth and convex and {size} fits in memory"
     name = f"proximal {name}" if cost.l1 > 0 else name
     return LearntMetric(tol, name=name), f"{name}, because {reason}"
+
+
+def polishing_tol(cost: Cost, tol: float) -> float:
+    """`tol`, or where steps with all curvatures cost next to nothing what takes the walk down to rounding.
+
+    The weights of a small problem then do not depend on `tol`, on the order of its rows, or on whether a row is
+    repeated or weighs more.
+    """
+    if not (isinstance(cost, Risk) and cost.convex and is_small(cost)) or is_wide(cost):
+        return tol
+    slow = cost.loss is Softmax and (cost.l1 > 0 or cost.l2 == 0)
+    return tol if slow else min(tol, POLISHED)
 
 
 def textbook(

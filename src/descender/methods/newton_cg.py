@@ -24,6 +24,8 @@ from descender.methods.centred import column_facts
 from descender.methods.method import Block, Budget, Outcome, one_step
 
 MAX_INNER = 100
+NOISE = 1e-15
+"""A promise below this share of the cost that no longer shrinks from step to step is made of rounding."""
 
 
 class Kronecker:
@@ -32,14 +34,16 @@ class Kronecker:
     def __init__(self, A: NDArray, S: NDArray, ridge: NDArray):
         self.a, self.U = np.linalg.eigh(A)
         self.s, self.V = np.linalg.eigh(S)
+        self.free = ridge == 0.0
         # the ridge does not touch intercepts, so it is not a multiple of the identity: its mean over S's vectors
         self.ridge = np.einsum("ji,j,ji->i", self.V, ridge, self.V)
         self.floor = 1e-10 * max(float(self.a[-1] * self.s[-1]), 1e-300)
 
     def solve(self, G: NDArray) -> NDArray:
-        """The inverse times G."""
+        """The inverse times G; what is added to all classes alike changes no loss, and without a ridge it stays 0."""
         spectrum = np.outer(np.maximum(self.a, 0.0), np.maximum(self.s, 0.0)) + self.ridge
-        return self.U @ ((self.U.T @ G @ self.V) / np.maximum(spectrum, self.floor)) @ self.V.T
+        Y = self.U @ ((self.U.T @ G @ self.V) / np.maximum(spectrum, self.floor)) @ self.V.T
+        return np.where(self.free, Y - Y.mean(axis=0), Y)
 
 
 class Classes:
@@ -136,12 +140,14 @@ class NewtonCG:
         Z = problem.scores(V)
         value, G = problem.value(Z, V), problem.gradient(Z, V)
         unit, goal = cost_scale(cost) / 1000.0, self.tol * 0.2
-        counted = 0
+        previous, counted = np.inf, 0
         while True:
             P = cost.loss.predict(Z)
             step, decrement = self._direction(problem, P, G, goal * max(abs(value), unit))
             done = decrement <= goal * max(abs(value), unit)
-            t = 0.0 if done or problem.reads >= self.max_reads else self._length(problem, value, V, step, Z, G)
+            lost = NOISE * abs(value) > decrement > 0.25 * previous
+            previous = decrement
+            t = 0.0 if done or lost or problem.reads >= self.max_reads else self._length(problem, value, V, step, Z, G)
             if t > 0:
                 before, norm = problem.leave(V), float(np.linalg.norm(G))
                 log = one_step(value, norm, t * float(np.linalg.norm(step)), t, problem.reads - counted)
