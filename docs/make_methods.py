@@ -10,6 +10,7 @@ from descender.methods.auto import READINGS
 from descender.methods.lbfgs import LBFGS
 from descender.methods.rates import RATES
 from descender.methods.rules import RULES
+from descender.methods.variance_reduced import REDUCTIONS
 
 PAGE = Path(__file__).parent / "methods.md"
 PAGE_TEXT = """# Methods
@@ -34,6 +35,23 @@ Any rule takes a `batch_size` where the cost is a mean or sum over samples: `"fu
 mini-batch). Three names are short for plain gradient descent with one:
 
 {readings}
+
+## Less noise
+
+The noise of a batch keeps a constant rate from arriving. Three methods take it out by what they remember of every
+sample, so that their gap falls geometrically. With $f_i$ the cost of sample $i$, $\\tilde g_i$ the gradient
+remembered of it and $G$ the mean of all of these, a batch $B$ of `batch_size` samples (1) gives
+
+$$ g = G + \\theta \\frac{{1}}{{|B|}} \\sum_{{i \\in B}} \\left( \\nabla f_i(w) - \\tilde g_i \\right) $$
+
+with $\\theta = 1$, and for `sag` $\\theta = |B|/n$. Of a linear model one slope a score is remembered, of another
+cost a gradient a sample, up to 256 MiB; `svrg` remembers one point. Without a rate they take the given share of
+$1/L$, $L$ being the largest curvature of a sample's cost. On a convex risk they end on the certificate; elsewhere
+`gradient_tol` is held against the gradient of all samples. An l1 penalty counts with its slope, which is zero at
+zero: no weight becomes exactly zero, which is `auto`'s business. Wrong choice where the rows fit in memory and the
+columns are few: `auto` needs a few readings, these need tens.
+
+{reductions}
 
 ## Learning rates
 
@@ -107,12 +125,22 @@ def readings():
     return "\n".join(rows)
 
 
+def reductions():
+    """Methods that take the noise out of batches."""
+    rows = ["| name | remembers | rate |", "|---|---|---|"]
+    for name, kind in REDUCTIONS.items():
+        rows.append(f"| `{name}` | {kind.about} | {f'1/({1 / kind.share:.0f} L)' if kind.share < 1 else '1/L'} |")
+    return "\n".join(rows)
+
+
 def render():
     """The whole page."""
     rules = "\n\n".join(section(name, rule) for name, rule in RULES.items())
     rates = "\n\n".join(section(name, rate) for name, rate in RATES.items())
     quasi = "\n\n".join(plain(" ".join(part.split())) for part in re.split(r"\n\s*\n", LBFGS.__doc__))
-    return PAGE_TEXT.format(table=table(), rules=rules, readings=readings(), rates=rates, quasi=quasi)
+    return PAGE_TEXT.format(
+        table=table(), rules=rules, readings=readings(), reductions=reductions(), rates=rates, quasi=quasi
+    )
 
 
 if __name__ == "__main__":

@@ -19,8 +19,9 @@ from descender.costs.risk import Risk
 from descender.costs.syntax import syntax_tree
 from descender.descent import Walk
 from descender.errors import CapabilityError, OptionError
-from descender.methods.estimates import mini_batches
+from descender.methods.estimates import mini_batches, random_batches
 from descender.methods.rules import RULES
+from descender.methods.variance_reduced import REDUCTIONS
 
 MOST = 6
 """Variables, or columns of a row, that are written out; of more the first ones."""
@@ -104,8 +105,8 @@ def _first_rows(cost: Cost, walk: Walk) -> Rows | None:
     size = int(reads[reads > 0][0]) if (reads > 0).any() else 0
     if not cost.n_samples or not 0 < size < cost.n_samples:
         return None
-    order = next(mini_batches(cost.n_samples, size, np.random.default_rng(walk.record.facts.get("seed", 0)))).order
-    return order[:size]
+    draw = random_batches if walk.method in REDUCTIONS else mini_batches
+    return next(draw(cost.n_samples, size, np.random.default_rng(walk.record.facts.get("seed", 0)))).order[:size]
 
 
 def _formula_lines(cost: Formula, w: Vector, value: float, gradient: Vector) -> list[str]:

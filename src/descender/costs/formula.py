@@ -8,6 +8,7 @@ Numba inside a loop over rows.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from numbers import Real
@@ -158,6 +159,20 @@ class Formula(Cost):
             return part is not None and (part.kind != "group" or all(linear(t) for t in part.inner.args))
 
         return self.n_samples is not None and linear(expr)
+
+    def as_mean(self) -> Formula:
+        """The same cost with each sum over rows written as n times a mean, so that some rows estimate all of it.
+
+        >>> J = Formula("sum((x - w)**2)", {"x": [1.0, 2.0, 3.0]})
+        >>> J.value([0.0], [1]), J.as_mean().value([0.0], [1]), J.as_mean().value([0.0])
+        (4.0, 12.0, 14.0)
+        """
+        text = re.sub(r"\bsum\s*\(", f"{self.n_samples}*mean(", self.text)
+        if text == self.text:
+            return self
+        columns = dict(zip(self._reading.columns, self._columns, strict=True))
+        constants = dict(zip(self._reading.constants, self._numbers, strict=True))
+        return Formula(text, columns, constants, self.names)
 
     def kernel(self) -> Kernel:
         """The value and gradient as a loop over rows, the same for the same formula wherever it is made."""

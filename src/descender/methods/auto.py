@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from descender.costs.cost import Cost
+from descender.costs.cost import Cost, Vector
 from descender.costs.losses import Softmax
 from descender.costs.risk import Risk
 from descender.errors import CapabilityError, OptionError, suggest
@@ -19,6 +19,7 @@ from descender.methods.proximal_gradient import ProximalGradient
 from descender.methods.rates import Backtracking, Constant, Rate, read_rate
 from descender.methods.rules import RULES
 from descender.methods.textbook import Textbook
+from descender.methods.variance_reduced import REDUCTIONS, risk_curvature, sample_curvature
 
 READINGS: dict[str, dict[str, Any]] = {
     "sgd": {"rule": "gd", "batch_size": 1},
@@ -26,7 +27,7 @@ READINGS: dict[str, dict[str, Any]] = {
     "coordinate": {"rule": "gd", "coordinates": True},
 }
 """Names for plain gradient descent with another way to read the gradient."""
-METHODS = ("auto", *RULES, *READINGS, "lbfgs")
+METHODS = ("auto", *RULES, *READINGS, *REDUCTIONS, "lbfgs")
 ADAPTIVE = ("adagrad", "rmsprop", "adam")
 POLISHED = 4e-24
 """The tol of a walk to rounding: Newton's decrement is the square of the distance that is left."""
@@ -74,15 +75,20 @@ def textbook(
     batch_size: int | str | None = None,
     options: Options = Options(),  # noqa: B008 - immutable
     on_divergence: str | None = None,
+    tol: float | None = None,
+    start: Any = None,
     **hyperparameters: Any,
 ) -> Textbook:
     """A method of the textbook family by name, its options checked against the cost."""
-    if name not in (*RULES, *READINGS):
+    if name not in (*RULES, *READINGS, *REDUCTIONS):
         raise OptionError(f"method={name!r}; {suggest(str(name), METHODS)}")
-    reading = READINGS.get(name, {})
+    reduction = REDUCTIONS.get(name)
+    reading = READINGS.get(name, {} if reduction is None else {"rule": "gd", "batch_size": 1})
     rule_class: Any = RULES[reading.get("rule", name)]
     batch_size = reading.get("batch_size", "full") if batch_size is None else batch_size
     _check_batches(cost, name, batch_size)
+    if reduction is not None and batch_size == "full":
+        raise OptionError(f"method={name!r} reads some samples at a time: give a number as batch_size, or method='gd'")
     unknown = [key for key in hyperparameters if key not in rule_class._fields]
     if unknown:
         known = ", ".join(rule_class._fields) or "none"
@@ -92,7 +98,12 @@ def textbook(
             raise OptionError(f"{key}={value:g}: expected at least 0 and below 1")
     rule = rule_class(**hyperparameters)
     automatic = isinstance(learning_rate, str) and learning_rate == "auto"
-    rate = automatic_rate(cost, rule, name, batch_size) if automatic else read_rate(learning_rate)
+    if not automatic:
+        rate = read_rate(learning_rate)
+    elif reduction is not None:
+        rate = reduced_rate(cost, reduction.share, start)
+    else:
+        rate = automatic_rate(cost, rule, name, batch_size)
     if isinstance(rate, Backtracking) and batch_size != "full":
         raise OptionError(f"learning_rate='backtracking' needs exact costs, batch_size={batch_size} estimates them")
     on_divergence = on_divergence or ("recover" if automatic else "stop")
@@ -105,6 +116,8 @@ def textbook(
             coordinates=bool(reading.get("coordinates")), stop_if_not_finite=on_divergence != "continue"
         ),
         recover=on_divergence == "recover",
+        reduction=reduction,
+        tol=1e-6 if tol is None else tol,
     )
 
 
@@ -118,15 +131,17 @@ def automatic_rate(cost: Cost, rule: Any, name: str, batch_size: int | str) -> R
         return Backtracking()
     if name in ADAPTIVE or not isinstance(cost, Risk):
         return Constant(0.01)
-    if cost.sparse:
-        largest = float(cost.X.multiply(cost.X).sum(axis=1).max())
-    else:
-        largest = max(float(np.einsum("ij,ij->i", X, X).max()) for X, _, _ in cost.blocks())
-    curvature = cost.loss.curvature_bound * (largest + cost.intercept) + cost.l2
-    if cost.reduction == "sum":
-        curvature *= int(batch_size)
+    curvature = risk_curvature(cost)
+    if cost.reduction == "sum":  # of which a batch is the sum over its own rows
+        curvature *= int(batch_size) / len(cost.y)
     keeps = getattr(rule, "beta", 0.0) if name in ("momentum", "nesterov") else 0.0
     return Constant((1.0 - keeps) / max(curvature, 1e-300))
+
+
+def reduced_rate(cost: Cost, share: float, start: Vector | None) -> Rate:
+    """A share of 1/L for a method with variance reduction, L being the largest curvature of a sample's cost."""
+    curvature = sample_curvature(cost, np.zeros(cost.n_parameters) if start is None else start)
+    return Constant(share / curvature if np.isfinite(curvature) and curvature > 0 else 0.01)
 
 
 def _check_batches(cost: Cost, name: str, batch_size: Any) -> None:

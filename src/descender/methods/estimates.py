@@ -37,6 +37,24 @@ def mini_batches(n_samples: int, batch_size: int, rng: np.random.Generator, shuf
         yield Batches(rng.permutation(order) if shuffle else order, starts, stops, True)
 
 
+def random_batches(n_samples: int, batch_size: int, rng: np.random.Generator) -> Iterator[Batches]:
+    """Batches of different samples, each drawn from all of them anew; an epoch is as many as would read all.
+
+    >>> first = next(random_batches(5, 2, np.random.default_rng(0)))
+    >>> len(first.order), first.stops
+    (6, array([2, 4, 6]))
+    """
+    size = min(batch_size, n_samples)
+    stops = np.arange(size, size * -(-n_samples // size) + 1, size, dtype=np.intp)
+    while True:
+        order = rng.integers(0, n_samples, (len(stops), size), dtype=np.intp)
+        if size > 1:
+            ordered = np.sort(order, axis=1)
+            for k in np.flatnonzero((ordered[:, 1:] == ordered[:, :-1]).any(axis=1)):
+                order[k] = rng.choice(n_samples, size, replace=False)
+        yield Batches(order.ravel(), stops - size, stops, True)
+
+
 def full_batch(n_samples: int | None, steps: int) -> Batches:
     """All samples at every step."""
     n = n_samples or 0

@@ -13,9 +13,10 @@ from descender.costs.cost import Cost, Kernel, Vector
 from descender.kernels.assemble import assemble
 from descender.methods import advance as walk
 from descender.methods.advance import Options, advance
-from descender.methods.estimates import Batches, full_batch, mini_batches
+from descender.methods.estimates import Batches, full_batch, mini_batches, random_batches
 from descender.methods.method import Block, Budget, Outcome
 from descender.methods.rates import Backtracking, Rate
+from descender.methods.variance_reduced import Judge, Reduced, Reduction
 
 PLAIN_STEPS, PLAIN_BLOCK = 256, 32
 """Steps that are taken before a compiler is asked: a short walk never waits for one.  They come in blocks, too, but
@@ -31,7 +32,8 @@ class Textbook:
     """A rule with its rate.
 
     ``batch_size`` is "full" or a number of samples; with ``coordinates`` step t moves coordinate t mod d alone.  With
-    ``recover`` a step that is not finite is taken back and the rate divided by 3.
+    ``recover`` a step that is not finite is taken back and the rate divided by 3.  A ``reduction`` takes the noise out
+    of batches; on a convex risk such a walk ends where the certificate is within ``tol``.
     """
 
     name: str
@@ -41,6 +43,8 @@ class Textbook:
     options: Options = field(default_factory=Options)
     shuffle: bool = True
     recover: bool = False
+    reduction: Reduction | None = None
+    tol: float = 1e-6
 
     def blocks(self, cost: Cost, w: Vector, rng: np.random.Generator, budget: Budget) -> Iterator[Block]:
         """Walk from `w`.  The first steps run as plain Python, later ones compiled where the cost can be."""
@@ -51,13 +55,17 @@ class Textbook:
         if isinstance(self.rate, Backtracking):
             options = options._replace(shrink=self.rate.shrink, share=self.rate.share)
         state = fresh = tuple(np.zeros_like(w) for _ in self.rule.slots)
-        before, state_before = w, state
+        origin = before = w
+        state_before = state
         rate, scale, taken = self.rate.rate, 1.0, 0
         if options.shrink:
             rate *= options.shrink  # the loop first tries the last accepted rate over `shrink`
+        reader, judge = _Reader(self, cost.n_samples, rng), None
+        if self.reduction is not None:
+            judge = Judge(cost, w, self.tol, self.options.gradient_tol)
+            cost = self.reduction.around(cost, int(self.batch_size))
         plain, compiled = plain_walk(cost, self), None
         kernel = cost.kernel() if budget.steps > PLAIN_STEPS and self._loops_pay(cost) else None
-        reader = _Reader(self, cost.n_samples, rng)
         while taken < budget.steps:
             if taken >= PLAIN_STEPS and kernel is not None:
                 compiled = compiled or compiled_walk(kernel, self)
@@ -71,16 +79,24 @@ class Textbook:
             done, why, w, state, before, state_before, rate = step(
                 now, options, batches, w, state, before, state_before, rate, taken, log, path
             )
-            note = None
+            rows = batches.stops[:done] - batches.starts[:done]
+            rows = cost.reads(rows) if isinstance(cost, Reduced) else rows
+            ended, note, found = reader.used(done), None, None
+            look = judge if judge is not None and ended and why == walk.RAN and judge.due() else None
             if why == walk.NOT_FINITE:
                 w = before
-                if self.recover and scale > 1e-12:
-                    scale, rate, state = scale / 3.0, rate / 3.0, fresh
-                    note = f"step {taken + done} led to a cost that is not finite: taken back, rate / 3"
-            rows = batches.stops[:done] - batches.starts[:done]
+            if self.recover and scale > 1e-12 and (why == walk.NOT_FINITE or (look and look.rose(w))):
+                scale, rate, state = scale / 3.0, rate / 3.0, fresh
+                note = f"step {taken + done} led to a cost that is not finite: taken back, rate / 3"
+                if isinstance(cost, Reduced):  # what was remembered is lost, and a way down from 1e300 is long
+                    cost.forget()
+                    w, where = origin, "not finite" if why == walk.NOT_FINITE else "higher than at the start"
+                    note = f"step {taken + done} led to a cost that is {where}: back to the start, rate / 3"
             taken += done
-            ended = reader.used(done)
-            yield Block(log[:done], w, rows, path[:done], ended, None if note else _outcome(why, log, done), note)
+            outcome = None if note else _outcome(why, log, done)
+            if look and not note:
+                outcome, found = look.look(w)
+            yield Block(log[:done], w, rows, path[:done], ended, outcome, note, certificate=found)
 
     def _loops_pay(self, cost: Cost) -> bool:
         """Whether scalar loops beat NumPy: for batches, and for whole readings of little data."""
@@ -93,7 +109,13 @@ class _Reader:
     def __init__(self, method: Textbook, n_samples: int | None, rng: np.random.Generator):
         self.n_samples, self.full = n_samples, method.batch_size == "full"
         if not self.full:
-            self.epochs = mini_batches(n_samples or 0, int(method.batch_size), rng, method.shuffle)
+            size = int(method.batch_size)
+            fresh = method.reduction is not None
+            self.epochs = (
+                random_batches(n_samples or 0, size, rng)
+                if fresh
+                else mini_batches(n_samples or 0, size, rng, method.shuffle)
+            )
             self.epoch, self.first = next(self.epochs), 0
 
     def next(self, steps: int) -> Batches:

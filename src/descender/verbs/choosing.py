@@ -17,7 +17,7 @@ from descender.methods.lbfgs import LBFGS
 from descender.methods.textbook import Textbook
 
 ON_DIVERGENCE = ("stop", "recover", "raise", "continue")
-DEFAULT_STEPS, DEFAULT_EPOCHS, DEFAULT_STEP_TOL = 10_000, 20, 1e-12
+DEFAULT_STEPS, DEFAULT_EPOCHS, REDUCED_EPOCHS, DEFAULT_STEP_TOL = 10_000, 20, 100, 1e-12
 
 
 def budgets(
@@ -38,7 +38,8 @@ def budgets(
             steps = min(steps, max_epochs * per_epoch)
         elif max_steps is None and max_seconds is None and max_evaluations is None:
             per_epoch = math.ceil((cost.n_samples or 1) / int(method.batch_size)) if batched else 1
-            steps = DEFAULT_EPOCHS * per_epoch if batched else DEFAULT_STEPS
+            epochs = DEFAULT_EPOCHS if method.reduction is None else REDUCED_EPOCHS
+            steps = epochs * per_epoch if batched else DEFAULT_STEPS
     elif max_steps is None and max_seconds is None and max_evaluations is None:
         steps = DEFAULT_STEPS
     return Stop(
@@ -90,6 +91,7 @@ def choose_method(
     step_tol: float | None,
     on_divergence: str | None,
     hyperparameters: dict[str, Any],
+    start: Any = None,
 ) -> tuple[Any, str]:
     """The method, and the sentence that says why: an option of the textbook methods asks for one of them."""
     if method not in METHODS:
@@ -121,4 +123,5 @@ def choose_method(
         gradient_tol=float(gradient_tol or 0.0),
         step_tol=DEFAULT_STEP_TOL if step_tol is None else float(step_tol),
     )
-    return textbook(cost, method, learning_rate, batch_size, options, on_divergence, **hyperparameters), why
+    chosen = textbook(cost, method, learning_rate, batch_size, options, on_divergence, tol, start, **hyperparameters)
+    return chosen, why

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from descender.costs.losses import LOSSES
 from descender.methods.auto import READINGS
 from descender.methods.rules import RULES
+from descender.methods.variance_reduced import REDUCTIONS
 from descender.pictures.boundary import describe_boundary, draw_boundary
 from descender.pictures.curves import Curve, describe_curve, draw_curve
 from descender.pictures.weights import describe_weights, draw_weights
@@ -40,7 +41,7 @@ def fit_pictures(fit: Fit) -> dict[str, Callable[[], Axes]]:
     pictures: dict[str, Callable[[], Axes]] = {}
     if len(fit.points):
         pictures["boundary"] = lambda: _boundary(fit)
-    if fit.walk.method in (*RULES, *READINGS):
+    if fit.walk.method in (*RULES, *READINGS, *REDUCTIONS):
         pictures["loss"] = lambda: draw_curve(_epochs(fit))
     if all(PIXEL.fullmatch(name) for name in fit.model.features):
         images = weight_images(fit.model)

@@ -71,7 +71,7 @@ def minimize(
     clip_norm, clip_value
         the L2 norm above which a gradient is scaled down; the bound on each component
     tol, gradient_tol, step_tol, cost_tol
-        for a convex risk, the certified relative gap (1e-6); for textbook methods, stop at a gradient norm, at a step
+        for a convex risk, the certified relative gap (1e-6) that auto and variance reduction end on; for textbook methods, stop at a gradient norm, at a step
         norm (1e-12), or at a relative change of the cost
     max_steps, max_evaluations, max_epochs, max_seconds
         budgets; a walk that uses one up has ``success=False`` and status ``"budget"``
@@ -103,7 +103,7 @@ def minimize(
     chosen, why = choose_method(
         target, method, tol=tol, learning_rate=learning_rate, batch_size=batch_size, clip_norm=clip_norm,
         clip_value=clip_value, max_epochs=max_epochs, gradient_tol=gradient_tol, step_tol=step_tol,
-        on_divergence=on_divergence, hyperparameters=hyperparameters,
+        on_divergence=on_divergence, hyperparameters=hyperparameters, start=w,
     )  # fmt: skip
     stop = budgets(target, chosen, max_steps, max_evaluations, max_epochs, max_seconds, cost_tol)
     facts = {"why": why, "cost": describe(target), "start": w.tolist(), "seed": seed}
