@@ -71,8 +71,8 @@ def minimize(
     clip_norm, clip_value
         the L2 norm above which a gradient is scaled down; the bound on each component
     tol, gradient_tol, step_tol, cost_tol
-        for a convex risk, the certified relative gap (1e-6) that auto and variance reduction end on; for textbook methods, stop at a gradient norm, at a step
-        norm (1e-12), or at a relative change of the cost
+        for a convex risk, the certified relative gap (1e-6) on which auto, sag, saga and svrg end; for textbook
+        methods, stop at a gradient norm, at a step norm (1e-12), or at a relative change of the cost
     max_steps, max_evaluations, max_epochs, max_seconds
         budgets; a walk that uses one up has ``success=False`` and status ``"budget"``
     on_divergence
