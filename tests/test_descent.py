@@ -157,10 +157,13 @@ def test_a_callback_sees_the_points_of_the_record(name):
     seen = []
     walk = run(name, callback=seen.append)
     rows = np.isnan(walk.record["full_cost"])
-    assert [s.number for s in seen] == list(range(walk.nit))
-    assert np.array([s.x for s in seen]) == pytest.approx(walk.record.path[rows])
-    assert [s.fun for s in seen] == pytest.approx(walk.record["cost"][rows].tolist())
-    assert [s.rows_seen for s in seen] == walk.record["rows_seen"][rows].tolist()
+    assert [s.number for s in seen] == list(range(walk.nit + 1))
+    *steps, last = seen
+    assert np.array([s.x for s in steps]) == pytest.approx(walk.record.path[rows])
+    assert [s.fun for s in steps] == pytest.approx(walk.record["cost"][rows].tolist())
+    assert [s.rows_seen for s in steps] == walk.record["rows_seen"][rows].tolist()
+    assert (last == walk.x).all()
+    assert (last.fun, last.rows_seen) == (walk.fun, walk.record["rows_seen"][-1])
     assert all(type(s) is Step for s in seen)
 
 
@@ -331,8 +334,8 @@ def test_ctrl_c_within_the_cost_gives_the_last_point_and_its_record(name):
 
 
 def test_ctrl_c_before_the_first_step_gives_the_start():
-    cost = Plain(at=2, do=interrupt)
-    walk = descend(cost, START, gd(), Stop(max_steps=10))
+    cost = Plain(at=2, do=interrupt)  # the first trial of the first step
+    walk = descend(cost, START, Textbook("gd", GradientDescent(), Backtracking()), Stop(max_steps=10))
     assert walk.status == "interrupted"
     assert walk.nit == 0
     assert (walk.x == START).all()
@@ -443,7 +446,7 @@ def test_a_walk_tells_what_it_found():
     assert walk.method == "L-BFGS"
     assert walk.record.facts["method"] == "L-BFGS"
     assert descend(Plain(), START, gd(), Stop(max_steps=1), facts={"a": 1}).record.facts["a"] == 1
-    with pytest.raises(ValueError, match="tuple"):
+    with pytest.raises(KeyError, match=r"no variable here \(x, y\) and no field"):
         walk["zzz"]
 
 

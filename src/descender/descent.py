@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from descender.costs.cost import Cost, Vector
+from descender.costs.counted import Counted, as_cost, counted
 from descender.costs.risk import Risk
 from descender.errors import DivergedError, StartError
 from descender.kernels.threads import one_blas_thread
@@ -23,42 +24,81 @@ from descender.methods.method import Block, Budget, Method, Outcome
 from descender.record import COLUMNS, Record, Recorder
 
 
-class Step(NamedTuple):
-    """What a callback sees: the point `x` after `number` steps, and what was known there."""
+class Step(np.ndarray):
+    """What a callback sees: the point after `number` steps, as an array of shape (d,), and what was known there.
+
+    Being the point itself, it also serves callbacks that are written for SciPy.  ``x`` is the same point as a plain
+    array, ``fun`` its cost (of a batch, where batches are read), ``gradient_norm`` its gradient's length,
+    ``learning_rate`` that of the step that is taken from it, ``rows_seen`` how many rows were read before.  It is a
+    copy: the walk does not notice what is done to it.
+
+    >>> step = Step(2, np.array([3.0, 4.0]), 25.0, 10.0, 0.1, 0)
+    >>> step[1], step.fun, step.number, step * 2
+    (np.float64(4.0), 25.0, 2, array([6., 8.]))
+    """
 
     number: int
-    x: Vector
     fun: float
     gradient_norm: float
     learning_rate: float
     rows_seen: int
 
+    def __new__(
+        cls, number: int, x: Vector, fun: float, gradient_norm: float, learning_rate: float, rows_seen: int
+    ) -> Step:
+        """The point, a copy of x, with its facts."""
+        step = np.array(x).view(cls)
+        step.number, step.fun, step.gradient_norm = number, float(fun), float(gradient_norm)
+        step.learning_rate, step.rows_seen = float(learning_rate), int(rows_seen)
+        return step
+
+    def __array_finalize__(self, other: Any) -> None:
+        self.__dict__.update(getattr(other, "__dict__", {}))
+
+    def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
+        return array[()] if return_scalar else np.asarray(array)
+
+    @property
+    def x(self) -> NDArray:
+        """The point as a plain array."""
+        return self.view(np.ndarray)
+
 
 @dataclass(frozen=True)
 class Stop:
-    """When to stop, besides being content: budgets, and a relative change of the cost that is small enough.
+    """When to stop, besides being content: budgets, a small gradient, and a small relative change of the cost.
 
-    ``cost_tol``: stop after a step that changes J by at most ``cost_tol * |J|``.
+    ``max_evaluations``: of J, as :class:`~descender.costs.counted.Counted` counts them; the step that uses them up is
+    finished.  ``gradient_tol``: stop where the norm of the gradient is at most this.  ``cost_tol``: stop after a step
+    that changes J by at most ``cost_tol * |J|``.
     """
 
     max_steps: float = np.inf
     max_evaluations: float = np.inf
     max_seconds: float = np.inf
     cost_tol: float = 0.0
+    gradient_tol: float = 0.0
 
 
 @dataclass
 class Walk:
     """The result of a descent, with SciPy's names.
 
-    ``x`` the point, ``fun`` its cost, ``jac`` its gradient, ``nit`` steps, ``nfev`` evaluations, ``success`` whether
-    the bottom was reached, ``message`` a sentence, ``status`` the kind of outcome; besides them ``record``,
-    ``certificate``, ``findings``, ``method`` and ``why`` it was chosen.
+    ``x`` the point, ``fun`` its cost, ``jac`` its gradient, ``nit`` steps, ``success`` whether the bottom was reached,
+    ``message`` a sentence, ``status`` the kind of outcome, a word; besides them ``record``, ``certificate``,
+    ``findings``, ``method`` and ``why`` it was chosen.
+
+    ``nfev`` counts all evaluations of J, those before the first step and after the last among them: of a Python
+    function the number of its calls, also for difference quotients.  ``njev`` counts gradients, however made.  A point
+    that is asked for twice in a row is evaluated once.
+
+    ``walk["name"]`` is the value of a variable; where no variable has the name, the field of the result, as in
+    ``walk["fun"]``.
 
     >>> import descender
     >>> walk = descender.minimize("(x - 3)**2 + y**2", "x=0, y=1")
-    >>> walk.success, walk.variables["y"] < 1e-9, round(walk["x"], 9)
-    (True, True, 3.0)
+    >>> walk.success, walk.variables["y"] < 1e-9, round(walk["x"], 9), walk["status"]
+    (True, True, 3.0, 'converged')
     """
 
     x: Vector
@@ -72,14 +112,22 @@ class Walk:
     names: tuple[str, ...]
     record: Record
     method: str
+    njev: int = 0
     why: str = ""
     certificate: Any = None
     findings: list[Any] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
-    def __getitem__(self, name: str) -> float:
-        """The value of a parameter by name."""
-        return float(self.x[self.names.index(name)])
+    def __getitem__(self, name: str) -> Any:
+        """The value of a variable by its name, else a field of the result."""
+        if name in self.names:
+            return float(self.x[self.names.index(name)])
+        if name in self.__dict__:
+            return self.__dict__[name]
+        raise KeyError(f"{name!r} is no variable here ({', '.join(self.names[:9])}) and no field of the result")
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.names or name in self.__dict__
 
     @property
     def variables(self) -> dict[str, float]:
@@ -93,6 +141,16 @@ class Walk:
         return plot_record(self.record, ax=ax)
 
 
+class Look(Protocol):
+    """Looks at a walk at least `every` so many steps; what it returns, if anything, is how the walk ends."""
+
+    every: int
+
+    def at(self, steps: int, w: Vector) -> Outcome | None:
+        """Look at the point after so many steps."""
+        ...
+
+
 def descend(
     cost: Cost,
     start: Vector,
@@ -103,25 +161,30 @@ def descend(
     callback: Callable[[Step], Any] | None = None,
     holdout: Callable[[Vector], float] | None = None,
     on_divergence: str = "stop",
+    look: Look | None = None,
     facts: dict[str, Any] | None = None,
 ) -> Walk:
     """Walk from `start` by `method` until it is content, a budget is used up, or something goes wrong.
 
-    `callback` is called with each :class:`Step`; it stops the walk by returning True or raising `StopIteration`.
-    Ctrl-C ends the walk with the last point.  Raises :class:`StartError` if the cost is no finite number at the start,
-    and :class:`DivergedError` under ``on_divergence="raise"``.
+    `callback` is called with each :class:`Step`, the last point among them; it stops the walk by returning True or
+    raising `StopIteration`.  `look` looks at the walk now and then, and may end it.  Ctrl-C ends the walk with the last
+    point.  Raises :class:`StartError` if the cost is no finite number at the start, and :class:`DivergedError` under
+    ``on_divergence="raise"``.
     """
+    count = counted(cost)
+    cost = as_cost(count)
     w: Vector = np.array(start, dtype=np.float32 if np.asarray(start).dtype == np.float32 else np.float64)
     check_start(cost, w)
-    watch = _Watch(cost, w, callback, holdout, stop)
+    watch = _Watch(cost, count, w, callback, holdout, stop, look)
     if getattr(method, "batch_size", "full") != "full":
         watch.measure()
-    budget = Budget(min(stop.max_steps, stop.max_evaluations), 1 if callback else 1 << 30)
-    outcome: Outcome | None = None
+    budget = Budget(min(stop.max_steps, stop.max_evaluations), 1 if callback else look.every if look else 1 << 30)
+    outcome: Outcome | None = look.at(0, w) if look else None
     block = None
     try:
         with one_blas_thread() if cost.n_samples else nullcontext():
             walk = method.blocks(cost, w, np.random.default_rng(seed), budget) if budget.steps > 0 else iter(())
+            walk = iter(()) if outcome is not None else walk
             for block in walk:
                 outcome = watch.see(block)
                 if outcome is not None:
@@ -144,6 +207,7 @@ def descend(
         if on_divergence == "raise":
             raise DivergedError(outcome.text)
     w = watch.w
+    watch.arrive(outcome, value, gradient)
     about = {"names": list(cost.names), "method": method.name, **(facts or {})}
     watch.recorder.end(watch.last_row(value, gradient), w)
     record = watch.recorder.record(about)
@@ -152,7 +216,8 @@ def descend(
         fun=float(value),
         jac=gradient,
         nit=watch.steps,
-        nfev=watch.evaluations,
+        nfev=count.nfev,
+        njev=count.njev,
         success=outcome.kind in ("converged", "small_gradient", "small_step", "small_change"),
         status=outcome.kind,
         message=outcome.text,
@@ -184,11 +249,15 @@ def check_start(cost: Cost, w: Vector) -> None:
 class _Watch:
     """What reads along: the recorder, the budgets, the callback."""
 
-    def __init__(self, cost: Cost, w: Vector, callback: Any, holdout: Any, stop: Stop):
-        self.cost, self.callback, self.holdout, self.stop = cost, callback, holdout, stop
+    def __init__(
+        self, cost: Cost, count: Counted, w: Vector, callback: Any, holdout: Any, stop: Stop, look: Look | None
+    ):
+        self.cost, self.count, self.callback, self.holdout = cost, count, callback, holdout
+        self.stop, self.look = stop, look
         self.recorder = Recorder()
         self.began = self.last_time = time.perf_counter()
-        self.steps = self.evaluations = self.rows_seen = 0
+        self.steps = self.rows_seen = 0
+        self.asked, self.evaluations, self.called = count.asked, count.nfev, -1
         self.previous = self.first = np.nan
         self.w: Vector = w
         self.sound: Vector = w
@@ -204,6 +273,8 @@ class _Watch:
             w = block.path[count] if block.path is not None and count < len(block.path) else w
             log = log[:count]
         self.w = w
+        claimed = int(block.log[:, 5].sum()) + block.evaluations
+        self.count.tell(max(0, claimed - (self.count.asked - self.asked)))  # what was done without asking the cost
         self._append(log, block, len(log) < len(block.log))
         if block.note:
             self.notes.append(block.note)
@@ -215,7 +286,16 @@ class _Watch:
             outcome = Outcome("budget", f"used up {self.evaluations:,} evaluations")
         if outcome is None and self.last_time - self.began >= self.stop.max_seconds:
             outcome = Outcome("budget", f"used up {self.stop.max_seconds:g} seconds")
+        if outcome is None and self.look is not None:
+            outcome = self.look.at(self.steps, self.w)
+        self.asked = self.count.asked
         return outcome
+
+    def arrive(self, outcome: Outcome, value: float, gradient: Vector) -> None:
+        """Let the callback see the last point too, unless it ended the walk itself or saw it before."""
+        if self.callback is not None and self.steps > self.called and outcome.kind not in ("callback", "interrupted"):
+            with suppress(StopIteration):
+                self.callback(Step(self.steps, self.w, value, length(gradient), np.nan, self.rows_seen))
 
     def _early_stop(self, block: Block) -> tuple[int, Outcome] | None:
         """How many steps of a block count, if a callback or the change of the cost ends the walk within it."""
@@ -223,13 +303,19 @@ class _Watch:
         if self.callback is not None:
             for i in range(len(log)):
                 point = points[i] if points is not None and len(points) > i else block.w
-                step = Step(self.steps + i, point.copy(), log[i, 0], log[i, 1], log[i, 3], self.rows_seen)
+                step = Step(self.steps + i, point, log[i, 0], log[i, 1], log[i, 3], self.rows_seen)
+                self.called = step.number
                 try:
-                    wants_stop = self.callback(step) is True
+                    answer = self.callback(step)
+                    wants_stop = isinstance(answer, bool | np.bool_) and bool(answer)
                 except StopIteration:
                     wants_stop = True
                 if wants_stop:
                     return i, Outcome("callback", f"stopped by the callback at step {step.number}")
+        flat = (log[:, 1] <= self.stop.gradient_tol) & (self.stop.gradient_tol > 0)
+        if flat.any():
+            i = int(np.argmax(flat))
+            return i, Outcome("small_gradient", f"the gradient is as small as asked: {log[i, 1]:.3g}")
         if self.stop.cost_tol > 0 and len(log):
             costs = np.concatenate([[self.previous], log[:, 0]])
             small = np.abs(np.diff(costs)) <= self.stop.cost_tol * np.abs(costs[1:])
@@ -240,20 +326,21 @@ class _Watch:
 
     def _append(self, log: NDArray, block: Block, cut: bool) -> None:
         now, count = time.perf_counter(), len(log)
-        self.evaluations += block.evaluations
+        before, self.evaluations = self.evaluations, self.count.nfev
         if count:
             rows = np.full((count, len(COLUMNS)), np.nan)
             reads = np.broadcast_to(block.rows, (len(block.log),))[:count]
             rows[:, 0] = self.steps + np.arange(count)
             rows[:, 1] = np.linspace(self.last_time, now, count + 1)[:-1] - self.began
             rows[:, 2] = self.rows_seen + np.cumsum(reads) - reads
-            rows[:, 3] = self.evaluations + np.cumsum(log[:, 5])
+            whole = float(block.log[:, 5].sum())
+            each = max(1.0, (self.evaluations - before) / max(whole, 1.0))  # calls, for one that the method counts
+            rows[:, 3] = np.rint(self.evaluations - each * (whole - np.cumsum(log[:, 5])))
             rows[:, 4:9] = log[:, :5]
-            if self.holdout is not None and block.path is not None and (reads == (self.cost.n_samples or 0)).all():
+            if self.holdout is not None and block.path is not None and (reads >= (self.cost.n_samples or 0)).all():
                 rows[:, 10] = [self.holdout(w) for w in block.path[:count]]
             self.recorder.append(rows, None if block.path is None else block.path[:count])
             self.rows_seen += int(reads.sum())
-            self.evaluations += int(log[:, 5].sum())
             self.steps += count
             self.previous = log[-1, 0]
             if np.isnan(self.first):
@@ -265,9 +352,10 @@ class _Watch:
     def measure(self) -> None:
         """Note the cost of all samples, and of the held-out ones, before and after each epoch of batches."""
         row = np.full((1, len(COLUMNS)), np.nan)
-        row[0, :4] = self.steps, self.last_time - self.began, self.rows_seen, self.evaluations
         with np.errstate(all="ignore"):
             row[0, 9] = self.cost.value(self.w)
+        self.evaluations = self.count.nfev
+        row[0, :4] = self.steps, self.last_time - self.began, self.rows_seen, self.evaluations
         if np.isfinite(row[0, 9]):
             self.sound = self.w
         if self.holdout is not None:
@@ -283,7 +371,7 @@ class _Watch:
         """Where the walk ended."""
         row = np.full(len(COLUMNS), np.nan)
         norm = length(gradient)
-        row[:6] = self.steps, time.perf_counter() - self.began, self.rows_seen, self.evaluations, value, norm
+        row[:6] = self.steps, time.perf_counter() - self.began, self.rows_seen, self.count.nfev, value, norm
         row[7], row[9] = self.tried, value
         if self.holdout is not None:
             row[10] = self.holdout(self.w)

@@ -28,8 +28,9 @@ def budgets(
     max_epochs: int | None,
     max_seconds: float | None,
     cost_tol: float | None,
+    gradient_tol: float | None,
 ) -> Stop:
-    """Budgets, with the defaults of a textbook method; epochs become steps."""
+    """Budgets, with the defaults of a textbook method; epochs become steps, and of batches no gradient is small."""
     steps = math.inf if max_steps is None else max_steps
     if isinstance(method, Textbook):
         batched = method.batch_size != "full"
@@ -47,6 +48,7 @@ def budgets(
         max_evaluations=math.inf if max_evaluations is None else max_evaluations,
         max_seconds=math.inf if max_seconds is None else max_seconds,
         cost_tol=cost_tol or 0.0,
+        gradient_tol=0.0 if isinstance(method, Textbook) else gradient_tol or 0.0,
     )
 
 
@@ -114,6 +116,7 @@ def choose_method(
     if method == "auto":
         return choose(cost, tol)
     if method == "lbfgs":
+        given = [name for name in given if name != "gradient_tol"]
         if given:
             raise OptionError(f"{given[0]} does not go with method='lbfgs', which finds its own steps; leave one out")
         return LBFGS(), why

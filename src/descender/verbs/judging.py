@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from descender.costs.cost import Cost, Vector
+from descender.costs.risk import Risk
 from descender.descent import Stop, Walk, descend
 from descender.methods.advance import length
 from descender.methods.critical import LARGEST, Critical, classify, leave
@@ -23,7 +24,7 @@ def leave_critical_start(cost: Cost, w: Vector) -> tuple[Vector, str]:
     if cost.convex or len(w) > LARGEST:
         return w, ""
     with np.errstate(all="ignore"):
-        gradient = cost.gradient(w)
+        gradient = cost.value_and_gradient(w)[1]  # both, as the walk will ask for both
     if not np.isfinite(gradient).all():
         return w, ""
     if np.any(gradient != 0.0):
@@ -48,8 +49,9 @@ def leave_critical_start(cost: Cost, w: Vector) -> tuple[Vector, str]:
 
 
 def judge(cost: Cost, walk: Walk, method: Any) -> None:
-    """Say what the end of a textbook walk is: a small gradient or step alone proves nothing."""
-    if not isinstance(method, Textbook) or cost.convex or len(walk.x) > LARGEST:
+    """Say what the end of a walk is that stopped by a small gradient, step or change, which prove nothing."""
+    small = walk.status == "small_gradient" and not isinstance(cost, Risk)
+    if not (isinstance(method, Textbook) or small) or cost.convex or len(walk.x) > LARGEST:
         return
     if walk.status not in ("small_gradient", "small_step", "small_change"):
         return

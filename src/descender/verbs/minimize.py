@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from descender.costs.certificate import certificate
 from descender.costs.cost import Cost, Vector
+from descender.costs.counted import as_cost, counted
 from descender.costs.risk import Risk
 from descender.descent import Step, Walk, descend
 from descender.doctor.descent import examine
@@ -105,8 +106,10 @@ def minimize(
         clip_value=clip_value, max_epochs=max_epochs, gradient_tol=gradient_tol, step_tol=step_tol,
         on_divergence=on_divergence, hyperparameters=hyperparameters, start=w,
     )  # fmt: skip
-    stop = budgets(target, chosen, max_steps, max_evaluations, max_epochs, max_seconds, cost_tol)
+    stop = budgets(target, chosen, max_steps, max_evaluations, max_epochs, max_seconds, cost_tol, gradient_tol)
     facts = {"why": why, "cost": describe(target), "start": w.tolist(), "seed": seed}
+    count = counted(target)
+    target = as_cost(count)
     first, note = leave_critical_start(target, w)
     walk = descend(
         target, first, chosen, stop,
@@ -120,4 +123,5 @@ def minimize(
             walk.certificate = certificate(target, walk.x)
     judge(target, walk, chosen)
     walk.findings += examine(target, w, walk, rerun(target, first, chosen, walk, seed))
+    walk.nfev, walk.njev = count.nfev, count.njev
     return walk
