@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from descender.costs.cost import Cost, Rows, Vector
 from descender.costs.formula import Formula, pretty
-from descender.costs.losses import SigmoidSquaredError, Softmax, SquaredError
+from descender.costs.losses import LogLoss, Loss, Poisson, SigmoidSquaredError, SquaredError
 from descender.costs.risk import Risk
 from descender.costs.syntax import syntax_tree
 from descender.descent import Walk
@@ -265,6 +265,27 @@ def names_in(text: str) -> set[str]:
     return set(re.findall(NAME, text))
 
 
+WRITTEN = {
+    SquaredError: ("prediction = score", "error"),
+    LogLoss: ("prediction = 1 / (1 + exp(-score))", "error"),
+    SigmoidSquaredError: ("prediction = 1 / (1 + exp(-score))", "error × prediction × (1 - prediction)"),
+    Poisson: ("prediction = exp(score)", "error"),
+}
+"""How a prediction and the slope of its loss are written, where the slope is made of the error."""
+
+
+def _slope_lines(loss: Loss, prediction: float, target: float, slope: float) -> list[str]:
+    if loss not in WRITTEN:
+        return [f"  slope of the {loss.name} loss at this score, target {number(target)} = {number(slope)}"]
+    predicted, chain = WRITTEN[loss]
+    error = f"{number(prediction)} - {_bracketed(target)} = {number(prediction - target)}"
+    return [
+        f"  {predicted} = {number(prediction)}",
+        f"  error = prediction - target = {error}",
+        f"  slope of the loss = {chain} = {number(slope)}",
+    ]
+
+
 def explain_row(risk: Risk, w: Vector, row: int, rate: float) -> list[str]:
     """One stochastic step of a fit on one row: score, prediction, error, slope, and the new weights.
 
@@ -284,8 +305,10 @@ def explain_row(risk: Risk, w: Vector, row: int, rate: float) -> list[str]:
             = -1 - 0.1 × (-0.5)
             = -0.95
     """
-    if risk.loss is Softmax:
-        raise CapabilityError("a step is written out for losses of one score a row; softmax has one for each class")
+    if risk.loss.scores_per_class:
+        raise CapabilityError(
+            f"a step is written out for losses of one score a row; {risk.loss.name} has one for each class"
+        )
     if not 0 <= row < risk.X.shape[0]:
         raise OptionError(f"row={row}: expected 0 to {risk.X.shape[0] - 1:,}")
     x = np.asarray(risk.X[[row]].todense() if risk.sparse else risk.X[[row]], dtype=np.float64).ravel()
@@ -297,14 +320,7 @@ def explain_row(risk: Risk, w: Vector, row: int, rate: float) -> list[str]:
     slope = float(risk.loss.slope(np.float64(score), np.float64(target)))
     shown = _largest(x)
     lines = [f"row {row + 1:,}, one step on it alone", *_score_lines(risk, names, x, weights, intercept, shown)]
-    if risk.loss is SquaredError:
-        lines.append(f"  prediction = score = {number(prediction)}")
-    else:
-        lines.append(f"  prediction = 1 / (1 + exp(-score)) = {number(prediction)}")
-    error = f"{number(prediction)} - {_bracketed(target)} = {number(prediction - target)}"
-    lines.append(f"  error = prediction - target = {error}")
-    chain = " × prediction × (1 - prediction)" if risk.loss is SigmoidSquaredError else ""
-    lines.append(f"  slope of the loss = error{chain} = {number(slope)}")
+    lines += _slope_lines(risk.loss, prediction, target, slope)
     penalised = " - learning rate × l2 × old" if risk.l2 else ""
     for j in shown:
         new = weights[j] - rate * (slope * x[j] + risk.l2 * weights[j])

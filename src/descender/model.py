@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from descender.costs.certificate import Certificate
-from descender.costs.losses import LOSSES, Softmax
+from descender.costs.losses import read_loss
 from descender.data.encode import Encoder
 from descender.data.source import open_source
 from descender.data.target import TASKS, TargetCoding
-from descender.errors import CapabilityError, RecordError, ShapeError
+from descender.errors import CapabilityError, OptionError, RecordError, ShapeError
 from descender.record import plain, write_beside
 
 FORMAT = "descender model 1"
@@ -81,21 +81,27 @@ class Model:
         return np.concatenate(list(self._blocks(data)))
 
     def predict_proba(self, data: Any) -> NDArray[np.float64]:
-        """The probability of each class, (n, classes).  Raises :class:`CapabilityError` for a regression."""
+        """The probability of each class, (n, classes).
+
+        Raises :class:`CapabilityError` for a regression, and for a loss whose scores have none, such as hinge.
+        """
         if not self.coding.classes:
             raise CapabilityError("a regression has no probabilities; use predict")
+        loss = read_loss(self.loss)
+        if not loss.probability:
+            raise CapabilityError(f"the scores of {self.loss} are no probabilities; use predict, or fit with log_loss")
         z = self.decision_function(data)
         if z.ndim == 2:
-            return Softmax.predict(z.T).T
-        p = np.clip(LOSSES[self.loss].predict(z), 0.0, 1.0)
+            return loss.predict(z.T).T
+        p = np.clip(loss.predict(z), 0.0, 1.0)
         return np.column_stack([1.0 - p, p])
 
     def predict(self, data: Any) -> NDArray:
         """The predicted numbers, or the most probable classes (the first of equals)."""
         if not self.coding.classes:
-            return LOSSES[self.loss].predict(self.decision_function(data))
+            return read_loss(self.loss).predict(self.decision_function(data))
         z = self.decision_function(data)
-        return self.coding.decode(z.argmax(axis=1) if z.ndim == 2 else z > LOSSES[self.loss].threshold)
+        return self.coding.decode(z.argmax(axis=1) if z.ndim == 2 else z > read_loss(self.loss).threshold)
 
     def save(self, path: str | os.PathLike) -> Path:
         """Write one safetensors file; loading it runs no code.  Written beside and renamed."""
@@ -158,13 +164,17 @@ def _digest(arrays: Mapping[str, NDArray]) -> str:
 def _check(model: Model) -> None:
     """Refuse a model whose parts do not fit each other, with a :class:`ValueError`."""
     loss, task, classes = model.loss, model.coding.task, len(model.coding.classes)
-    if loss not in LOSSES or task not in TASKS:
+    try:
+        tasks = read_loss(loss).tasks
+    except OptionError:
+        tasks = ()
+    if not tasks or task not in TASKS:
         raise ValueError(f"loss {loss!r} and task {task!r}, of which one is unknown")
-    if (loss == "softmax") != (task == "multiclass") or (task == "regression" and loss != "squared_error"):
+    if task not in tasks:
         raise ValueError(f"the loss {loss} for a {task} target")
     if classes != {"binary": 2, "regression": 0}.get(task, max(classes, 2)):
         raise ValueError(f"{classes} classes for a {task} target")
-    outputs = (classes,) if loss == "softmax" else ()
+    outputs = (classes,) if task == "multiclass" else ()
     expected = (*outputs, len(model.features))
     if model.weights.shape != expected or model.intercept.shape != outputs:
         raise ValueError(f"weights of shape {model.weights.shape} for {expected}")

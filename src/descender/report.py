@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from descender.costs.losses import LOSSES
+from descender.costs.losses import read_loss
 from descender.errors import MissingDependencyError
 from descender.methods.auto import METHODS
 from descender.pictures import evaluation, plotly
@@ -19,8 +19,10 @@ from descender.pictures.style import counted
 from descender.record import write_beside
 
 METRICS = {"log_loss": "log loss", "auc": "AUC", "rmse": "rmse", "mae": "mean error", "r2": "R²"}
-KIND = {"softmax": "A softmax model", "squared_error": "A linear model"}
-LOGISTIC = "A logistic model"
+METRICS |= {"huber": "Huber loss", "quantile": "quantile loss", "poisson": "half Poisson deviance"}
+METRICS |= {"hinge": "hinge loss", "squared_hinge": "squared hinge loss"}
+KIND = {"softmax": "A softmax model", "squared_error": "A linear model", "log_loss": "A logistic model"}
+KIND["sigmoid_squared_error"] = KIND["log_loss"]
 SCORE = {"log_loss": "log odds", "sigmoid_squared_error": "log odds"}
 SHOWN_COEFFICIENTS = 2000
 FAR = 0.1
@@ -67,7 +69,7 @@ def context(fit: Any) -> dict[str, Any]:
     return {
         "title": f"{fit.name} - descender",
         "heading": fit.name,
-        "sentence": f"{KIND.get(fit.model.loss, LOGISTIC)} of {fit.name} from "
+        "sentence": f"{KIND.get(fit.model.loss, 'A linear model by ' + fit.model.loss)} of {fit.name} from "
         f"{counted(len(fit.model.features), 'feature')}. On {counted(len(fit.holdout_y), f'{held} row')} its "
         f"{METRICS.get(first, first)} is {_number(judged[first])}; always guessing gives {_number(guess)}.",
         "described": f"{counted(fit.n_rows, 'row')} of {fit.described}",
@@ -174,21 +176,21 @@ def _coefficients(fit: Any) -> list[dict[str, Any]]:
 
 
 def _quality_figures(fit: Any) -> tuple[dict[str, Any], list[tuple[str, str]]]:
-    y, z = fit.holdout_y, fit.holdout_scores
+    y, z, loss = fit.holdout_y, fit.holdout_scores, read_loss(fit.model.loss)
     if fit.task == "regression":
-        predicted = plotly.plotly_predicted(evaluation.describe_predicted(y, z))
+        predicted = plotly.plotly_predicted(evaluation.describe_predicted(y, loss.predict(z)))
         return {"predicted": predicted}, [("predicted", "Predicted against actual")]
     if fit.task == "multiclass":
         counts = evaluation.describe_confusion(fit.model.coding.classes, y, z.argmax(axis=1))
         return {"confusion": plotly.plotly_confusion(counts)}, [("confusion", "Predicted class against actual class")]
     if not 0 < y.sum() < len(y):
         return {}, []
-    p = np.clip(LOSSES[fit.model.loss].predict(z), 0.0, 1.0)
-    figures = {
-        "roc": plotly.plotly_roc(evaluation.describe_roc(y, z)),
-        "calibration": plotly.plotly_calibration(evaluation.describe_calibration(y, p)),
-    }
-    return figures, [("roc", "ROC curve"), ("calibration", "Calibration: predicted against observed share")]
+    figures, titles = {"roc": plotly.plotly_roc(evaluation.describe_roc(y, z))}, [("roc", "ROC curve")]
+    if loss.probability:
+        p = np.clip(loss.predict(z), 0.0, 1.0)
+        figures["calibration"] = plotly.plotly_calibration(evaluation.describe_calibration(y, p))
+        titles.append(("calibration", "Calibration: predicted against observed share"))
+    return figures, titles
 
 
 def _certificate_title(found: Any) -> str:

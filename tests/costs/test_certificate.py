@@ -171,25 +171,33 @@ def test_without_a_penalty_the_gap_of_a_quadratic_is_exact(intercept):
     assert certificate(risk, best).relative < 1e-12
 
 
-def test_what_is_only_an_estimate_says_so():
+def test_without_a_penalty_the_gap_of_a_smooth_loss_closes_at_the_bottom():
     risk = make("log_loss", 2, 0.0, 0.0)
-    found = certificate(risk, lowest(risk, np.zeros(4)))
-    assert not found.rigorous
-    assert found.kind == "Newton decrement"
-    assert str(found).startswith("estimated within")
-    proved = rebuilt(risk, l2=0.1)
-    assert str(certificate(proved, lowest(proved, np.zeros(4)))).startswith("certified within")
-    assert str(certificate(proved, np.zeros(4))).startswith("not near the minimum, as far as is proved")
+    w = newton(risk, np.zeros(4))
+    found = certificate(risk, w)
+    assert found.kind == "duality gap, of a dual point that is feasible to rounding"
+    assert found.relative < 1e-13
+    near = w + 1e-4
+    honest(certificate(risk, near), risk, near, w)
+    assert certificate(risk, near).gap < 2 * (risk.value(near) - risk.value(w))
+
+
+def test_what_a_certificate_says():
+    risk = make("log_loss", 2, 0.1, 0.0)
+    assert str(certificate(risk, lowest(risk, np.zeros(4)))).startswith("certified within")
+    assert str(certificate(risk, np.zeros(4))).startswith("not near the minimum, as far as is proved")
+    assert str(Certificate("a guess", False, 1e-7, 1e-7, 1.0)) == "estimated within 1.0e-07 of the minimum (a guess)"
 
 
 @pytest.mark.parametrize("loss", ["log_loss", "softmax"])
 def test_separable_without_a_penalty_the_gap_is_not_far_below_the_cost(loss):
-    """The infimum is zero, so the cost is the true gap; the decrement, an estimate, is half of it."""
+    """The infimum is zero, so the cost is the true gap."""
     X = np.array([[-2.0], [-1.0], [1.0], [2.0]])
     risk = Risk(X, [0.0, 0.0, 1.0, 1.0], loss, intercept=False)
     w = np.array([30.0]) if loss == "log_loss" else np.array([-15.0, 15.0])
     found = certificate(risk, w)
-    assert found.gap >= (1.0 if found.rigorous else 0.4) * risk.value(w)
+    assert found.rigorous
+    assert found.gap >= risk.value(w)
 
 
 # --- where arithmetic is hard --------------------------------------------------------------------------------------

@@ -1,22 +1,51 @@
 """The losses: slope, curvature and dual belong to the value; stable, convex where they say so."""
 
-from types import SimpleNamespace
-
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 
-from descender.costs.losses import LOSSES, LogLoss, SigmoidSquaredError, Softmax, SquaredError, check_targets
-from descender.errors import TargetError
+from descender.costs.losses import (
+    DEFAULT,
+    LOSSES,
+    Hinge,
+    Huber,
+    LogLoss,
+    OneVsRest,
+    Poisson,
+    Quantile,
+    SigmoidSquaredError,
+    Softmax,
+    SquaredError,
+    SquaredHinge,
+    check_targets,
+    parameters,
+    read_loss,
+)
+from descender.data.target import TASKS
+from descender.errors import OptionError, TargetError
 from descender.kernels.assemble import text_of
 
-ONE_SCORE = [loss for loss in LOSSES.values() if loss is not Softmax]
+ONE_SCORE = [loss for loss in LOSSES.values() if loss is not Softmax] + [Huber(0.3), Quantile(0.9)]
+SMOOTH = [loss for loss in ONE_SCORE if loss.differentiable]
+CONVEX = [loss for loss in ONE_SCORE if loss.convex]
 by_name = {"ids": lambda loss: loss.name}
 Z = np.array([-30.0, -3.0, -1.0, -1e-3, 0.0, 1e-3, 0.5, 1.0, 3.0, 30.0])
-Y = {loss.name: np.array([0.0, 1.0, 0.3]) for loss in ONE_SCORE} | {"squared_error": np.array([-2.0, 0.0, 1.0, 7.5])}
 KS = np.array([2, 3, 5])
+
+
+def some_targets(loss):
+    """Targets that the loss is made for, the ends of its range among them."""
+    some = np.array([-2.0, 0.0, 0.3, 1.0, 7.5])
+    return some[loss.suits(some)]
+
+
+def grid(loss, z=Z):
+    z, y = (a.ravel() for a in np.meshgrid(z, some_targets(loss)))
+    return z, y
 
 
 def classes_first(k, n=7, seed=0):
@@ -30,59 +59,50 @@ def classes_first(k, n=7, seed=0):
 # --- slope == autodiff(value) --------------------------------------------------------------------------------------
 
 
+def autodiff(value, z, y):
+    """The derivative by z of the sum of a formula, by JAX; the formula's own text, with JAX's functions."""
+    with jax.enable_x64(True):
+        return np.asarray(jax.grad(lambda score: value(score, jnp.asarray(y)).sum())(jnp.asarray(z)))
+
+
 def translated(loss, name="value"):
-    """The text of a formula with PyTorch's functions in the place of NumPy's."""
-    torch = pytest.importorskip("torch", reason="PyTorch differentiates the formulas")
-
-    def tensor(x):
-        return torch.as_tensor(x, dtype=torch.float64)
-
-    table = SimpleNamespace(
-        maximum=lambda a, b: torch.maximum(tensor(a), tensor(b)),
-        minimum=lambda a, b: torch.minimum(tensor(a), tensor(b)),
-        where=lambda c, a, b: torch.where(c, tensor(a), tensor(b)),
-        **{f: getattr(torch, f) for f in ("exp", "log", "log1p", "expm1", "abs", "sqrt", "sign", "tanh", "empty_like")},
-    )
-    scope = {"np": table}
+    """The text of a formula with JAX's functions in the place of NumPy's."""
+    scope = {"np": jnp}
     exec(text_of(getattr(loss, name), name), scope)
-    return scope[name]
-
-
-def autodiff(loss, z, y, formula=None):
-    import torch
-
-    score = torch.tensor(z, dtype=torch.float64, requires_grad=True)
-    (formula or translated(loss))(score, torch.tensor(y, dtype=torch.float64)).sum().backward()
-    return score.grad.numpy()
+    return scope[name] if "self" not in scope[name].__code__.co_varnames else lambda z, y: scope[name](loss, z, y)
 
 
 @pytest.mark.parametrize("loss", ONE_SCORE, **by_name)
 def test_slope_is_what_automatic_differentiation_of_the_value_gives(loss):
-    z, y = (a.ravel() for a in np.meshgrid(np.append(Z, Y[loss.name]), Y[loss.name]))
-    formula = translated(loss)
-    assert autodiff(loss, z, y, formula) == pytest.approx(loss.slope(z, y), rel=1e-10, abs=1e-15)
+    """At kinks, too: the scores hold each target, plus and minus the parameters, and the margins of hinge."""
+    edges = [
+        y + shift for y in some_targets(loss) for shift in (0.0, *parameters(loss), *(-p for p in parameters(loss)))
+    ]
+    z, y = grid(loss, np.concatenate([Z, -Z, edges]))
+    assert autodiff(translated(loss), z, y) == pytest.approx(loss.slope(z, y), rel=1e-10, abs=1e-15)
 
 
 @pytest.mark.parametrize("k", KS)
 def test_softmax_slope_is_what_automatic_differentiation_of_the_value_gives(k):
     z, y = classes_first(k)
-    assert autodiff(Softmax, z, y) == pytest.approx(Softmax.slope(z, y), rel=1e-12, abs=1e-15)
+    assert autodiff(translated(Softmax), z, y) == pytest.approx(Softmax.slope(z, y), rel=1e-12, abs=1e-15)
 
 
 def test_a_formula_with_where_at_its_kink_is_seen():
-    """The trap of ALGORITHMS.md: the right value, and a wrong derivative by automatic differentiation at 0."""
-    import torch
+    """The trap of log_loss: the right value, and a wrong derivative by automatic differentiation at 0."""
 
     def trap(z, y):
-        return torch.where(z > 0, z + torch.log1p(torch.exp(-z)), torch.log1p(torch.exp(z)).detach()) - y * z
+        right = z + jnp.log1p(jnp.exp(-z))
+        return jnp.where(z > 0, right, jax.lax.stop_gradient(jnp.log1p(jnp.exp(z)))) - y * z
 
     z, y = np.array([0.0]), np.array([1.0])
-    assert abs(autodiff(None, z, y, trap) - LogLoss.slope(z, y)) > 0.1
+    assert abs(autodiff(trap, z, y) - LogLoss.slope(z, y)) > 0.1
 
 
 @pytest.mark.parametrize("loss", ONE_SCORE, **by_name)
 def test_slope_and_curvature_equal_difference_quotients(loss):
-    z, y = (a.ravel() for a in np.meshgrid(Z, Y[loss.name]))
+    """Away from kinks, where the difference of a derivative to both sides is seen."""
+    z, y = grid(loss, Z + 1e-2 * np.sqrt(2.0))
     h = 1e-5 * np.maximum(np.abs(z), 1.0)
     for formula, derivative in ((loss.value, loss.slope), (loss.slope, loss.curvature)):
         quotient = (formula(z + h, y) - formula(z - h, y)) / (2 * h)
@@ -102,7 +122,7 @@ def test_a_planted_fault_in_a_curvature_is_seen():
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_finite_at_large_scores(loss, dtype):
     z = np.array([-1e4, -800.0, -90.0, 90.0, 800.0, 1e4], dtype=dtype)
-    for y in (0.0, 0.5, 1.0):
+    for y in some_targets(loss)[:, None] * np.ones(len(z)):  # float64, as a risk keeps them
         for formula in (loss.value, loss.slope, loss.curvature):
             assert np.isfinite(formula(z, y)).all()
         assert (loss.value(z, y) >= 0).all()
@@ -140,11 +160,10 @@ def bends_up(formula, a, b, y):
     return bool((middle <= chord + 1e-14 * (1 + np.abs(chord))).all())
 
 
-@given(st.floats(-50, 50), st.floats(-50, 50), st.sampled_from([0.0, 0.25, 1.0]))
-def test_convex_losses_bend_up(a, b, y):
-    for loss in ONE_SCORE:
-        if loss.convex:
-            assert bends_up(loss.value, a, b, y)
+@given(st.floats(-50, 50), st.floats(-50, 50))
+def test_convex_losses_bend_up(a, b):
+    for loss in CONVEX:
+        assert bends_up(loss.value, a, b, some_targets(loss))
 
 
 def test_softmax_bends_up():
@@ -159,14 +178,14 @@ def test_the_convexity_check_sees_what_bends_down():
     assert not SigmoidSquaredError.convex
 
 
-@pytest.mark.parametrize("loss", ONE_SCORE, **by_name)
+@pytest.mark.parametrize("loss", [loss for loss in SMOOTH if loss is not Poisson], **by_name)
 def test_curvature_stays_below_its_bound_and_reaches_it(loss):
     z = np.linspace(-20, 20, 40_001)
-    highest = max(loss.curvature(z, y).max() for y in (0.0, 0.5, 1.0))
+    highest = max(loss.curvature(z, y).max() for y in some_targets(loss))
     assert highest <= loss.curvature_bound
     assert highest >= 0.99 * loss.curvature_bound
     if loss.convex:
-        assert min(loss.curvature(z, y).min() for y in (0.0, 0.5, 1.0)) >= 0
+        assert min(loss.curvature(z, y).min() for y in some_targets(loss)) >= 0
 
 
 def test_softmax_curvature_stays_below_its_bound():
@@ -188,18 +207,29 @@ def fenchel_young(loss, z, theta, y):
     return loss.value(z, y) - loss.dual(theta, y) + inner
 
 
-@given(st.floats(-100, 100), st.floats(-100, 100), st.floats(-100, 100))
-def test_dual_of_squared_error(z, theta, y):
-    size = 1e-15 * (z * z + y * y + theta * theta + 1)
-    assert fenchel_young(SquaredError, z, theta, y) >= -4 * size
-    assert abs(fenchel_young(SquaredError, z, -SquaredError.slope(z, y), y)) <= 16 * size
+@given(st.floats(-40, 40), shares, st.integers(0, 4))
+def test_every_dual_bounds_its_loss_and_meets_it_at_the_natural_point(z, share, which):
+    for loss in CONVEX:
+        y = some_targets(loss)
+        y = y[[which % len(y)]]
+        low, high = (np.clip(end, -50.0, 50.0) for end in loss.dual_range(y))
+        size = 1e-15 * (loss.value(np.array([z]), y) + 50.0 * (abs(z) + np.abs(y) + 50.0))
+        assert (fenchel_young(loss, z, low + share * (high - low), y) >= -4 * size).all()
+        natural = -loss.slope(np.array([z]), y)
+        assert (np.abs(fenchel_young(loss, z, natural, y)) <= 16 * size + 1e-15 * np.abs(natural * z)).all()
+        assert (low <= 0).all()
+        assert (high >= 0).all()
+        assert (natural >= loss.dual_range(y)[0]).all()
+        assert (natural <= loss.dual_range(y)[1]).all()
 
 
-@given(scores, shares, shares)
-def test_dual_of_log_loss(z, p, y):
-    size = 1e-15 * (abs(z) + 1)
-    assert fenchel_young(LogLoss, z, y - p, y) >= -4 * size
-    assert abs(fenchel_young(LogLoss, z, -LogLoss.slope(z, y), y)) <= 16 * size
+@pytest.mark.parametrize("loss", CONVEX, **by_name)
+def test_nothing_is_lower_than_the_lowest_loss(loss):
+    z, y = grid(loss, np.linspace(-60, 60, 4001))
+    assert (loss.value(z, y) >= loss.lowest(y) - 1e-12).all()
+    for target in some_targets(loss):
+        reached = loss.value(np.append(np.linspace(-60, 60, 120_001), target), target).min()
+        assert reached == pytest.approx(loss.lowest(np.array([target]))[0], abs=1e-7)
 
 
 @given(st.integers(2, 5), st.integers(0, 2**32), st.floats(0, 10))
@@ -238,17 +268,29 @@ def test_softmax_of_two_classes_is_log_loss():
 
 
 @pytest.mark.parametrize("loss", ONE_SCORE, **by_name)
-def test_trivial_is_the_best_constant_score(loss):
-    y = np.array([0.0, 0.0, 1.0, 0.4, 1.0, 1.0])
-    best = minimize_scalar(lambda z: loss.value(z, y).mean(), bounds=(-5, 5), method="bounded", options={"xatol": 1e-9})
-    assert loss.trivial(y.mean()) == pytest.approx(best.x, abs=1e-5)
+@given(st.integers(0, 10_000))
+def test_trivial_is_the_best_constant_score(loss, seed):
+    """Weighted, exact: no score that a search finds is better."""
+    rng = np.random.default_rng(seed)
+    y = rng.choice(some_targets(loss), 9) + 0.0
+    weights = rng.integers(0, 4, 9) + rng.choice([0.0, 0.01])
+    weights[0] += 1.0
+
+    def mean(z):
+        return float(weights @ loss.value(z + 0.0 * y, y))
+
+    best = minimize_scalar(mean, bounds=(-40, 40), method="bounded", options={"xatol": 1e-9})
+    found = loss.trivial(y, weights)
+    assert mean(found) <= best.fun + 1e-7 * (1.0 + best.fun)
+    assert np.isfinite(found)
 
 
-def test_trivial_of_sure_targets_is_finite():
-    for loss in (LogLoss, SigmoidSquaredError):
-        z = loss.trivial(np.array([0.0, 1.0]))
-        assert np.isfinite(z).all()
-        assert loss.value(z, np.array([0.0, 1.0])) == pytest.approx([0.0, 0.0], abs=1e-15)
+@pytest.mark.parametrize("loss", [LogLoss, SigmoidSquaredError, Poisson], **by_name)
+def test_trivial_of_sure_targets_is_finite(loss):
+    for y in (np.zeros(3), np.ones(3)):
+        z = loss.trivial(y, np.ones(3))
+        assert np.isfinite(z)
+        assert loss.value(z + 0.0 * y, y) == pytest.approx([0.0, 0.0, 0.0], abs=1e-15)
 
 
 def test_prediction_is_the_mean_that_the_slope_compares_with():
@@ -266,10 +308,15 @@ def test_prediction_is_the_mean_that_the_slope_compares_with():
         ("log_loss", [0.0, 0.5, 1.0]),
         ("sigmoid_squared_error", [0.0, 0.5, 1.0]),
         ("softmax", [0.0, 1.0, 17.0]),
+        ("huber", [-1e300, 0.0, 2.5]),
+        ("quantile 0.1", [-1e300, 0.0, 2.5]),
+        ("poisson", [0.0, 0.5, 1e300]),
+        ("hinge", [0.0, 1.0]),
+        ("squared_hinge", [0.0, 1.0]),
     ],
 )
 def test_targets_that_suit(loss, good):
-    assert check_targets(LOSSES[loss], np.array(good)) is None
+    assert check_targets(read_loss(loss), np.array(good)) is None
 
 
 @pytest.mark.parametrize(
@@ -284,9 +331,101 @@ def test_targets_that_suit(loss, good):
         ("softmax", -1.0, "-1"),
         ("softmax", 0.5, "0.5"),
         ("softmax", -np.inf, "-inf"),
+        ("huber 2", np.nan, "nan"),
+        ("poisson", -1e-9, "-1e-09"),
+        ("poisson", np.inf, "inf"),
+        ("hinge", 0.5, "0.5"),
+        ("squared_hinge", -1.0, "-1"),
     ],
 )
 def test_targets_that_do_not_suit_are_named_by_row(loss, bad, said):
     y = np.array([0.0, 1.0, bad, bad])
     with pytest.raises(TargetError, match=f"the target of row 2 is {said}; {loss} needs"):
-        check_targets(LOSSES[loss], y)
+        check_targets(read_loss(loss), y)
+
+
+def test_duals_end_where_they_say():
+    """Beyond its interval a theta bounds nothing: the conjugate is infinite there."""
+    z = np.linspace(-1e6, 1e6, 11)
+    for loss in (Huber(0.3), Quantile(0.9), Hinge, LogLoss, Poisson, SquaredHinge):
+        y = some_targets(loss)[-1:]
+        low, high = loss.dual_range(y)
+        for end, beyond in ((low, low - 0.1), (high, high + 0.1)):
+            if np.isfinite(end).all():
+                assert (loss.value(np.clip(z, -690, 690) if loss is Poisson else z, y) + beyond * z).min() < -1e3
+
+
+@pytest.mark.parametrize("k", KS)
+def test_one_against_the_rest_is_the_sum_over_classes(k):
+    z, y = classes_first(k)
+    for base in (Hinge, SquaredHinge):
+        loss = OneVsRest(base)
+        assert loss.value(z, y) == pytest.approx(sum(base.value(z[j], 1.0 * (y == j)) for j in range(k)))
+        assert loss.slope(z, y)[1] == pytest.approx(base.slope(z[1], 1.0 * (y == 1)))
+        assert loss.predict(z).sum(axis=0).tolist() == [1.0] * z.shape[1]
+        assert loss.name == base.name
+
+
+def test_predictions_of_scores():
+    assert Poisson.predict(np.array([0.0, np.log(3.0), 1e4])) == pytest.approx([1.0, 3.0, np.exp(700.0)])
+    assert Hinge.predict(np.array([-0.1, 0.0, 0.1])).tolist() == [0.0, 0.0, 1.0]
+    assert Huber().predict(2.5) == Quantile().predict(2.5) == 2.5
+
+
+def test_poisson_is_half_the_deviance():
+    from sklearn.metrics import mean_poisson_deviance
+
+    rng = np.random.default_rng(0)
+    z, y = rng.normal(size=50), rng.poisson(3.0, 50).astype(float)
+    assert 2.0 * Poisson.value(z, y).mean() == pytest.approx(mean_poisson_deviance(y, np.exp(z)), rel=1e-13)
+
+
+# --- names -----------------------------------------------------------------------------------------------------------
+
+
+@given(st.floats(1e-300, 1e300), st.floats(1e-12, 1.0, exclude_max=True))
+def test_a_loss_is_read_back_from_its_name(delta, level):
+    for loss in (Huber(delta), Quantile(level), *LOSSES.values()):
+        assert read_loss(loss.name) == loss
+        assert read_loss(loss) == loss
+
+
+def test_losses_with_parameters_differ():
+    assert Huber(0.5) != Quantile(0.5)
+    assert [Huber().name, Huber(2).name, Quantile(0.5).name, Quantile(0.25).name] == [
+        "huber", "huber 2", "quantile", "quantile 0.25",
+    ]  # fmt: skip
+    assert set(DEFAULT) == set(TASKS)
+    assert all(task in LOSSES[DEFAULT[task]].tasks for task in TASKS)
+
+
+def test_huber_finds_the_delta_that_suits():
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=20_000) * 7.0
+    y[:100] = 1e9
+    assert Huber.suited(y).delta == pytest.approx(1.345 * 7.0, rel=0.05)
+    assert Huber.suited(np.zeros(5)).delta > 0
+    assert Huber.suited(np.array([0.0, 0.0, 0.0, 0.0, 3.0])).delta > 0
+    assert read_loss(Huber.suited(y).name) == Huber.suited(y)
+
+
+@pytest.mark.parametrize(
+    ("given_", "said"),
+    [
+        ("hubr", "did you mean huber"),
+        ("huber x", "after 'huber' comes the number delta"),
+        ("huber 1 2", "after 'huber' comes the number delta"),
+        ("huber -1", "delta=-1 must be a positive finite number"),
+        ("huber inf", "delta=inf must be a positive"),
+        ("quantile 1", "level=1 must lie strictly between 0 and 1"),
+        ("quantile 90", "level=90 must lie strictly"),
+        ("log_loss 3", "'log_loss' has no parameters"),
+        ("", "known: "),
+        (3, "give a name, such as 'log_loss'"),
+        (dict, "give a name, such as 'log_loss'"),
+        (Huber, "give a name, such as 'log_loss'"),
+    ],
+)
+def test_what_is_no_loss_is_refused(given_, said):
+    with pytest.raises(OptionError, match=said):
+        read_loss(given_)

@@ -23,7 +23,7 @@ def data(loss, n=31, d=4, seed=0):
         y = rng.integers(0, 3, n)
         y[:3] = [0, 1, 2]
     else:
-        y = rng.normal(size=n) if loss == "squared_error" else rng.integers(0, 2, n)
+        y = rng.normal(size=n) if loss in ("squared_error", "huber", "quantile") else rng.integers(0, 2, n)
     return X, y.astype(float), rng.uniform(0.1, 3.0, n)
 
 

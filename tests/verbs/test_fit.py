@@ -688,7 +688,11 @@ OPTIONS = {
     "no target": ({"target": None}, TargetError, "no target was given: name the column to predict"),
     "misspelt target": ({"target": "prise"}, ColumnError, "did you mean price"),
     "unknown loss": ({"loss": "logloss"}, OptionError, "loss='logloss'; did you mean log_loss"),
-    "unfit loss": ({"loss": "softmax"}, CapabilityError, "does not suit y, a binary target; use log_loss"),
+    "unfit loss": (
+        {"loss": "softmax"},
+        CapabilityError,
+        "does not suit y, a binary target; use squared_error, log_loss",
+    ),
     "unknown preset": ({"preset": "sigmoidal"}, OptionError, "preset='sigmoidal'; did you mean sigmoid"),
     "unfit preset": ({"target": "size", "preset": "sigmoid"}, CapabilityError, "does not suit size, a regression"),
     "unknown method": ({"method": "sdg"}, OptionError, "method='sdg'; did you mean sgd"),

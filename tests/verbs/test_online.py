@@ -354,7 +354,7 @@ def test_a_refused_first_sample_leaves_no_trace():
 
 def test_options_are_checked():
     for make, kind, text in [
-        (lambda: Online("softmax"), OptionError, "loss='softmax'; known: squared_error, log_loss"),
+        (lambda: Online("softmax"), OptionError, "loss='softmax'; known: squared_error, huber"),
         (lambda: Online("squarederror"), OptionError, "did you mean squared_error"),
         (lambda: Online(learning_rate=-0.1).learn([[1.0]], [1.0]), OptionError, "positive finite number"),
         (lambda: Online(learning_rate=0.1, l2=-1.0).learn([[1.0]], [1.0]), OptionError, "l2=-1.0"),

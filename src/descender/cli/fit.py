@@ -41,7 +41,11 @@ def fit(
     loss: Annotated[
         str | None,
         o.option(
-            "--loss", help="squared_error, log_loss, softmax or sigmoid_squared_error.", panel=o.METHOD, metavar="NAME"
+            "--loss",
+            help="squared_error, huber, quantile or poisson; log_loss, hinge or squared_hinge; softmax. "
+            "A parameter follows: 'quantile 0.9'. Chosen from the target.",
+            panel=o.METHOD,
+            metavar="NAME",
         ),
     ] = None,
     l2: Annotated[float | None, o.real("--l2", help="Penalty l2 |w|²/2 (1/rows).", panel=o.METHOD)] = None,
@@ -150,9 +154,9 @@ def report_lines(result: Fit) -> list[str]:
         return []
     from sklearn.metrics import classification_report
 
-    from descender.costs.losses import LOSSES
+    from descender.costs.losses import read_loss
 
-    scores, threshold = result.holdout_scores, LOSSES[result.model.loss].threshold
+    scores, threshold = result.holdout_scores, read_loss(result.model.loss).threshold
     predicted = scores.argmax(axis=1) if scores.ndim == 2 else (scores > threshold).astype(float)
     names = [str(label) for label in result.model.coding.classes]
     text = classification_report(

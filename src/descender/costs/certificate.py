@@ -10,26 +10,31 @@ their sum), :math:`\theta` with :math:`\sum_i \sigma_i\theta_i = 0` (which the f
     R^*(u) = \sum_j \frac{\max(|u_j| - \lambda_1, 0)^2}{2\lambda_2}
 
 and the natural point is :math:`\theta_i = -\ell'(z_i)`.  Without l2, :math:`R^*` only allows
-:math:`|u_j| \le \lambda_1`, so theta is scaled down.  Without any penalty, a squared error is a quadratic whose gap is
-computed exactly, and for another loss what remains is the Newton decrement, which is an estimate and says so.
+:math:`|u_j| \le \lambda_1`: theta is first moved so that it holds in the columns where w is not zero, as a Newton step
+would move it, then scaled down.  Without any penalty u must vanish: theta is moved so that it does, to rounding.  The
+gap of a squared error is then computed exactly, as it is a quadratic.  Softmax without a penalty has the cost itself.
 
 R. T. Rockafellar, *Convex Analysis*, 1970, §31.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from descender.costs.cost import Vector
-from descender.costs.losses import Softmax, SquaredError
+from descender.costs.losses import OneVsRest, Softmax, SquaredError
 from descender.costs.risk import Risk
 
 ROUNDING = 8 * np.finfo(np.float64).eps
 """The share of F that summation in float64 may lose; it is added to every gap."""
 LARGEST_HESSIAN = 2000
+FREE = 1e-11
+"""What may be left of a sum, as a share of its terms, for theta to count as orthogonal to a column."""
 FAR = 0.1
 """A relative gap above which one does not speak of being near."""
 
@@ -63,23 +68,23 @@ def cost_scale(risk: Risk) -> float:
 
 
 def _cost_at_zero(risk: Risk) -> float:
-    z = np.zeros((risk.n_classes, len(risk.y)) if risk.loss is Softmax else len(risk.y))
+    z = np.zeros((risk.n_classes, len(risk.y)) if risk.loss.scores_per_class else len(risk.y))
     return float(np.sum(_sigma(risk) * risk.loss.value(z, risk.y)))
 
 
 def _trivial_excess(risk: Risk) -> float:
     y, sigma = risk.y, _sigma(risk)
+    if isinstance(risk.loss, OneVsRest):
+        return sum(_trivial_excess(risk.against_rest(k)) for k in range(risk.n_classes))
     if risk.loss is Softmax:
-        share = np.bincount(y.astype(np.int64), weights=sigma * np.ones(len(y)), minlength=risk.n_classes)
+        share = np.bincount(y.astype(np.int64), weights=sigma, minlength=risk.n_classes)
         total = share.sum()
         if not risk.intercept:
             return float(total * np.log(risk.n_classes))
         p = share[share > 0] / total
         return float(-total * (p @ np.log(p)))
-    total = float(np.sum(sigma * np.ones(len(y))))
-    z = risk.loss.trivial(float(np.sum(sigma * y)) / total) if risk.intercept else 0.0
-    best = y if risk.loss is SquaredError else risk.loss.trivial(y)
-    return float(np.sum(sigma * (risk.loss.value(z, y) - risk.loss.value(best, y))))
+    z = risk.loss.trivial(y, sigma) if risk.intercept else 0.0
+    return float(sigma @ (risk.loss.value(z + 0.0 * y, y) - risk.loss.lowest(y)))
 
 
 def relative_gap(gap: float, value: float, scale: float) -> float:
@@ -88,40 +93,119 @@ def relative_gap(gap: float, value: float, scale: float) -> float:
     return gap / unit if unit > 0 else 0.0 if gap <= 0 else np.inf
 
 
-def certificate(risk: Risk, w: Vector) -> Certificate | None:
-    """The certificate of a point, at the price of two readings of the rows; None for a cost that is not convex."""
+def certificate(risk: Risk, w: Vector, theta: NDArray | None = None) -> Certificate | None:
+    """The certificate of a point, at the price of two readings of the rows; None for a cost that is not convex.
+
+    `theta` (n,) is a point of the dual problem that a method found; it need not be feasible, and is tried beside the
+    natural one.  A loss whose slope jumps has no good natural one.
+    """
     if not risk.convex:
         return None
+    if isinstance(risk.loss, OneVsRest):
+        return _sum([certificate(risk.against_rest(k), risk.part_of(w, k)) for k in range(risk.n_classes)], risk)
     scores = _scores(risk, w)
     value = float(np.sum(_sigma(risk) * risk.loss.value(scores, risk.y))) + risk.penalty(w)
     scale = cost_scale(risk)
     if risk.l2 == 0 and risk.l1 == 0:
-        kind, rigorous, gap = _without_penalty(risk, w, value)
+        kind, gap = _without_penalty(risk, w, value, scores, theta)
     else:
-        kind, rigorous, gap = "duality gap", True, value - dual_value(risk, w, scores)
+        kind, gap = "duality gap", value - dual_value(risk, w, scores, theta)
     gap = max(gap, 0.0) + ROUNDING * abs(value)
-    return Certificate(kind, rigorous, float(gap), float(relative_gap(gap, value, scale)), value)
+    return Certificate(kind, True, float(gap), float(relative_gap(gap, value, scale)), value)
 
 
-def dual_value(risk: Risk, w: Vector, scores: NDArray) -> float:
-    """The dual objective at the natural theta, made feasible, or 0, as no loss is negative: a lower bound of min F."""
+def _sum(parts: Sequence[Certificate | None], risk: Risk) -> Certificate:
+    """The certificate of a sum of costs that share no parameter."""
+    found = [part for part in parts if part is not None]
+    gap, value = sum(part.gap for part in found), sum(part.value for part in found)
+    kind = " and ".join(dict.fromkeys(part.kind for part in found))
+    rigorous = all(part.rigorous for part in found)
+    return Certificate(kind, rigorous, gap, float(relative_gap(gap, value, cost_scale(risk))), value)
+
+
+def dual_value(risk: Risk, w: Vector, scores: NDArray, theta: NDArray | None = None) -> float:
+    """The highest dual objective of some feasible points, or the sum of the lowest losses: a lower bound of min F."""
     sigma, y = _sigma(risk), risk.y
     z = _balance(risk, scores) if risk.intercept else scores
-    theta = -np.atleast_2d(risk.loss.slope(z, y))
-    if risk.intercept:
-        theta = _feasible(risk, theta)
-    u = _spread(risk, sigma * theta, _centre(risk) if risk.intercept else None)
+    natural = -np.atleast_2d(risk.loss.slope(z, y))
+    points = [natural] if theta is None else [natural, np.atleast_2d(theta)]
+    lowest = float(np.sum(sigma * risk.loss.lowest(y)))
+    return max(lowest, *(_dual_at(risk, w, _feasible(risk, point)) for point in points))
+
+
+def _dual_at(risk: Risk, w: Vector, theta: NDArray) -> float:
+    """The dual objective at a theta in the domain of the dual, with sums of zero: scaled, where l1 asks for it."""
+    sigma, centre = _sigma(risk), _centre(risk) if risk.intercept else None
+    u = _spread(risk, sigma * theta, centre)
     if risk.l2 > 0:
         conjugate = float(np.sum(np.maximum(np.abs(u) - risk.l1, 0.0) ** 2)) / (2.0 * risk.l2)
-    else:
-        largest = float(np.abs(u).max(initial=0.0))
-        theta, conjugate = theta * min(1.0, risk.l1 / largest) if largest > 0 else theta, 0.0
-    dual = risk.loss.dual(theta if risk.loss is Softmax else theta[0], y)
-    return max(float(np.sum(sigma * dual)) - conjugate, 0.0)
+        return _dual_sum(risk, theta) - conjugate
+    best = _dual_sum(risk, _scaled(theta, u, risk.l1))
+    if risk.loss.scores_per_class:
+        return best
+    weights = w[: risk.n_features]
+    active = np.flatnonzero((weights != 0) | (np.abs(u[0]) > risk.l1))
+    if len(active) <= LARGEST_HESSIAN:
+        wanted = risk.l1 * np.sign(np.where(weights != 0, weights, u[0]))[active]
+        moved = _feasible(risk, _projected(risk, theta[0], active, wanted)[None, :])
+        best = max(best, _dual_sum(risk, _scaled(moved, _spread(risk, sigma * moved, centre), risk.l1)))
+    return best
 
 
-def _sigma(risk: Risk) -> Any:
-    s = 1.0 if risk.sample_weight is None else risk.sample_weight
+def _scaled(theta: NDArray, u: NDArray, l1: float) -> NDArray:
+    largest = float(np.abs(u).max(initial=0.0))
+    return theta * min(1.0, l1 / largest) if largest > 0 else theta
+
+
+def _dual_sum(risk: Risk, theta: NDArray) -> float:
+    return float(np.sum(_sigma(risk) * risk.loss.dual(theta if risk.loss is Softmax else theta[0], risk.y)))
+
+
+def _projected(risk: Risk, theta: NDArray, columns: NDArray, wanted: NDArray) -> NDArray:
+    r"""Theta moved so that :math:`\sum_i \sigma_i\theta_i x_i` is as `wanted` in some columns, and its sum zero.
+
+    Each moves in proportion to the room that it has to the ends of its interval, which for most losses is the
+    curvature: where theta is the natural point near the bottom, this is what a Newton step does to it.
+    """
+    sigma, (low, high) = _sigma(risk), risk.loss.dual_range(risk.y)
+    below, above = theta - low, high - theta
+    with np.errstate(invalid="ignore"):
+        both = below * above / (high - low)
+    room = np.where(np.isinf(low), np.where(np.isinf(high), 1.0, above), np.where(np.isinf(high), below, both))
+    room, centre = np.maximum(room, 0.0), _centre(risk)[columns]
+
+    def parts() -> Iterator[tuple[slice, Any]]:
+        start = 0
+        for X, y, _ in risk.blocks():
+            part, start = slice(start, start + len(y)), start + len(y)
+            rows = X[:, columns] if risk.sparse else X[:, columns].astype(np.float64) - centre
+            if risk.intercept:
+                ones = np.ones((len(y), 1))
+                rows = sparse.hstack([rows, ones]).tocsr() if risk.sparse else np.concatenate([rows, ones], axis=1)
+            yield part, rows
+
+    wanted = np.append(wanted, 0.0) if risk.intercept else wanted
+    moment, off = np.zeros((len(wanted), len(wanted))), -wanted
+    for part, rows in parts():
+        shares = (sigma * room)[part, None]
+        moment += (rows.T @ rows.multiply(shares)).toarray() if risk.sparse else rows.T @ (rows * shares)
+        off = off + rows.T @ (sigma * theta)[part]
+    scale = np.sqrt(np.maximum(np.diag(moment), 1e-300))
+    curvatures, V = np.linalg.eigh(moment / scale[:, None] / scale)
+    kept = curvatures > 1e-14 * curvatures[-1] if len(curvatures) else np.zeros(0, dtype=bool)
+    V = V[:, kept] / scale[:, None]
+    for _ in range(2):
+        step = V @ ((V.T @ off) / curvatures[kept])
+        off = -wanted
+        for part, rows in parts():
+            theta = theta.copy()
+            theta[part] -= room[part] * (rows @ step)
+            off = off + rows.T @ (sigma * theta)[part]
+    return theta
+
+
+def _sigma(risk: Risk) -> NDArray:
+    s = np.ones(len(risk.y)) if risk.sample_weight is None else risk.sample_weight
     return s / risk.denominator
 
 
@@ -161,39 +245,57 @@ def _spread(risk: Risk, weighted: NDArray, centre: NDArray | None = None) -> NDA
 
 
 def _balance(risk: Risk, z: NDArray) -> NDArray:
-    """Scores shifted by the best intercept for these weights: Newton's method on one number a class."""
+    """Scores shifted by the best intercept for these weights."""
     sigma, y = _sigma(risk), risk.y
-    if risk.loss is Softmax:
-        for _ in range(50):
-            p = risk.loss.predict(z)
-            r = (sigma * risk.loss.slope(z, y)).sum(axis=1)
-            H = np.diag((sigma * p).sum(axis=1)) - (sigma * p) @ p.T
-            shift = -np.linalg.lstsq(H, r, rcond=1e-14)[0]
-            z = z + np.clip(shift, -3.0, 3.0)[:, None]
-            if np.abs(shift).max() < 1e-14:
-                break
-        return z
+    if risk.loss is not Softmax:
+        return z + _best_shift(risk, z)
     for _ in range(50):
-        h = float(np.sum(sigma * risk.loss.curvature(z, y)))
-        shift = -float(np.sum(sigma * risk.loss.slope(z, y))) / h if h > 0 else 0.0
-        z = z + np.clip(shift, -3.0, 3.0) if risk.loss is not SquaredError else z + shift
-        if abs(shift) <= 1e-15 * (1.0 + float(np.abs(z).max(initial=0.0))):
+        p = risk.loss.predict(z)
+        r = (sigma * risk.loss.slope(z, y)).sum(axis=1)
+        H = np.diag((sigma * p).sum(axis=1)) - (sigma * p) @ p.T
+        shift = -np.linalg.lstsq(H, r, rcond=1e-14)[0]
+        z = z + np.clip(shift, -3.0, 3.0)[:, None]
+        if np.abs(shift).max() < 1e-14:
             break
     return z
 
 
+def _best_shift(risk: Risk, z: NDArray) -> float:
+    """Where the weighted slopes sum to zero: Newton's method on one number, within a bracket."""
+    sigma, y, loss = _sigma(risk), risk.y, risk.loss
+    low, high, t, span = -np.inf, np.inf, 0.0, 1.0
+    size = 1.0 + float(np.abs(z).max(initial=0.0))
+    for _ in range(100):
+        r = float(sigma @ loss.slope(z + t, y))
+        low, high = (t, high) if r < 0 else (low, t)
+        h = float(sigma @ loss.curvature(z + t, y))
+        move = float(np.clip(-r / h, -loss.largest_move, loss.largest_move)) if h > 0 else np.nan
+        if not low < t + move < high:
+            open_end = not (np.isfinite(low) and np.isfinite(high))
+            move = np.copysign(span, -r) if open_end else 0.5 * (low + high) - t
+            span *= 4.0
+        if r == 0 or abs(move) <= 1e-15 * size:
+            break
+        t += move
+    return t
+
+
 def _feasible(risk: Risk, theta: NDArray) -> NDArray:
-    """Theta moved, as little as it needs, to weighted sums of zero without leaving the domain of the dual."""
-    sigma, n = _sigma(risk) * np.ones(theta.shape[1]), theta.shape[1]
+    """Theta moved, as little as it needs, into the domain of the dual, with a weighted sum of zero for an intercept."""
+    sigma, n = _sigma(risk), theta.shape[1]
+    if risk.loss is not Softmax:
+        low, high = risk.loss.dual_range(risk.y)
+        theta = np.clip(theta, low, high)
+        if risk.intercept:  # the heavier side is scaled down: 0 is in every interval
+            up, down = float(sigma @ np.maximum(theta[0], 0.0)), float(sigma @ np.maximum(-theta[0], 0.0))
+            factors = (min(1.0, down / up) if up > 0 else 1.0), (min(1.0, up / down) if down > 0 else 1.0)
+            theta = np.where(theta > 0, factors[0], factors[1]) * theta
+        return theta
+    if not risk.intercept:
+        return theta
     total = float(sigma.sum())
-    if risk.loss is SquaredError:
-        return theta - (sigma * theta).sum() / total
-    if risk.loss is Softmax:
-        target = (np.arange(len(theta))[:, None] == risk.y).astype(np.float64)
-        p = target - theta
-    else:
-        target = np.stack([risk.y, 1.0 - risk.y])
-        p = target - np.stack([theta[0], -theta[0]])
+    target = (np.arange(len(theta))[:, None] == risk.y).astype(np.float64)
+    p = target - theta
     # the mixture (1 - t) p + t v, v the same for every row, has the class totals of the targets
     now, wanted = (sigma * p).sum(axis=1), (sigma * target).sum(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -202,26 +304,49 @@ def _feasible(risk: Risk, theta: NDArray) -> NDArray:
         v = np.maximum((wanted - (1.0 - t) * now) / (t * total), 0.0)
         v = v / v.sum() if v.sum() > 0 else wanted / total
         p = (1.0 - t) * p + t * v[:, None] * np.ones((1, n))
-    return target - p if risk.loss is Softmax else (target - p)[:1]
+    return target - p
 
 
-def _without_penalty(risk: Risk, w: Vector, value: float) -> tuple[str, bool, float]:
-    """What is known without a penalty: a quadratic's exact gap, or an estimate, or that no loss is negative."""
-    itself = ("the cost itself, as no loss is negative", True, value)
-    if risk.loss is Softmax or risk.n_parameters > LARGEST_HESSIAN:
-        return itself
-    if risk.loss is SquaredError:
+def _without_penalty(risk: Risk, w: Vector, value: float, scores: NDArray, theta: NDArray | None) -> tuple[str, float]:
+    """The least gap that is known without a penalty, and what it is."""
+    known = {"the cost itself, as no loss is negative": value - float(np.sum(_sigma(risk) * risk.loss.lowest(risk.y)))}
+    if risk.loss is SquaredError and risk.n_parameters <= LARGEST_HESSIAN:
         gap = _quadratic_gap(risk, w)
-        return itself if gap is None or value <= gap else ("exact gap of a quadratic", True, gap)
-    H, gradient = risk.hessian(w), risk.gradient(w)
-    assert H is not None
-    scale = np.sqrt(np.maximum(np.diag(H), 1e-300))
-    curvatures, V = np.linalg.eigh(H / scale[:, None] / scale)
-    along = V.T @ (gradient / scale)
-    kept = curvatures > 1e-13 * curvatures[-1]
-    decrement = 0.5 * float(np.sum(along[kept] ** 2 / curvatures[kept]))
-    # far out on separable data the cost falls exponentially and its decrement is half of what is left of it
-    return itself if value <= 4.0 * decrement else ("Newton decrement", False, decrement)
+        known |= {} if gap is None else {"exact gap of a quadratic": gap}
+    elif risk.loss is not Softmax and risk.n_parameters <= LARGEST_HESSIAN:
+        natural = -risk.loss.slope(_balance(risk, scores) if risk.intercept else scores, risk.y)
+        best = max(_free_dual(risk, w, point) for point in ([natural] if theta is None else [natural, theta]))
+        known["duality gap, of a dual point that is feasible to rounding"] = value - best
+    kind = min(known, key=lambda name: known[name])
+    return kind, known[kind]
+
+
+def _free_dual(risk: Risk, w: Vector, theta: NDArray) -> float:
+    """The dual objective at theta made orthogonal to every column, less what rounding leaves of the products with w."""
+    sigma, (low, high) = _sigma(risk), risk.loss.dual_range(risk.y)
+    d = risk.n_features
+    theta = _projected(risk, np.clip(theta, low, high), np.arange(d), np.zeros(d))
+    with np.errstate(all="ignore"):
+        shares = np.where(theta > high, high / theta, np.where(theta < low, low / theta, 1.0))
+    theta = min(1.0, float(shares.min(initial=1.0))) * theta
+    centre = _centre(risk) if risk.intercept else None
+    left = np.abs(_spread(risk, (sigma * theta)[None, :], centre)[0])
+    most = _spread_size(risk, sigma * np.abs(theta), centre)
+    total = abs(float(sigma @ theta)) if risk.intercept else 0.0
+    if np.any(left > FREE * most) or total > FREE * float(sigma @ np.abs(theta)):
+        return -np.inf
+    shift = abs(float(w[d] + (w[:d] @ centre if centre is not None else 0.0))) if risk.intercept else 0.0
+    return _dual_sum(risk, theta[None, :]) - 2.0 * float(left @ np.abs(w[:d]) + total * shift)
+
+
+def _spread_size(risk: Risk, weights: NDArray, centre: NDArray | None) -> NDArray:
+    """The sum over rows of weights times abs(x), less a centre: the size against which rounding is measured."""
+    size, start = np.zeros(risk.n_features), 0
+    for X, y, _ in risk.blocks():
+        part, start = weights[start : start + len(y)], start + len(y)
+        moved = X if risk.sparse or centre is None or not centre.any() else X - centre
+        size += abs(moved).T @ part
+    return size
 
 
 def _quadratic_gap(risk: Risk, w: Vector) -> float | None:
@@ -230,7 +355,7 @@ def _quadratic_gap(risk: Risk, w: Vector) -> float | None:
     QR and not the normal equations: columns that are nearly equal would lose twice the digits there.  None where a
     direction is lost to rounding and the residuals still lean on it.
     """
-    sigma, d = np.sqrt(_sigma(risk) * np.ones(len(risk.y))), risk.n_features
+    sigma, d = np.sqrt(_sigma(risk)), risk.n_features
     residual = risk.y - _scores(risk, w)
     total = float(sigma @ sigma)
     mean, shift = np.zeros(d), 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -9,10 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from descender.costs.cost import Cost, Kernel, Rows, Vector
-from descender.costs.losses import LOSSES, Loss, Softmax, check_targets
-from descender.errors import DataError, OptionError, ShapeError, suggest
+from descender.costs.losses import Loss, OneVsRest, check_targets, parameters, read_loss
+from descender.errors import DataError, OptionError, ShapeError, TargetError
 from descender.kernels import rows as loops
-from descender.kernels.assemble import scalar_text, text_of
+from descender.kernels.assemble import method_text, text_of
 
 BLOCK_BYTES, BLOCK_ROWS = 768 * 1024, 4096
 """A block of a reading: it stays in the second-level cache between the two products, and is so short that sums within
@@ -27,12 +28,12 @@ class Risk(Cost):
         F(w, b) = \frac{\sum_i s_i\, \ell(x_i \cdot w + b,\, y_i)}{\sum_i s_i}
                   + \frac{\lambda_2}{2} \lVert w \rVert^2 + \lambda_1 \lVert w \rVert_1
 
-    with a free intercept b.  For K classes (`softmax`) there is a w and a b for each.  The parameter vector holds the
-    weights, class by class, then the intercepts.
+    with a free intercept b.  For K classes (`softmax`; `hinge` and `squared_hinge` of more than two) there is a w and a
+    b for each.  The parameter vector holds the weights, class by class, then the intercepts.
 
     Parameters: `X` (n, d), dense or SciPy sparse, float32 or float64, computed as given; `y` (n,); `loss` a name of
-    ``LOSSES``; `l2`, `l1` at least 0; `sample_weight` (n,) at least 0; `reduction` "mean" or "sum"; `n_classes`, where
-    the last classes may have no row.
+    ``LOSSES``, with its parameters after it (``"huber 1.5"``), or the loss itself; `l2`, `l1` at least 0;
+    `sample_weight` (n,) at least 0; `reduction` "mean" or "sum"; `n_classes` where `y` may lack the last classes.
 
     Costs and gradients accumulate in float64 over blocks of at most 4,096 rows, whose grid is set by d and dtype alone:
     the bits do not depend on how the rows arrived.
@@ -46,7 +47,7 @@ class Risk(Cost):
         self,
         X: ArrayLike,
         y: ArrayLike,
-        loss: str = "squared_error",
+        loss: str | Loss = "squared_error",
         *,
         l2: float = 0.0,
         l1: float = 0.0,
@@ -56,25 +57,21 @@ class Risk(Cost):
         features: Sequence[str] | None = None,
         n_classes: int | None = None,
     ):
-        if loss not in LOSSES:
-            raise OptionError(f"loss={loss!r}; {suggest(str(loss), LOSSES)}")
         for name, strength in (("l2", l2), ("l1", l1)):
             if not isinstance(strength, int | float | np.number) or not (np.isfinite(strength) and strength >= 0):
                 raise OptionError(f"{name}={strength!r}: a penalty strength is a finite number of at least 0")
         if reduction not in ("mean", "sum"):
             raise OptionError(f"reduction={reduction!r}; known: mean, sum")
-        self.loss: Loss = LOSSES[loss]
         self.X, self.y, self.sample_weight = check_rows(X, y, sample_weight)
-        check_targets(self.loss, self.y)
+        self.loss, self.n_classes = _read_classes(read_loss(loss), self.y, n_classes)
         self.l2, self.l1, self.intercept, self.reduction = float(l2), float(l1), bool(intercept), reduction
         n, d = self.X.shape
         self.n_samples, self.n_features = n, d
-        self.n_classes = max(int(self.y.max()) + 1, n_classes or 0) if self.loss is Softmax else 1
         self.total_weight = float(n) if self.sample_weight is None else float(self.sample_weight.sum())
         self.denominator = self.total_weight if reduction == "mean" else 1.0
-        self.smooth, self.convex = l1 == 0, self.loss.convex
+        self.smooth, self.convex = l1 == 0 and self.loss.differentiable, self.loss.convex
         features = tuple(features) if features is not None else tuple(f"x{j}" for j in range(d))
-        classes = [""] if self.n_classes == 1 else [f" ({k})" for k in range(self.n_classes)]
+        classes = [""] if not self.loss.scores_per_class else [f" ({k})" for k in range(self.n_classes)]
         self.names = tuple(f + c for c in classes for f in features)
         if intercept:
             self.names += tuple("intercept" + c for c in classes)
@@ -88,9 +85,22 @@ class Risk(Cost):
         """The weights (K, d) and intercepts (K,) within a parameter vector, as views; (d,) and () for one score."""
         end = self.n_classes * self.n_features
         W, b = w[:end], w[end:] if self.intercept else np.zeros(self.n_classes)
-        if self.loss is Softmax:
+        if self.loss.scores_per_class:
             return W.reshape(self.n_classes, self.n_features), b
         return W, b[0]
+
+    def against_rest(self, k: int) -> Risk:
+        """The risk of one class against all others, for a loss that is a sum of those."""
+        one = copy.copy(self)
+        one.loss, one.n_classes, one.y = self.loss.base, 1, (self.y == k).astype(np.float64)
+        d = self.n_features
+        one.names = self.names[k * d : (k + 1) * d] + (("intercept",) if self.intercept else ())
+        return one
+
+    def part_of(self, w: Vector, k: int) -> Vector:
+        """The weights and the intercept of one class within a parameter vector."""
+        W, b = self.split(w)
+        return np.append(W[k], b[k]) if self.intercept else W[k].copy()
 
     def join(self, W: NDArray, b: NDArray | float) -> Vector:
         """The parameter vector of weights and intercepts."""
@@ -157,7 +167,7 @@ class Risk(Cost):
 
     def hessian(self, w: Vector) -> NDArray[np.floating] | None:
         """The matrix of second derivatives of the smooth part, for one score a row and at most 2,000 parameters."""
-        if self.loss is Softmax or self.n_parameters > 2000:
+        if self.loss.scores_per_class or self.n_parameters > 2000:
             return None
         d, k = self.n_features, self.n_parameters
         H = np.zeros((k, k))
@@ -175,10 +185,14 @@ class Risk(Cost):
     def kernel(self) -> Kernel:
         """The loops over rows with this loss, for dense or CSR rows."""
         kind = "sparse" if self.sparse else "dense"
-        evaluate = loops.evaluate_classes if self.loss is Softmax else loops.evaluate_one
+        evaluate = loops.evaluate_classes if self.loss.scores_per_class else loops.evaluate_one
+        one_vs_rest = isinstance(self.loss, OneVsRest)
+        loss, ending = (self.loss.base, "_one") if one_vs_rest else (self.loss, "")
+        fields = tuple(getattr(loss, "__dataclass_fields__", ()))
         parts = [
-            scalar_text(self.loss.value, "value"),
-            scalar_text(self.loss.slope, "slope"),
+            method_text(loss.value, f"value{ending}", fields),
+            method_text(loss.slope, f"slope{ending}", fields),
+            *([text_of(loops.value_each, "value"), text_of(loops.slope_each, "slope")] if one_vs_rest else []),
             text_of(getattr(loops, f"score_{kind}"), "score"),
             text_of(getattr(loops, f"spread_{kind}"), "spread"),
             text_of(loops.penalise, "penalise"),
@@ -188,11 +202,31 @@ class Risk(Cost):
         n = self.X.shape[0]
         s = np.ones(n) if self.sample_weight is None else self.sample_weight
         factor = n / self.denominator if self.reduction == "mean" else 0.0
-        return Kernel("\n\n".join(parts), (X, self.y, s, self.n_features, self.intercept, factor, self.l2, self.l1))
+        data = (X, self.y, s, parameters(loss), self.n_features, self.intercept, factor, self.l2, self.l1)
+        return Kernel("\n\n".join(parts), data)
 
     def _check(self, w: Vector) -> None:
         if w.shape != (self.n_parameters,):
             raise ShapeError(f"w has shape {w.shape}; this risk has {self.n_parameters} parameters")
+
+
+def _read_classes(loss: Loss, y: NDArray, n_classes: int | None) -> tuple[Loss, int]:
+    """The loss for these targets, and the scores that a row has: one, or one for each class."""
+    if "multiclass" not in loss.tasks:
+        check_targets(loss, y)
+        return loss, 1
+    check_targets(loss if loss.scores_per_class else OneVsRest(loss), y)
+    found = int(y.max()) + 1
+    if n_classes is not None and found > n_classes:
+        raise TargetError(f"the target of row {int(y.argmax())} is {y.max():g}; of {n_classes} classes the last is "
+                          f"{n_classes - 1}")  # fmt: skip
+    classes = found if n_classes is None else n_classes
+    if loss.scores_per_class:
+        return loss, classes
+    if classes > 2:
+        return OneVsRest(loss), classes
+    check_targets(loss, y)
+    return loss, 1
 
 
 def block_height(X: Any) -> int:

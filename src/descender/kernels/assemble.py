@@ -92,6 +92,19 @@ class _Scalars(ast.NodeTransformer):
         return node
 
 
+class _Fields(ast.NodeTransformer):
+    """``self.delta`` as an entry of the tuple ``p``."""
+
+    def __init__(self, fields: tuple[str, ...]):
+        self.fields = fields
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
+        if isinstance(node.value, ast.Name) and node.value.id == "self":
+            return ast.Subscript(ast.Name("p", ast.Load()), ast.Constant(self.fields.index(node.attr)), ast.Load())
+        self.generic_visit(node)
+        return node
+
+
 def scalar_text(function: Callable, name: str) -> str:
     """:func:`text_of` for a formula that is compiled for single numbers.
 
@@ -99,6 +112,18 @@ def scalar_text(function: Callable, name: str) -> str:
     'math.sqrt(z) if z > 0.0 else 0.0'
     """
     return ast.unparse(_Scalars().visit(ast.parse(text_of(function, name))))
+
+
+def method_text(function: Callable, name: str, fields: tuple[str, ...] = ()) -> str:
+    """:func:`scalar_text` of a method, static or not, whose first parameter ``p`` holds the `fields` of ``self``.
+
+    >>> ast.unparse(_Fields(("factor",)).visit(ast.parse("self.factor * z")))
+    'p[0] * z'
+    """
+    tree = _Fields(fields).visit(ast.parse(scalar_text(function, name)))
+    arguments = tree.body[0].args.args
+    tree.body[0].args.args = [ast.arg("p"), *(a for a in arguments if a.arg != "self")]
+    return ast.unparse(tree)
 
 
 def update_text(rule: Any) -> str:

@@ -7,12 +7,28 @@ dense matrix and for (indptr, indices, values) of a CSR matrix.  The two ``evalu
 import numpy as np
 
 
-def value(z, y):
-    """Stands for the loss's formula, which the assembled module defines."""
+def value(p, z, y):
+    """Stands for the loss's formula, which the assembled module defines; `p` has the parameters of the loss."""
     return 0.0 * z
 
 
-slope = value
+slope = value_one = slope_one = value
+
+
+def value_each(p, z, y):
+    """The sum over classes of a loss of two classes, each against all others."""
+    total = 0.0
+    for k in range(z.shape[0]):
+        total += value_one(p, z[k], 1.0 if y == k else 0.0)
+    return total
+
+
+def slope_each(p, z, y):
+    """Its derivatives by the scores."""
+    out = np.empty_like(z)
+    for k in range(z.shape[0]):
+        out[k] = slope_one(p, z[k], 1.0 if y == k else 0.0)
+    return out
 
 
 def score_dense(X, i, w, offset, d):
@@ -59,7 +75,7 @@ score, spread = score_dense, spread_dense
 
 def evaluate_one(w, data, rows):
     """The risk of `rows` and its gradient, one score a row."""
-    X, y, s, d, intercept, factor, l2, l1 = data
+    X, y, s, p, d, intercept, factor, l2, l1 = data
     gradient = np.zeros(w.shape[0])
     total = 0.0
     share = factor / rows.shape[0] if factor > 0 else 1.0
@@ -67,8 +83,8 @@ def evaluate_one(w, data, rows):
         z = score(X, i, w, 0, d)
         if intercept:
             z += w[d]
-        total += share * s[i] * value(z, y[i])
-        r = share * s[i] * slope(z, y[i])
+        total += share * s[i] * value(p, z, y[i])
+        r = share * s[i] * slope(p, z, y[i])
         spread(X, i, r, gradient, 0, d)
         if intercept:
             gradient[d] += r
@@ -77,7 +93,7 @@ def evaluate_one(w, data, rows):
 
 def evaluate_classes(w, data, rows):
     """The risk of `rows` and its gradient, a score for each class."""
-    X, y, s, d, intercept, factor, l2, l1 = data
+    X, y, s, p, d, intercept, factor, l2, l1 = data
     classes = w.shape[0] // (d + 1) if intercept else w.shape[0] // d
     gradient = np.zeros(w.shape[0])
     z = np.zeros(classes)
@@ -88,8 +104,8 @@ def evaluate_classes(w, data, rows):
             z[k] = score(X, i, w, k * d, d)
             if intercept:
                 z[k] += w[classes * d + k]
-        total += share * s[i] * value(z, y[i])
-        r = slope(z, y[i])
+        total += share * s[i] * value(p, z, y[i])
+        r = slope(p, z, y[i])
         for k in range(classes):
             spread(X, i, share * s[i] * r[k], gradient, k * d, d)
             if intercept:

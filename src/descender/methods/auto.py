@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from descender.costs.cost import Cost, Vector
-from descender.costs.losses import Softmax
+from descender.costs.losses import OneVsRest, Softmax
 from descender.costs.risk import Risk
 from descender.errors import CapabilityError, OptionError, suggest
 from descender.methods.advance import Options
@@ -40,6 +40,8 @@ def choose(cost: Cost, tol: float | None = None) -> tuple[Method, str]:
         kind = "smooth" if cost.smooth else "smooth almost everywhere"
         return LBFGS(), f"L-BFGS, because {count}, {kind}, and every gradient tells curvature"
     tol = 1e-6 if tol is None else tol
+    if not cost.loss.differentiable or isinstance(cost.loss, OneVsRest):
+        raise CapabilityError(f"no method without a rate minimises {cost.loss.name} on such rows; name one and a rate")
     if cost.loss is Softmax:
         if cost.l1 > 0:
             return ProximalGradient(tol), "accelerated proximal gradient, because softmax has an l1 penalty"
@@ -129,7 +131,7 @@ def automatic_rate(cost: Cost, rule: Any, name: str, batch_size: int | str) -> R
     """
     if batch_size == "full":
         return Backtracking()
-    if name in ADAPTIVE or not isinstance(cost, Risk):
+    if name in ADAPTIVE or not isinstance(cost, Risk) or not np.isfinite(cost.loss.curvature_bound):
         return Constant(0.01)
     curvature = risk_curvature(cost)
     if cost.reduction == "sum":  # of which a batch is the sum over its own rows

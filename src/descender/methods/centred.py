@@ -119,7 +119,10 @@ class Centred:
         return float(self.sigma @ self.loss.value(scores, self.y)) + self.ridge(v)
 
     def _weights(self, scores: NDArray, cautious: bool) -> NDArray:
-        curvature = self.loss.curvature_bound if cautious else np.maximum(self.loss.curvature(scores, self.y), 0.0)
+        curvature = np.maximum(self.loss.curvature(scores, self.y), 0.0)
+        if cautious:  # where none bounds it, that of the score which is best for the row is a fair guess
+            bound = self.loss.curvature_bound
+            curvature = bound if np.isfinite(bound) else np.maximum(curvature, np.maximum(np.abs(self.y), 1.0))
         return self.sigma * curvature
 
     def hessian(self, scores: NDArray, cautious: bool = False) -> NDArray:

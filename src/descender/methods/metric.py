@@ -115,7 +115,8 @@ class Walker:
         assert self.step is not None
         if not np.isfinite(dz).all():
             return 1e-3
-        best, lowest, t = 0.0, self.value, 0.5
+        best, lowest = 0.0, self.value
+        t = min(0.5, self.problem.loss.largest_move / max(float(np.abs(dz).max(initial=0.0)), 1e-300))
         for _ in range(40):
             v = self.v + t * self.step
             value = self.problem.value_at(z + t * dz, v) + self.rough(v)

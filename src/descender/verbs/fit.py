@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from descender.costs.losses import LOSSES
+from descender.costs.losses import DEFAULT, LOSSES, parameters, read_loss
 from descender.costs.risk import Risk
 from descender.data.target import TargetCoding
 from descender.descent import Walk
@@ -24,8 +24,6 @@ from descender.verbs.fitted import Fit
 from descender.verbs.minimize import minimize
 from descender.verbs.table import Design, Progress, Teller, encode, hold_out, read_table
 
-LOSS_OF = {"binary": "log_loss", "multiclass": "softmax", "regression": "squared_error"}
-FITS = {"binary": ("log_loss", "squared_error", "sigmoid_squared_error"), "multiclass": ("softmax",)}
 PRESETS: dict[str, dict[str, Any]] = {
     "sigmoid": {
         "loss": "sigmoid_squared_error",
@@ -81,7 +79,8 @@ def fit(
     exclude
         columns that must not be learnt from
     task, loss
-        ``"binary"``, ``"multiclass"`` or ``"regression"``; a name of ``LOSSES``: chosen from the target by default
+        ``"binary"``, ``"multiclass"`` or ``"regression"``; a name of ``LOSSES``, with its parameters after
+        it (``"quantile 0.9"``): chosen from the target by default, as is huber's delta
     l2, l1
         penalty strengths; l2 defaults to one over the number of training rows, what scikit-learn's
         LogisticRegression and Ridge do by default
@@ -111,12 +110,13 @@ def fit(
     say = Teller(progress)
     table = read_table(data, target, excluded, sql, task, say)
     held = hold_out(len(table.y), plan["holdout"], seed)
-    plan["loss"] = _suitable_loss(plan["loss"], table.coding)
+    loss_name = _suitable_loss(plan["loss"], table.coding)
     design = encode(table, held, plan["scale"], say)
+    plan["loss"] = _with_parameters(loss_name, design.y, say)
     plan |= {"l2": 1.0 / len(design.y) if plan["l2"] is None else plan["l2"], "l1": l1}
     risk = Risk(
-        design.X, design.y, plan["loss"],
-        l2=plan["l2"], l1=l1, reduction=plan["reduction"], features=design.encoder.features,
+        design.X, design.y, plan["loss"], l2=plan["l2"], l1=l1, reduction=plan["reduction"],
+        features=design.encoder.features, n_classes=len(table.coding.classes) or None,
     )  # fmt: skip
     if plan["random_start"] and start is None:
         start = np.random.default_rng(seed).standard_normal(risk.n_parameters)
@@ -179,23 +179,29 @@ def _refuse(asked: Mapping[str, Any]) -> None:
 
 
 def _suitable_loss(loss: str | None, coding: TargetCoding) -> str:
-    if loss is None:
-        return LOSS_OF[coding.task]
-    if loss == "log_loss" and coding.task == "multiclass":
-        return "softmax"
-    if loss not in LOSSES:
-        raise OptionError(f"loss={loss!r}; {suggest(loss, LOSSES)}")
-    if loss not in FITS.get(coding.task, ("squared_error",)):
-        fits = ", ".join(FITS.get(coding.task, ("squared_error",)))
+    if loss is None or (loss == "log_loss" and coding.task == "multiclass"):
+        return DEFAULT[coding.task]
+    if coding.task not in read_loss(loss).tasks:
+        fits = ", ".join(name for name, known in LOSSES.items() if coding.task in known.tasks)
         raise CapabilityError(f"loss={loss!r} does not suit {coding.name}, a {coding.task} target; use {fits}")
     return loss
 
 
+def _with_parameters(loss: str, y: NDArray, say: Teller) -> str:
+    """The loss with the parameters that suit the targets, where none were given and it knows how to choose them."""
+    known = read_loss(loss)
+    if loss not in LOSSES or not hasattr(known, "suited"):
+        return known.name
+    chosen = known.suited(y)
+    say("loss", f"{chosen.name}: beyond {parameters(chosen)[0]:g} an error counts by its size, not its square")
+    return chosen.name
+
+
 def _held_out_cost(risk: Risk, X: NDArray, y: NDArray) -> Callable[[NDArray], float] | None:
     """The loss of held-out rows on the scale of the training cost, without its penalty."""
-    if not len(y) or (risk.n_classes > 1 and int(y.max()) + 1 != risk.n_classes):
+    if not len(y):
         return None
-    judge = Risk(X, y, risk.loss.name)
+    judge = Risk(X, y, risk.loss.name, n_classes=None if risk.n_classes == 1 else risk.n_classes)
     return lambda w: judge.value(w) * risk.total_weight / risk.denominator
 
 
@@ -208,7 +214,7 @@ def _judged(model: Model, walk: Walk, design: Design, say: Teller) -> tuple[dict
     if len(design.y_held):
         scores_held, y_held = model.scores(design.X_held), design.y_held
         quality["holdout"] = measure(task, model.loss, scores_held, y_held, classes)
-    quality["baseline"] = baseline(task, design.y, y_held, classes)
+    quality["baseline"] = baseline(task, model.loss, design.y, y_held, classes)
     say("held out" if len(design.y_held) else "on its own rows", _judgement(quality, len(y_held)), stage="judge")
     findings = list(walk.findings) + _findings(model, design, scores)
     for finding in findings:
@@ -236,7 +242,7 @@ def _findings(model: Model, design: Design, scores: NDArray) -> list[Finding]:
     if model.coding.task == "multiclass":
         return []
     y = design.y
-    explained = 1.0 - float(np.mean((y - LOSSES[model.loss].predict(scores)) ** 2)) / max(float(y.var()), 1e-300)
+    explained = 1.0 - float(np.mean((y - read_loss(model.loss).predict(scores)) ** 2)) / max(float(y.var()), 1e-300)
     with one_blas_thread():
         found = leaking_column(model.encoder, design.X, y, explained)
     return [found] if found else []

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from descender.costs.losses import LOSSES
+from descender.costs.losses import read_loss
 from descender.methods.auto import READINGS
 from descender.methods.rules import RULES
 from descender.methods.variance_reduced import REDUCTIONS
@@ -57,7 +57,7 @@ def _boundary(fit: Fit) -> Axes:
     mean, scale = np.array([c.mean for c in columns]), np.array([c.scale for c in columns])
 
     def probability(points: NDArray) -> NDArray:
-        return np.clip(LOSSES[model.loss].predict(model.scores((points - mean) / scale)), 0.0, 1.0)
+        return np.clip(read_loss(model.loss).predict(model.scores((points - mean) / scale)), 0.0, 1.0)
 
     classes = model.coding.classes
     labels = np.asarray(classes, dtype=object)[fit.holdout_y.astype(np.intp)]

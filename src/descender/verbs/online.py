@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from descender.costs.losses import LOSSES, Softmax
+from descender.costs.losses import LOSSES, read_loss
 from descender.costs.risk import Risk
 from descender.data.columns import Number
 from descender.data.encode import Encoder
@@ -41,7 +41,7 @@ AUTOMATIC = ("adagrad", Constant(0.5))
 """Without a rate: AdaGrad on columns standardised by what was seen of them so far."""
 METHODS = ("auto", "sgd", *RULES)
 """Methods that one sample at a time can follow."""
-OF_TWO_CLASSES = ("log_loss", "sigmoid_squared_error")
+OF_TWO_CLASSES = tuple(k for k, loss in LOSSES.items() if "binary" in loss.tasks and "regression" not in loss.tasks)
 """Losses whose target is class 0 or 1 and whose prediction is the probability of 1."""
 AT_ONCE = 256
 """Samples of a stream that are taken from an iterator before the walk goes on."""
@@ -83,8 +83,9 @@ class Online:
         clip_norm: float | None = None,
         **hyperparameters: Any,
     ):
-        if loss not in LOSSES or LOSSES[loss] is Softmax:
-            raise OptionError(f"loss={loss!r}; {suggest(str(loss), [k for k in LOSSES if k != 'softmax'])}")
+        if read_loss(loss).scores_per_class:
+            one_score = [name for name, known in LOSSES.items() if not known.scores_per_class]
+            raise OptionError(f"loss={loss!r}; {suggest(loss, one_score)}")
         self.loss, self.l2, self.automatic = loss, l2, isinstance(learning_rate, str) and learning_rate == "auto"
         if method not in METHODS:
             raise OptionError(f"method={method!r}; {suggest(str(method), METHODS)}")
@@ -167,10 +168,8 @@ class Online:
             raise ShapeError(f"X has shape {rows.shape} and y has shape {targets.shape}; expected one target a row")
         if rows.shape[1] != width:
             raise ShapeError(f"a sample has {rows.shape[1]} columns; the first had {width}")
-        finite, loss = np.isfinite(rows), LOSSES[self.loss]
-        suits = np.isfinite(targets)
-        if self.loss in OF_TWO_CLASSES:
-            suits &= (targets >= 0) & (targets <= 1)
+        finite, loss = np.isfinite(rows), read_loss(self.loss)
+        suits = np.isfinite(targets) & loss.suits(targets)
         sound = finite.all(axis=1) & suits
         if sound.all():
             return rows, targets, wrong
@@ -230,7 +229,7 @@ class Online:
 
     def predict(self, X: ArrayLike) -> NDArray[np.float64]:
         """The predicted numbers, or probabilities of class 1."""
-        return LOSSES[self.loss].predict(self.scores(X))
+        return read_loss(self.loss).predict(self.scores(X))
 
     def model(self, names: Sequence[str], target: str = "y") -> Model:
         """The model as learnt so far, which finds the columns `names` by name and predicts `target`; to be saved.

@@ -1,0 +1,59 @@
+"""What all losses share: the facts as most have them, and how a loss with parameters is spelled."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+INFINITY = float("inf")
+
+
+class BaseLoss:
+    """The facts of a loss, as most have them."""
+
+    name = ""
+    tasks: tuple[str, ...] = ("regression",)
+    targets = "finite numbers"
+    convex = True
+    differentiable = True
+    curvature_bound = 1.0
+    largest_move = INFINITY  # of a score in one step, beyond which a quadratic model says nothing
+    scores_per_class = False
+    probability = False
+    threshold = 0.0
+
+    @staticmethod
+    def suits(y):
+        """Which targets it accepts."""
+        return np.isfinite(y)
+
+    @staticmethod
+    def lowest(y):
+        """The lowest loss that any score has."""
+        return 0.0 * y
+
+    @staticmethod
+    def predict(z):
+        """From score to prediction."""
+        return z
+
+
+def parameters(loss: Any) -> tuple[float, ...]:
+    """The parameters of a loss; most have none.
+
+    >>> from descender.costs.losses import Huber, LogLoss
+    >>> parameters(Huber(1.5)), parameters(LogLoss)
+    ((1.5,), ())
+    """
+    return (
+        tuple(getattr(loss, field.name) for field in dataclasses.fields(loss)) if dataclasses.is_dataclass(loss) else ()
+    )
+
+
+def spelled(loss: Any, word: str) -> str:
+    """How a loss with parameters is written: its word alone for the default ones."""
+    given = parameters(loss)
+    short = [f"{number:g}" if float(f"{number:g}") == number else repr(number) for number in given]
+    return word if given == parameters(type(loss)()) else " ".join([word, *short])

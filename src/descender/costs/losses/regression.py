@@ -1,0 +1,214 @@
+"""Losses of a number: squared error, Huber, quantile, Poisson."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import xlogy
+
+from descender.costs.location import robust_scale, root, weighted_quantile
+from descender.costs.losses.base import INFINITY, BaseLoss, spelled
+from descender.errors import OptionError
+
+EFFICIENT = 1.345
+"""The Huber threshold, in standard deviations, that costs 5 % of efficiency on normal errors (P. Huber, 1981)."""
+
+
+class SquaredError(BaseLoss):
+    r""":math:`\tfrac12 (z - y)^2`.  C. F. Gauss, *Theoria motus*, 1809.
+
+    Wrong where few targets are far off: each pulls with its distance.  `huber` and `quantile` bound that pull.
+    """
+
+    name = "squared_error"
+    tasks = ("regression", "binary")
+    probability = True
+    threshold = 0.5
+
+    @staticmethod
+    def value(z, y):
+        """The loss."""
+        return 0.5 * (z - y) ** 2
+
+    @staticmethod
+    def slope(z, y):
+        """Its derivative by z."""
+        return z - y
+
+    @staticmethod
+    def curvature(z, y):
+        """Its second derivative by z."""
+        return 1.0 + 0.0 * z
+
+    @staticmethod
+    def dual(theta, y):
+        """-loss*(-theta)."""
+        return theta * y - 0.5 * theta * theta
+
+    @staticmethod
+    def dual_range(y):
+        """Every theta."""
+        return np.full_like(y, -INFINITY), np.full_like(y, INFINITY)
+
+    @staticmethod
+    def trivial(y, weights):
+        """The mean."""
+        return float(weights @ y / weights.sum())
+
+
+@dataclass(frozen=True)
+class Huber(BaseLoss):
+    r""":math:`\tfrac12 r^2` for :math:`|r| \le \delta`, else :math:`\delta(|r| - \tfrac12\delta)`, with r = z - y.
+
+    P. Huber, *Robust estimation of a location parameter*, 1964.  ``delta`` is in the units of the target; `fit` takes
+    1.345 robust standard deviations of it.
+
+    Wrong where the far targets are the ones that matter, and against outliers in the columns: those pull as ever.
+    """
+
+    delta: float = 1.0
+    name = property(lambda self: spelled(self, "huber"))
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.delta) and self.delta > 0):
+            raise OptionError(f"huber: delta={self.delta:g} must be a positive finite number, in units of the target")
+
+    @classmethod
+    def suited(cls, y: NDArray) -> Huber:
+        """With the delta that suits targets of this spread."""
+        return cls(float(f"{EFFICIENT * robust_scale(y):.4g}"))
+
+    def value(self, z, y):
+        """The loss."""
+        size = np.maximum(z - y, y - z)
+        within = np.minimum(size, self.delta)
+        return within * (size - 0.5 * within)
+
+    def slope(self, z, y):
+        """Its derivative by z."""
+        return np.minimum(np.maximum(z - y, -self.delta), self.delta)
+
+    def curvature(self, z, y):
+        """Its second derivative by z."""
+        return np.where(np.abs(z - y) <= self.delta, 1.0, 0.0)
+
+    @staticmethod
+    def dual(theta, y):
+        """-loss*(-theta)."""
+        return theta * y - 0.5 * theta * theta
+
+    def dual_range(self, y):
+        """Up to delta."""
+        return np.full_like(y, -self.delta), np.full_like(y, self.delta)
+
+    def trivial(self, y, weights):
+        """Where the bounded pulls of the targets are in balance."""
+        return root(lambda z: float(weights @ self.slope(z, y)), float(y.min()), float(y.max()))
+
+
+@dataclass(frozen=True)
+class Quantile(BaseLoss):
+    r""":math:`q\,r` for :math:`r = y - z > 0`, else :math:`(q-1)\,r`: the score is the q-quantile of the target.
+
+    R. Koenker, G. Bassett, *Regression quantiles*, 1978.  ``level`` is q, between 0 and 1; 0.5 is the median, whose
+    loss is half the absolute error.
+
+    Wrong where the mean is asked for: a total cannot be had from medians.
+    """
+
+    level: float = 0.5
+    name = property(lambda self: spelled(self, "quantile"))
+    differentiable = False
+    curvature_bound = INFINITY
+
+    def __post_init__(self) -> None:
+        if not 0 < self.level < 1:
+            raise OptionError(f"quantile: level={self.level:g} must lie strictly between 0 and 1")
+
+    def value(self, z, y):
+        """The loss."""
+        return np.maximum(self.level * (y - z), (self.level - 1.0) * (y - z))
+
+    def slope(self, z, y):
+        """Its derivative by z."""
+        return np.where(z < y, -self.level, np.where(z > y, 1.0 - self.level, 0.5 - self.level))
+
+    @staticmethod
+    def curvature(z, y):
+        """Its second derivative by z, where it has one."""
+        return 0.0 * z
+
+    @staticmethod
+    def dual(theta, y):
+        """-loss*(-theta)."""
+        return theta * y
+
+    def dual_range(self, y):
+        """From level - 1 to level."""
+        return np.full_like(y, self.level - 1.0), np.full_like(y, self.level)
+
+    def trivial(self, y, weights):
+        """The quantile."""
+        return weighted_quantile(y, weights, self.level)
+
+
+class Poisson(BaseLoss):
+    r""":math:`e^z - y z + (y\log y - y)`: half the Poisson deviance of the mean :math:`e^z`; y at least 0.
+
+    J. Nelder, R. Wedderburn, *Generalized linear models*, 1972.  The bracket, which no score changes, makes it 0 for a
+    perfect score.  Beyond z = 700 the exponential goes on as its tangent.
+
+    Wrong where counts spread more than their mean (their variance should be near it): errors of coefficients are then
+    larger than they look, the prediction of the mean still holds.
+    """
+
+    name = "poisson"
+    targets = "numbers of at least 0"
+    curvature_bound = INFINITY
+    largest_move = 3.0
+
+    @staticmethod
+    def value(z, y):
+        """The loss."""
+        near = np.minimum(z + 0.0 * y, 700.0)
+        mean = np.exp(near) * (1.0 + (z - near))
+        return mean - y * z + (y * np.log(np.maximum(y, 1e-300)) - y)
+
+    @staticmethod
+    def slope(z, y):
+        """Its derivative by z."""
+        return np.exp(np.minimum(z + 0.0 * y, 700.0)) - y
+
+    @staticmethod
+    def curvature(z, y):
+        """Its second derivative by z."""
+        return np.exp(np.minimum(z + 0.0 * y, 700.0))
+
+    @staticmethod
+    def dual(theta, y):
+        """-loss*(-theta)."""
+        mean = np.maximum(y - theta, 0.0)
+        return mean - xlogy(mean, mean) + (xlogy(y, y) - y)
+
+    @staticmethod
+    def dual_range(y):
+        """Where y - theta is a mean."""
+        return np.full_like(y, -INFINITY), y
+
+    @staticmethod
+    def suits(y):
+        """Counts, or any rates of them."""
+        return np.isfinite(y) & (y >= 0)
+
+    @staticmethod
+    def trivial(y, weights):
+        """The logarithm of the mean."""
+        return float(np.log(max(weights @ y / weights.sum(), 1e-300)))
+
+    @staticmethod
+    def predict(z):
+        """From score to the mean."""
+        return np.exp(np.minimum(np.float64(1.0) * z, 700.0))
