@@ -101,6 +101,8 @@ class Online:
         self.w: NDArray[np.float64] = np.empty(0)
         self.mean: NDArray[np.float64] = np.empty(0)
         self.square: NDArray[np.float64] = np.empty(0)
+        self.origin: NDArray[np.float64] = np.empty(0)
+        self.total: NDArray[np.float64] = np.empty(0)
         self.state: tuple[NDArray, ...] = ()
         self.losses: NDArray[np.float64] = np.empty(0)
         self._book: Any = None
@@ -133,7 +135,7 @@ class Online:
 
     def _steps(self, rows: NDArray, targets: NDArray) -> bool:
         """Take a step for each sample; whether all of them led to finite weights."""
-        before = self.mean, self.square
+        before = self.mean, self.square, self.total
         X = self._standardise(rows, learn=True) if self.automatic else rows
         risk = Risk(X, targets, self.loss, l2=self.l2)
         if self.samples < PLAIN_STEPS:
@@ -149,7 +151,7 @@ class Online:
         sound = why != walk.NOT_FINITE
         if not sound:  # the sample that led there leaves no trace
             done = int(np.isfinite(log).all(axis=1).argmin())
-            self.mean, self.square = before
+            self.mean, self.square, self.total = before
             if self.automatic:
                 self._standardise(rows[:done], learn=True)
             if not np.isfinite(w).all():
@@ -268,6 +270,7 @@ class Online:
     def _begin(self, rows: NDArray) -> None:
         d = rows.shape[1]
         self.w, self.mean, self.square = np.zeros(d + 1), np.zeros(d), np.zeros(d)
+        self.origin, self.total = rows[0].copy(), np.zeros(d)
         probe = Risk(rows[:1], np.zeros(1), self.loss, l2=self.l2)
         named = "sgd" if self.method == "auto" else self.method
         method, rate = AUTOMATIC if self.automatic else (named, self.learning_rate)
@@ -275,17 +278,29 @@ class Online:
         self.state = tuple(np.zeros(d + 1) for _ in self._book.rule.slots)
 
     def _standardise(self, rows: NDArray, learn: bool) -> NDArray:
+        """The rows less the mean and over the deviation of all samples up to each of them, or of those seen so far.
+
+        Sums accumulate in the order of the samples, so that the bits do not depend on how many arrive at a time; the
+        first sample is subtracted from all, so that a large offset costs no digits.
+        """
         if not learn:
             return (rows - self.mean) / self.scale
-        out = np.empty_like(rows)
-        for i, x in enumerate(rows):
-            count = self.samples + i + 1
-            change = x - self.mean
-            self.mean = self.mean + change / count
-            self.square = self.square + change * (x - self.mean)
-            deviation = np.sqrt(self.square / count)
-            out[i] = (x - self.mean) / np.where(deviation > 0, deviation, 1.0)
-        return out
+        if not len(rows):
+            return rows
+        count = self.samples + np.arange(1.0, len(rows) + 1.0)[:, None]
+        self.total, sums = _running(self.total, rows - self.origin)
+        means = self.origin + sums / count
+        change = rows - np.vstack([self.mean, means[:-1]])
+        self.square, squares = _running(self.square, np.maximum(change * (rows - means), 0.0))
+        self.mean = means[-1]
+        deviation = np.sqrt(squares / count)
+        return (rows - means) / np.where(deviation > 0, deviation, 1.0)
+
+
+def _running(start: NDArray, rows: NDArray) -> tuple[NDArray, NDArray]:
+    """The sum after the last row, and after each of them."""
+    sums = np.cumsum(np.vstack([start, rows]), axis=0)[1:]
+    return sums[-1], sums
 
 
 def _numbers(X: Any, y: Any, first: int) -> tuple[NDArray, NDArray, DescenderError | None]:
