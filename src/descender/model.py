@@ -69,8 +69,7 @@ class Model:
     def _blocks(self, data: Any) -> Iterator[NDArray]:
         if isinstance(data, list | tuple):
             data = _matrix(data)
-        arrow = hasattr(data, "column_names") and hasattr(data, "slice")
-        table = data if arrow else open_source(data, least_rows=0).table
+        table = open_source(data, least_rows=0).table
         for start in range(0, max(table.num_rows, 1), PREDICT_ROWS):
             part = table.slice(start, PREDICT_ROWS)
             numbers = np.arange(start + 1, start + part.num_rows + 1)

@@ -99,7 +99,7 @@ NOTED = {
     "comma.csv": ("a;b\n1,5;2\n2,5;3\n", "column a of {}comma.csv is read with decimal commas"),
     "stray.csv": (
         "a,b\n" + "1,2\n" * 30_000 + "oops,4\n",
-        'column a of {}stray.csv is read as text, because 1 of its 30,001 values is no number, such as "oops"',
+        'column a of {}stray.csv: 1 of its 30,001 values is no number, such as "oops" in row 30,001',
     ),
 }
 

@@ -183,10 +183,10 @@ def test_coefficients_of_levels_and_missing_values_predict_too(fitted):
         z += worth["income"] * data["income"][i] + worth["member"] * data["member"][i]
         z += worth[f"city = {data['city'][i] or '(missing)'}"]
         if np.isnat(data["joined"][i]):
-            z += worth["joined: year"] * mean["joined: year"] + worth["joined is missing"]
+            z += worth["joined: days"] * mean["joined: days"] + worth["joined is missing"]
         else:
             day = data["joined"][i].astype(dt.date)
-            z += worth["joined: year"] * day.year + worth[f"joined: month = {day.month}"]
+            z += worth["joined: days"] * (day - dt.date(1970, 1, 1)).days + worth[f"joined: month = {day.month}"]
             z += worth[f"joined: weekday = {day:%A}"]
         assert z == pytest.approx(scores[i], abs=1e-9)
 

@@ -1,25 +1,38 @@
 """Columns of numbers and of truth values, and the features that each becomes; ``levels`` has the other kinds.
 
-Each kind learns from the cells of the training rows and then writes the features of any cells into a block of the
-design matrix, which is zero beforehand.  A kind is a frozen dataclass of plain values, so that it survives JSON.
+Each kind learns from the cells of the training rows and then writes the features of any cells down as pieces of
+``design``.  A kind is a frozen dataclass of plain values, so that it survives JSON.
 """
 
 from __future__ import annotations
 
+import contextlib
 import math
+import re
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from descender.data.design import Marks, Piece, Values
+from descender.data.spelling import spelt_numbers
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 LARGEST = 1e300
 SMALLEST_DEVIATION = 1e-290
+COUNTERS = re.compile(r"index|idx|row|rows?_?(id|index|number|num|no|nr)|unnamed(: ?\d+)?|column\d+|no\.?|nr\.?|#|key|")
+"""Names, in small letters, of columns that may do nothing but count the rows."""
 SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
+
+
+Odd = Counter[str]
+"""How many cells of a column were "missing", and how many were of a category "unseen" in training."""
 
 
 class Feature(NamedTuple):
@@ -49,36 +62,39 @@ class Number:
     r"""A column of numbers: :math:`z = (x - \mu) / \sigma` with the training rows' mean and standard deviation.
 
     A missing value is written as the mean, z = 0; where training rows miss values, a second feature says which.
-    ``scale`` is 0 for a column that is constant where it is present, which has no feature of its own.
+    ``scale`` is 0 for a column that is constant where it is present, which has no feature of its own, and for an
+    ``identifier``.  A column that is ``spelt`` came as text: what spells no number there counts as missing.
     """
 
     name: str
     mean: float
     scale: float
     missing: float
+    identifier: bool = False
+    spelt: bool = False
+    told: str | None = None
 
     @classmethod
-    def learn(cls, name: str, cells: pa.ChunkedArray) -> Number:
+    def learn(cls, name: str, cells: pa.ChunkedArray, spelt: bool = False, told: str | None = None) -> Number:
         """Mean and standard deviation in float64, in two passes, so that a large offset does no harm."""
-        x = numbers(cells)
+        x = numbers(cells, spelt)
         present = x[~np.isnan(x)]
         missing = 1.0 - len(present) / len(x)
         if len(present) == 0:
             return cls(name, 0.0, 0.0, missing)
+        if is_integer(cells.type) and is_identifier(name, present):
+            return cls(name, float(present[0]), 0.0, missing, identifier=True)
         mean, scale = mean_and_deviation(present)
-        return cls(name, mean, scale, missing)
+        return cls(name, mean, scale, missing, spelt=spelt, told=told)
 
     @property
     def dropped(self) -> str | None:
         """Why the column itself is no feature, if so."""
         if self.missing == 1:
             return "no value"
+        if self.identifier:
+            return "identifier"
         return "constant" if self.scale == 0 else None
-
-    @property
-    def told(self) -> str | None:
-        """What a reader should know about it."""
-        return None
 
     @cached_property
     def features(self) -> tuple[Feature, ...]:
@@ -86,26 +102,38 @@ class Number:
         number = (Feature(self.name, self.name, "number", self.mean, self.scale),) if self.scale else ()
         return number + missing_feature(self.name, self.missing)
 
-    def write(self, cells: pa.ChunkedArray, out: NDArray[np.floating]) -> None:
-        """Standardise the cells into `out`."""
-        x = numbers(cells)
+    def encode(self, cells: pa.ChunkedArray, dtype: Any = np.float64, odd: Odd | None = None) -> Iterator[Piece]:
+        """The standardised cells, and where they are missing."""
+        x = numbers(cells, self.spelt)
         unknown = np.isnan(x)
+        count(odd, "missing", unknown)
         if self.scale:
             peak = float(np.fmax.reduce(np.abs(x), initial=0.0))
-            if (peak + abs(self.mean)) / self.scale > float(np.finfo(out.dtype).max) / 2:
+            if (peak + abs(self.mean)) / self.scale > float(np.finfo(dtype).max) / 2:
                 worst = int(np.nanargmax(np.abs(x)))
-                raise BadCellError(worst, f"is {x[worst]:g}, too far from the training rows for {out.dtype}")
+                raise BadCellError(worst, f"is {x[worst]:g}, too far from the training rows for {np.dtype(dtype)}")
             x -= self.mean
             x /= self.scale
             x[unknown] = 0.0
-            out[:, 0] = x
-        if 0 < self.missing < 1:
-            out[:, -1] = unknown
+            yield Values(0, x)
+        yield from missing_piece(self, unknown)
 
 
 def missing_feature(name: str, share: float) -> tuple[Feature, ...]:
     """The feature that is 1 where a column has no value, if a share of the training rows has none."""
     return (Feature(f"{name} is missing", name, "missing", share, 1.0),) if 0 < share < 1 else ()
+
+
+def missing_piece(column: Any, unknown: NDArray[np.bool_]) -> Iterator[Piece]:
+    """The last feature of a column, if it tells where cells are missing."""
+    if 0 < column.missing < 1:
+        yield Marks(len(column.features) - 1, 1, unknown.astype(np.intp) - 1)
+
+
+def count(odd: Odd | None, what: str, where: NDArray[np.bool_]) -> None:
+    """Count cells that are out of the ordinary, if anybody asks."""
+    if odd is not None and (times := int(np.count_nonzero(where))):
+        odd[what] += times
 
 
 def mean_and_deviation(x: NDArray[np.float64]) -> tuple[float, float]:
@@ -128,8 +156,10 @@ def mean_and_deviation(x: NDArray[np.float64]) -> tuple[float, float]:
     return mean, deviation
 
 
-def numbers(cells: pa.ChunkedArray) -> NDArray[np.float64]:
+def numbers(cells: pa.ChunkedArray, spelt: bool = False) -> NDArray[np.float64]:
     """The cells as float64 that may be written to, NaN where missing; times of day and durations in seconds.
+
+    Text must spell numbers, unless it is `spelt`: then what does not is missing.
 
     >>> import pyarrow as pa
     >>> numbers(pa.chunked_array([["1", None]]))
@@ -143,7 +173,7 @@ def numbers(cells: pa.ChunkedArray) -> NDArray[np.float64]:
         factor = SECONDS[kind.unit]
         cells = cells.cast(pa.int32() if kind.bit_width == 32 else pa.int64())
     if is_text(kind):
-        cells = _parsed(as_text(cells))
+        cells = spelt_numbers(as_text(cells)) if spelt else _parsed(as_text(cells))
     elif pa.types.is_boolean(kind):
         cells = cells.cast(pa.uint8())
     elif not (pa.types.is_null(kind) or timed or is_number(kind)):
@@ -151,9 +181,9 @@ def numbers(cells: pa.ChunkedArray) -> NDArray[np.float64]:
     x = np.array(pc.cast(cells, pa.float64(), safe=False).to_numpy())
     if factor != 1.0:
         x *= factor
-    too_large = np.abs(x) > LARGEST
-    if too_large.any():
-        first = int(too_large.argmax())
+    peak = float(np.fmax.reduce(np.abs(x), initial=0.0))
+    if peak > LARGEST:
+        first = int((np.abs(x) > LARGEST).argmax())
         wrong = (
             "is infinite" if np.isinf(x[first]) else f"is {x[first]:g}: magnitudes above {LARGEST:g} cannot be scaled"
         )
@@ -161,11 +191,43 @@ def numbers(cells: pa.ChunkedArray) -> NDArray[np.float64]:
     return x
 
 
+def is_identifier(name: str, present: NDArray[np.float64]) -> bool:
+    """Whether whole numbers only tell rows apart: nearly all differ under such a name, or they just count on.
+
+    >>> is_identifier("customerId", np.array([7.0, 3, 9])), is_identifier("age", np.array([7.0, 3, 9]))
+    (True, False)
+    """
+    n = len(present)
+    if n < 3:
+        return False
+    if names_rows(name):
+        return len(np.unique(present)) >= 0.95 * n
+    counts_on = bool((np.diff(present) > 0).all()) and present[-1] - present[0] < 3 * n
+    return bool(COUNTERS.fullmatch(name.strip().lower())) and counts_on
+
+
+def names_rows(name: str) -> bool:
+    """Whether a column is called as identifiers are.
+
+    >>> [names_rows(name) for name in ("id", "order_id", "PassengerId", "paid", "humid", "user ID")]
+    [True, True, True, False, False, True]
+    """
+    last = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", name)[-1:]
+    return bool(last) and last[0].lower() in ("id", "ids", "uid", "uuid", "guid")
+
+
 def is_number(kind: pa.DataType) -> bool:
     """Whether an Arrow type is one of integers, floating-point numbers or decimals."""
     import pyarrow as pa
 
     return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+
+
+def is_integer(kind: pa.DataType) -> bool:
+    """Whether an Arrow type is one of integers."""
+    import pyarrow as pa
+
+    return bool(pa.types.is_integer(kind))
 
 
 def is_text(kind: pa.DataType) -> bool:
@@ -187,6 +249,9 @@ def as_text(cells: pa.ChunkedArray) -> pa.ChunkedArray:
 
     if pa.types.is_dictionary(cells.type):
         cells = cells.cast(cells.type.value_type)
+    if pa.types.is_floating(cells.type):  # whole numbers with missing ones among them, as pandas has them
+        with contextlib.suppress(pa.ArrowInvalid):
+            cells = cells.cast(pa.int64())
     return cells.cast(pa.string())
 
 
@@ -228,10 +293,7 @@ class Boolean:
             return "no value"
         return "constant" if self.mean in (0, 1) else None
 
-    @property
-    def told(self) -> str | None:
-        """What a reader should know about it."""
-        return None
+    told = None
 
     @cached_property
     def features(self) -> tuple[Feature, ...]:
@@ -239,13 +301,14 @@ class Boolean:
         truth = () if self.dropped else (Feature(self.name, self.name, "boolean", self.mean, 1.0),)
         return truth + missing_feature(self.name, self.missing)
 
-    def write(self, cells: pa.ChunkedArray, out: NDArray[np.floating]) -> None:
-        """Write 1 where the cells are true."""
+    def encode(self, cells: pa.ChunkedArray, dtype: Any = np.float64, odd: Odd | None = None) -> Iterator[Piece]:
+        """Where the cells are true, and where they are missing."""
         x = _truths(cells)
+        unknown = np.isnan(x)
+        count(odd, "missing", unknown)
         if not self.dropped:
-            out[:, 0] = x == 1
-        if 0 < self.missing < 1:
-            out[:, -1] = np.isnan(x)
+            yield Marks(0, 1, np.where(x == 1, 0, -1))
+        yield from missing_piece(self, unknown)
 
 
 def _truths(cells: pa.ChunkedArray) -> NDArray[np.float64]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
+import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -13,26 +13,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from descender.data.columns import BadCellError, Boolean, Feature, Number
-from descender.data.levels import Category, Column, Moment, kind_of
+from descender.data import design
+from descender.data.columns import BadCellError, Feature, Odd
+from descender.data.kinds import HOW, KINDS, Column, column_of, kind_name, learn_column, plain_column
 from descender.errors import ColumnError, DataError, RecordError, ShapeError, suggest
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-KINDS: dict[str, type[Number] | type[Boolean] | type[Category] | type[Moment]] = {
-    "number": Number,
-    "boolean": Boolean,
-    "category": Category,
-    "timestamp": Moment,
-}
-HOW = {"number": "standardised", "boolean": "as 0 and 1", "category": "one-hot", "timestamp": "in parts"}
 WHY = {
     "constant": "is constant in the training rows",
     "no value": "has no value in the training rows",
     "identifier": "has a different value in nearly every row, as an identifier has",
     "rare values only": "has no value that enough training rows share",
 }
+SPARSE_FEATURES, SPARSE_SHARE = 100, 0.2
+"""A design matrix is sparse from as many features on, if at most this share of it is expected not to be 0."""
+BLOCK = 65_536
+"""Rows that are encoded at a time where the matrix is sparse."""
 
 
 @dataclass(frozen=True)
@@ -86,14 +84,13 @@ class Encoder:
         for name in table.column_names:
             if name in exclude:
                 continue
-            kind = kind_of(table.schema.field(name).type)
-            if kind is None:
+            cells = table.column(name) if chosen is None else table.column(name).take(chosen)
+            with _located(name, row_numbers):
+                column = learn_column(name, cells)
+            if column is None:
                 dropped.append((name, "not usable"))
                 told.append(f"{name} holds {table.schema.field(name).type}, which is no feature: left out")
                 continue
-            cells = table.column(name) if chosen is None else table.column(name).take(chosen)
-            with _located(name, row_numbers):
-                column = kind.learn(name, cells)
             if column.features:
                 columns.append(column)
             if column.dropped:
@@ -120,29 +117,78 @@ class Encoder:
         """The names of the features, in the order of the design matrix."""
         return tuple(feature.name for feature in self.details)
 
-    def transform(
-        self, table: pa.Table, dtype: Any = np.float64, row_numbers: NDArray[np.integer] | None = None
-    ) -> NDArray[np.floating]:
-        """The design matrix, rows x features, C-contiguous; columns are found by name, others are ignored.
+    @cached_property
+    def sparse(self) -> bool:
+        """Whether the design matrix is sparse: a matter of the features alone."""
+        filled = sum(1.0 if feature.kind == "number" else feature.mean for feature in self.details)
+        return len(self.details) >= SPARSE_FEATURES and filled <= SPARSE_SHARE * len(self.details)
 
-        A row's features depend on that row only.  Raises :class:`~descender.errors.ColumnError` for columns that
-        are not there and :class:`~descender.errors.DataError` for cells that are not of the kind that was learnt.
+    def transform(
+        self,
+        table: pa.Table,
+        dtype: Any = np.float64,
+        row_numbers: NDArray[np.integer] | None = None,
+        sparse: bool | None = None,
+    ) -> Any:
+        """The design matrix, rows x features; columns are found by name, others are ignored.
+
+        A C-contiguous array, or a CSR matrix where most of it is 0 (:attr:`sparse`, unless it is said here).  A row's
+        features depend on that row only.  Raises :class:`~descender.errors.ColumnError` for columns that are not
+        there and :class:`~descender.errors.DataError` for cells that are not of the kind that was learnt.
         """
-        known = table.column_names
-        absent = [column.name for column in self.columns if column.name not in known]
-        if absent:
-            hints = "; ".join(f"{name}: {suggest(name, known)}" for name in absent[:5])
-            raise ColumnError(
-                f"the data lack {len(absent)} column(s) that the model reads: {', '.join(absent)} ({hints})"
-            )
-        X = np.zeros((table.num_rows, len(self.details)), dtype=dtype)
+        rows, width = table.num_rows, len(self.details)
+        if not (self.sparse if sparse is None else sparse):
+            return design.dense(self.pieces(table, dtype, row_numbers), (rows, width), dtype)
+        from scipy.sparse import vstack
+
+        blocks = []
+        for start in range(0, max(rows, 1), BLOCK):
+            part = table.slice(start, BLOCK)
+            numbers = np.arange(start + 1, start + part.num_rows + 1) if row_numbers is None else row_numbers[start:]
+            blocks.append(design.csr(self.pieces(part, dtype, numbers), (part.num_rows, width), dtype))
+        return vstack(blocks, format="csr") if len(blocks) > 1 else blocks[0]
+
+    def scores(
+        self,
+        table: pa.Table,
+        weights: NDArray[np.float64],
+        intercept: Any,
+        row_numbers: NDArray[np.integer] | None = None,
+        odd: dict[str, Odd] | None = None,
+    ) -> NDArray[np.float64]:
+        """w·x + b of each row, (rows,) or (rows, K), without a design matrix; a row's bits depend on that row only.
+
+        `odd` counts, by column, the cells that are missing and those of a category unseen in training.
+        """
+        pieces = self.pieces(table, np.float64, row_numbers, odd)
+        return design.scores(pieces, weights, intercept, table.num_rows)
+
+    def pieces(
+        self,
+        table: pa.Table,
+        dtype: Any = np.float64,
+        row_numbers: NDArray[np.integer] | None = None,
+        odd: dict[str, Odd] | None = None,
+    ) -> Iterator[design.Piece]:
+        """What the columns of a table become, in the order of the features."""
+        self.check(table.column_names)
         at = 0
         for column in self.columns:
-            out = X[:, at : at + len(column.features)]
+            counted = None if odd is None else odd.setdefault(column.name, Counter())
             with _located(column.name, row_numbers):
-                column.write(table.column(column.name), out)
+                made = list(column.encode(table.column(column.name), dtype, counted))
+            yield from design.moved(made, at)
             at += len(column.features)
-        return X
+
+    def check(self, names: Sequence[str]) -> None:
+        """See that all columns are there, or raise :class:`~descender.errors.ColumnError`."""
+        known = set(names)
+        absent = [column.name for column in self.columns if column.name not in known]
+        if absent:
+            hints = "; ".join(f"{name}: {suggest(name, names)}" for name in absent[:5])
+            raise ColumnError(
+                f"the data lack {len(absent)} column(s) that the model reads: {', '.join(absent[:20])} ({hints})"
+            )
 
     def raw(self, coefficients: ArrayLike, intercept: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         r"""Coefficients and intercept for the columns as they were: per unit of each number, per level of the others.
@@ -169,7 +215,7 @@ class Encoder:
         '2 columns as 1 feature: 1 number standardised, 1 dropped (constant)'
         """
         lost = dict(self.dropped)
-        kept = Counter(_name(column) for column in self.columns if column.name not in lost)
+        kept = Counter(kind_name(column) for column in self.columns if column.name not in lost)
         pieces = [f"{_count(kept[kind], kind)} {HOW[kind]}" for kind in KINDS if kept[kind]]
         pieces += [f"{times} dropped ({why})" for why, times in Counter(lost.values()).items()]
         names = {column.name for column in self.columns} | set(lost)
@@ -177,35 +223,21 @@ class Encoder:
 
     def to_json(self) -> dict[str, Any]:
         """The encoder as plain values that JSON holds without loss."""
-        columns = [{"kind": _name(column)} | dataclasses.asdict(column) for column in self.columns]
+        columns = [plain_column(column) for column in self.columns]
         return {"columns": columns, "dropped": [list(pair) for pair in self.dropped], "told": list(self.told)}
 
     @classmethod
     def from_json(cls, plain: dict[str, Any]) -> Encoder:
         """The encoder that :meth:`to_json` wrote, or :class:`~descender.errors.RecordError`."""
         try:
-            columns = tuple(_column(dict(values)) for values in plain["columns"])
+            columns = tuple(column_of(dict(values)) for values in plain["columns"])
             return cls(columns, tuple((name, why) for name, why in plain["dropped"]), tuple(plain["told"]))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise RecordError(f"the model's encoding is damaged ({error!r}): fit it again") from None
 
 
-def _column(values: dict[str, Any]) -> Column:
-    kind = KINDS[values.pop("kind")]
-    if kind is Category:
-        values |= {"levels": tuple(values["levels"]), "shares": tuple(values["shares"])}
-    if kind is Moment:
-        parts = {part: {int(value): share for value, share in seen.items()} for part, seen in values["parts"].items()}
-        values |= {"year": Number(**values["year"]), "parts": parts}
-    return kind(**values)
-
-
-def _name(column: Column) -> str:
-    return next(name for name, kind in KINDS.items() if type(column) is kind)
-
-
 def _count(number: int, word: str) -> str:
-    plural = word.removesuffix("y") + "ies" if word.endswith("y") else word + "s"
+    plural = re.sub("ix$", "ice", re.sub("y$", "ie", word)) + "s"
     return f"{number:,} {word if number == 1 else plural}"
 
 

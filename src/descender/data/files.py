@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from descender.data.spelling import has_decimal_commas, spells_no_number_on_purpose, spelt_numbers
 from descender.data.sql import connect, quoted, reason
 from descender.errors import ColumnError, DataError, suggest
 
@@ -283,29 +284,26 @@ def _csv_error(
 def _settle_text(table: pa.Table, shown: str, delimiter: str, notes: list[str]) -> pa.Table:
     """Columns of numbers that DuckDB left as text, and a word on strays among numbers."""
     import pyarrow as pa
+    import pyarrow.compute as pc
 
-    con = connect()
     for j, name in enumerate(table.column_names):
         if not pa.types.is_string(table.schema.field(j).type):
             continue
         cells, unspelt = _trimmed(table.column(j))
-        number = "replace(c, ',', '.')" if delimiter == ";" else "c"
-        con.register("cells", pa.table({"c": cells}))
-        count = "SELECT count(c) AS total, count(v) AS numbers, count(*) FILTER (isinf(v)) AS infinite FROM {}"
-        tried = f"(SELECT c, TRY_CAST({number} AS DOUBLE) AS v FROM cells"
-        total, numbers, infinite = con.sql(count.format(f"{tried} LIMIT 1000)")).fetchall()[0]
-        if 2 * numbers >= total > 0:
-            total, numbers, infinite = con.sql(count.format(f"{tried})")).fetchall()[0]
-            commas = number != "c" and con.sql("SELECT bool_or(contains(c, ',')) FROM cells").fetchall()[0][0]
-            strays = total - numbers
-            if strays == 0 and (infinite or commas or unspelt):  # not 02134: digits that are text on purpose
-                cells = con.sql(f"SELECT CAST({number} AS DOUBLE) AS v FROM cells").to_arrow_table().column(0)
+        commas = has_decimal_commas(cells) or (delimiter == ";" and pc.any(pc.match_substring(cells, ",")).as_py())
+        head = pc.drop_null(cells.slice(0, 10_000))
+        if 2 * pc.count(spelt_numbers(head, commas)).as_py() >= len(head) > 0:
+            numbers = spelt_numbers(cells, commas)
+            strays = pc.and_(pc.is_valid(cells), pc.is_null(numbers))
+            many, total = pc.sum(strays).as_py(), len(cells) - cells.null_count
+            if many == 0 and (commas or unspelt or not spells_no_number_on_purpose(cells)):
+                cells = numbers
                 notes.extend([f"column {name} of {shown} is read with decimal commas"] if commas else [])
-            elif 0 < strays <= total // 10:
-                (stray,) = con.sql(f"SELECT first(c) FROM {tried}) WHERE v IS NULL AND c IS NOT NULL").fetchall()[0]
+            elif 0 < many <= total // 10:
+                first = int(pc.index(strays, True).as_py())
                 notes.append(
-                    f"column {name} of {shown} is read as text, because {strays:,} of its {total:,} values "
-                    f'{"is" if strays == 1 else "are"} no number, such as "{stray[:40]}"'
+                    f"column {name} of {shown}: {many:,} of its {total:,} values {'is' if many == 1 else 'are'} "
+                    f'no number, such as "{cells[first].as_py()[:40]}" in row {first + 1:,}'
                 )
         table = table.set_column(j, name, cells)
     return table

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from descender.data import files
+from descender.data.entries import from_sparse
 from descender.data.examples import EXAMPLES, example
 from descender.data.files import check_names, stem
 from descender.data.sql import connect, parse, parts, quoted_name, reason
@@ -54,9 +55,10 @@ def open_source(data: Any, *, sql: str | None = None, least_rows: int = 2) -> So
     """The table behind `data`.
 
     `data` is a path to CSV (tabs and semicolons too, also .gz), Parquet, JSON lines or .npy; ``-`` for CSV on
-    standard input; ``example:NAME``; a pandas, Polars or Arrow table; a dict of arrays; or a two-dimensional NumPy
-    array.  `sql` is one SELECT, in which the data are the views ``data`` and, for a file, its stem; a query may
-    also name files itself, with ``data=None``.  Fewer than `least_rows` rows are refused (predicting needs one).
+    standard input; ``example:NAME``; a pandas, Polars or Arrow table; a dict of arrays; a two-dimensional NumPy
+    array; or a SciPy sparse matrix.  `sql` is one SELECT, in which the data are the views ``data`` and, for a file,
+    its stem; a query may also name files itself, with ``data=None``.  Fewer than `least_rows` rows are refused
+    (predicting needs one).
 
     Raises :class:`~descender.errors.DataError` for what cannot be read and
     :class:`~descender.errors.ColumnError` for repeated or unusable columns.
@@ -136,10 +138,11 @@ def _in_memory(data: Any) -> Source:
     if hasattr(data, "__arrow_c_stream__"):
         kind_of_data = f"a {type(data).__module__.split('.')[0].capitalize()} {type(data).__name__}"
         return Source("data", pa.table(data), kind_of_data)
-    hint = "; call .toarray() on a sparse matrix" if hasattr(data, "toarray") else ""
+    if hasattr(data, "tocsr"):
+        return Source("data", from_sparse(data, "a sparse matrix"), "a SciPy sparse matrix")
     raise DataError(
         f"{type(data).__name__} is no table: expected a path, example:NAME, '-', a pandas, Polars or Arrow table, "
-        f"a dict of arrays or a two-dimensional NumPy array{hint}"
+        "a dict of arrays, a two-dimensional NumPy array or a SciPy sparse matrix"
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,36 +13,46 @@ from descender.doctor.finding import Finding
 LEAK_SHARE = 0.9
 """The share of what the whole model explains that one column alone may explain without a question."""
 
+SEVERAL = ("number", "word", "entry")
+"""Kinds of features that do not exclude one another in a row, as levels do."""
 
-def explained_alone(encoder: Encoder, X: NDArray, y: NDArray) -> dict[str, float]:
-    """For each column the share of the variance of `y` that its features explain one by one, levels added up."""
+
+def explained_alone(encoder: Encoder, X: Any, y: NDArray) -> dict[str, float]:
+    """For each column the share of the variance of `y` that its features explain one by one.
+
+    Levels, of which a row has one, are added up; of words, of which it may have several, the best one counts.  `X` is
+    dense or CSR.
+    """
     centre, spread = float(y.mean()), float(y.var())
     if spread == 0.0:
         return {}
     r = y - centre
     mean, square, product = (np.zeros(X.shape[1]) for _ in range(3))
-    for start in range(0, len(X), 4096):
-        part = X[start : start + 4096]
-        mean += part.sum(axis=0)
-        square += np.einsum("ij,ij->j", part, part)
-        product += r[start : start + 4096] @ part
-    mean, square, product = mean / len(X), square / len(X), product / len(X)
+    n = X.shape[0]
+    height = 4096 if isinstance(X, np.ndarray) else n
+    for start in range(0, n, height):
+        part = X[start : start + height]
+        mean += np.asarray(part.sum(axis=0)).ravel()
+        square += np.einsum("ij,ij->j", part, part) if isinstance(X, np.ndarray) else part.power(2).sum(axis=0).A1
+        product += part.T @ r[start : start + height]
+    mean, square, product = mean / n, square / n, product / n
     variance = np.maximum(square - mean**2, 1e-300)
-    own = product**2 / np.where([f.kind == "number" for f in encoder.details], variance, np.maximum(mean, 1e-300))
+    exclusive = np.array([feature.kind not in SEVERAL for feature in encoder.details])
+    own = product**2 / np.where(exclusive, np.maximum(mean, 1e-300), variance)
     shares: dict[str, float] = {}
     groups: dict[tuple[str, str], list[int]] = {}
     for j, feature in enumerate(encoder.details):
         groups.setdefault((feature.column, feature.kind), []).append(j)
     for (column, kind), members in groups.items():
-        total = float(own[members].sum())
+        total = float(own[members].max() if kind in SEVERAL else own[members].sum())
         rest = 1.0 - float(mean[members].sum())
-        if kind != "number" and rest > 1e-9:  # the level without a feature of its own explains its share, too
+        if kind not in SEVERAL and rest > 1e-9:  # the level without a feature of its own explains its share, too
             total += float(product[members].sum()) ** 2 / rest
         shares[column] = min(shares.get(column, 0.0) + total / spread, 1.0)
     return shares
 
 
-def leaking_column(encoder: Encoder, X: NDArray, y: NDArray, explained: float) -> Finding | None:
+def leaking_column(encoder: Encoder, X: Any, y: NDArray, explained: float) -> Finding | None:
     """D031: one column alone explains nearly all that the model does; is it known when one predicts?"""
     shares = explained_alone(encoder, X, y)
     if len(shares) < 2 or explained <= 0.05:

@@ -1,0 +1,65 @@
+"""Numbers as people write them: with a decimal comma, thousands set apart, a currency or a percent sign."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+NUMBER = r"^[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?$|^(?i:[-+]?inf(?:inity)?|nan)$"
+SIGNS = r"[$€£¥₹]"
+"""Signs of currencies, which may stand before or behind an amount."""
+GROUPED = {False: r"^[-+]?\d{1,3}(?:[,'\s\x{a0}\x{202f}]\d{3})+(?:\.\d*)?$",
+           True: r"^[-+]?\d{1,3}(?:[.'\s\x{a0}\x{202f}]\d{3})+(?:,\d*)?$"}  # fmt: skip
+"""Thousands set apart, with a decimal point and with a decimal comma."""
+DECIMAL_COMMA = r"^[-+]?\d*,(?:\d{1,2}|\d{4,})$|^[-+]?\d{1,3}(?:[.\s]\d{3})+,\d+$"
+"""What can only be a decimal comma."""
+
+
+def spelt_numbers(cells: pa.ChunkedArray, comma: bool = False) -> pa.ChunkedArray:
+    """Text as float64, missing where it spells no number; with `comma` a comma is the decimal sign.
+
+    >>> import pyarrow as pa
+    >>> spelt_numbers(pa.chunked_array([["1,234.5", " 7 ", "12 %", "$3", "soon", None]])).to_pylist()
+    [1234.5, 7.0, 12.0, 3.0, None, None]
+    >>> spelt_numbers(pa.chunked_array([["1.234,5", "0,25", "-3"]]), comma=True).to_pylist()
+    [1234.5, 0.25, -3.0]
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    text = pc.utf8_trim_whitespace(cells)
+    text = pc.replace_substring_regex(text, rf"^([-+]?){SIGNS}\s?", r"\1")
+    text = pc.replace_substring_regex(text, rf"\s?(?:{SIGNS}|%)$", "")
+    grouped = pc.match_substring_regex(text, GROUPED[comma])
+    if pc.any(grouped).as_py():
+        text = pc.if_else(grouped, pc.replace_substring_regex(text, r"[.'\s]" if comma else r"[,'\s]", ""), text)
+    if comma:
+        text = pc.replace_substring(text, ",", ".")
+    spelt = pc.match_substring_regex(text, NUMBER)
+    return pc.cast(pc.if_else(spelt, text, pa.scalar(None, pa.string())), pa.float64())
+
+
+def has_decimal_commas(cells: pa.ChunkedArray) -> bool:
+    """Whether a comma in some cell can only be a decimal one.
+
+    >>> import pyarrow as pa
+    >>> has_decimal_commas(pa.chunked_array([["1,25"]])), has_decimal_commas(pa.chunked_array([["1,250"]]))
+    (True, False)
+    """
+    import pyarrow.compute as pc
+
+    return bool(pc.any(pc.match_substring_regex(pc.utf8_trim_whitespace(cells), DECIMAL_COMMA)).as_py())
+
+
+def spells_no_number_on_purpose(cells: pa.ChunkedArray) -> bool:
+    """Whether some cell has a zero that a number would lose, as postal codes have.
+
+    >>> import pyarrow as pa
+    >>> spells_no_number_on_purpose(pa.chunked_array([["02134"]]))
+    True
+    """
+    import pyarrow.compute as pc
+
+    return bool(pc.any(pc.match_substring_regex(cells, r"^\s*[-+]?0\d")).as_py())
