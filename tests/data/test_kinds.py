@@ -181,10 +181,10 @@ def test_strays_among_numbers_are_missing():
     x[7], x[99] = "unknown", "-"
     column = learn_column("x", pa.chunked_array([x]))
     assert column.told == "x is text that spells numbers; 2 of its 500 values are no number: taken as missing"
-    assert column.missing == 2 / 500
+    assert column.missing == pytest.approx(2 / 500)
     X = Encoder((column,)).transform(pa.table({"x": ["1.5", "never seen", None]}))
     assert X[1:].tolist() == [[0, 1], [0, 1]]
-    assert learn_column("zip", pa.chunked_array([[f"0{k}" for k in range(500)] * 2])).levels[0] == "00"
+    assert learn_column("zip", pa.chunked_array([[f"0{k}" for k in range(100)] * 20])).levels[0] == "00"
 
 
 @pytest.mark.parametrize(
