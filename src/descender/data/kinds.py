@@ -85,10 +85,10 @@ def _learn_text(name: str, cells: pa.ChunkedArray) -> Column:
         known, present = pc.count(numbers).as_py(), len(text) - text.null_count
         if known >= SPELT_SHARE * present and pc.count_distinct(numbers).as_py() > SPELT_VALUES:
             strays = present - known
-            words = (
+            note = (
                 f"; {strays:,} of its {present:,} values {'is' if strays == 1 else 'are'} no number: taken as missing"
             )
-            told = f"{name} is text that spells numbers" + words * (strays > 0)
+            told = f"{name} is text that spells numbers" + note * (strays > 0)
             return Number.learn(name, text, spelt=True, told=told)
     if (found.dropped or found.pooled > POOLED_SHARE) and words_a_cell(text) >= 2:
         words = Words.learn(name, text)

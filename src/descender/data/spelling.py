@@ -10,8 +10,11 @@ if TYPE_CHECKING:
 NUMBER = r"^[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?$|^(?i:[-+]?inf(?:inity)?|nan)$"
 SIGNS = r"[$€£¥₹]"
 """Signs of currencies, which may stand before or behind an amount."""
-GROUPED = {False: r"^[-+]?\d{1,3}(?:[,'\s\x{a0}\x{202f}]\d{3})+(?:\.\d*)?$",
-           True: r"^[-+]?\d{1,3}(?:[.'\s\x{a0}\x{202f}]\d{3})+(?:,\d*)?$"}  # fmt: skip
+SPACE = r"\s\x{a0}\x{202f}"
+GROUPED = {
+    False: rf"^[-+]?\d{{1,3}}(?:[,'{SPACE}]\d{{3}})+(?:\.\d*)?$",
+    True: rf"^[-+]?\d{{1,3}}(?:[.'{SPACE}]\d{{3}})+(?:,\d*)?$",
+}
 """Thousands set apart, with a decimal point and with a decimal comma."""
 DECIMAL_COMMA = r"^[-+]?\d*,(?:\d{1,2}|\d{4,})$|^[-+]?\d{1,3}(?:[.\s]\d{3})+,\d+$"
 """What can only be a decimal comma."""
@@ -34,7 +37,9 @@ def spelt_numbers(cells: pa.ChunkedArray, comma: bool = False) -> pa.ChunkedArra
     text = pc.replace_substring_regex(text, rf"\s?(?:{SIGNS}|%)$", "")
     grouped = pc.match_substring_regex(text, GROUPED[comma])
     if pc.any(grouped).as_py():
-        text = pc.if_else(grouped, pc.replace_substring_regex(text, r"[.'\s]" if comma else r"[,'\s]", ""), text)
+        text = pc.if_else(
+            grouped, pc.replace_substring_regex(text, rf"[.'{SPACE}]" if comma else rf"[,'{SPACE}]", ""), text
+        )
     if comma:
         text = pc.replace_substring(text, ",", ".")
     spelt = pc.match_substring_regex(text, NUMBER)
