@@ -1,0 +1,25 @@
+"""Training programs, faulty and healthy, by which the doctor is measured.
+
+A program makes a training loop: ``make(seed)`` returns what ``descender.diagnose(make)`` takes.  Its ``fault`` is the
+slug of the cause that is to be named first, or None for a healthy program, however unusual.  ``split`` says whether
+the doctor's thresholds may be chosen by it ("design") or are judged by it ("held-out"); it was fixed before any was
+chosen, and goes by whole families of programs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Program:
+    """A training program by name."""
+
+    name: str
+    fault: str | None
+    split: str
+    make: Callable[[int], Any]
+    also: tuple[str, ...] = ()
+    """Causes that are as right as `fault`: of a rate that makes gradients explode, say."""
