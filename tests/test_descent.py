@@ -9,7 +9,7 @@ from scipy.optimize import rosen, rosen_der
 from descender.costs.cost import Cost, Kernel
 from descender.costs.risk import Risk
 from descender.descent import Step, Stop, descend
-from descender.errors import DivergedError, StartError
+from descender.errors import DivergedError, OptionError, StartError
 from descender.methods import textbook
 from descender.methods.advance import Options
 from descender.methods.lbfgs import LBFGS
@@ -17,6 +17,7 @@ from descender.methods.metric import LearntMetric
 from descender.methods.rates import Backtracking, Constant
 from descender.methods.rules import GradientDescent, Momentum
 from descender.methods.textbook import Textbook
+from descender.verbs.minimize import minimize
 
 START = np.array([-1.2, 1.0])
 
@@ -434,6 +435,38 @@ def test_a_full_batch_has_its_held_out_cost_at_every_step():
     cost, other = risk(40), risk(20, seed=1)
     record = descend(cost, np.zeros(4), gd(0.1), Stop(max_steps=6), holdout=other.value).record
     assert record["holdout_cost"] == pytest.approx([other.value(w) for w in record.path])
+
+
+@pytest.mark.parametrize("batch_size", [8, "full"])
+def test_patience_ends_the_walk_and_answers_with_the_lowest_held_out_cost(batch_size):
+    cost = risk(40)
+    near = descend(cost, np.zeros(4), gd(0.1, batch_size=batch_size), Stop(max_steps=25)).x
+    held_out = lambda w: float(np.sum((w - near) ** 2))  # noqa: E731 - lowest on the way, then rising
+    walk = descend(cost, np.zeros(4), gd(0.1, batch_size=batch_size), Stop(max_steps=400, patience=3), holdout=held_out)
+    seen = walk.record["holdout_cost"][:-1]
+    assert walk.status == "held_out"
+    assert walk.success
+    assert walk.nit < 60
+    assert held_out(walk.x) == np.nanmin(seen)
+    assert walk.fun == pytest.approx(cost.value(walk.x))
+    best = np.nanargmin(seen)
+    waited = np.count_nonzero(~np.isnan(seen[best + 1 :]))
+    assert waited >= 3
+    assert f"step {int(walk.record['step'][best])}" in walk.message
+
+
+def test_a_budget_with_patience_answers_with_the_lowest_held_out_cost_too():
+    held_out = lambda w: float(np.sum(w**2))  # noqa: E731 - best at the start
+    walk = descend(risk(40), np.zeros(4), gd(0.1, batch_size=8), Stop(max_steps=7, patience=9), holdout=held_out)
+    assert walk.status == "budget"
+    assert not walk.x.any()
+
+
+def test_patience_needs_something_to_wait_for():
+    with pytest.raises(OptionError, match="held-out"):
+        minimize("x**2", "x=1", patience=3)
+    with pytest.raises(OptionError, match="patience=-1"):
+        minimize("x**2", "x=1", patience=-1, holdout=lambda w: 0.0)
 
 
 def test_a_walk_tells_what_it_found():

@@ -70,7 +70,8 @@ class Stop:
 
     ``max_evaluations``: of J, as :class:`~descender.costs.counted.Counted` counts them; the step that uses them up is
     finished.  ``gradient_tol``: stop where the norm of the gradient is at most this.  ``cost_tol``: stop after a step
-    that changes J by at most ``cost_tol * |J|``.
+    that changes J by at most ``cost_tol * |J|``.  ``patience``: stop after so many epochs without a lower held-out
+    cost; whatever ends the walk, its answer is then the point where that cost was lowest.
     """
 
     max_steps: float = np.inf
@@ -78,6 +79,7 @@ class Stop:
     max_seconds: float = np.inf
     cost_tol: float = 0.0
     gradient_tol: float = 0.0
+    patience: float | None = None
 
 
 @dataclass
@@ -197,6 +199,8 @@ def descend(
     if outcome is None:
         outcome = Outcome("budget", f"used up its budget after {watch.steps:,} steps")
     final = block.final if block is not None and block.outcome is outcome else None
+    if stop.patience is not None and watch.best.w is not None and outcome.kind != "callback":
+        watch.w, final = watch.best.w, None
     value, gradient = final if final is not None else watch.evaluate(watch.w)
     if on_divergence != "continue" and not np.isfinite(value) and watch.sound is not watch.w:
         outcome = Outcome("not_finite", "the next J is not finite")
@@ -218,7 +222,7 @@ def descend(
         nit=watch.steps,
         nfev=count.nfev,
         njev=count.njev,
-        success=outcome.kind in ("converged", "small_gradient", "small_step", "small_change"),
+        success=outcome.kind in ("converged", "small_gradient", "small_step", "small_change", "held_out"),
         status=outcome.kind,
         message=outcome.text,
         names=tuple(cost.names),
@@ -246,6 +250,20 @@ def check_start(cost: Cost, w: Vector) -> None:
         )
 
 
+class _Best:
+    """The point with the lowest held-out cost so far, and how many epochs ago that was."""
+
+    def __init__(self) -> None:
+        self.cost, self.waited, self.step = np.inf, 0, 0
+        self.w: Vector | None = None
+
+    def see(self, cost: float, w: Vector, step: int) -> None:
+        """Note the held-out cost of a point."""
+        self.waited += 1
+        if cost < self.cost:
+            self.cost, self.waited, self.step, self.w = float(cost), 0, step, w.copy()
+
+
 class _Watch:
     """What reads along: the recorder, the budgets, the callback."""
 
@@ -262,6 +280,7 @@ class _Watch:
         self.w: Vector = w
         self.sound: Vector = w
         self.tried = np.nan
+        self.best = _Best()
         self.notes: list[str] = []
 
     def see(self, block: Block) -> Outcome | None:
@@ -286,6 +305,9 @@ class _Watch:
             outcome = Outcome("budget", f"used up {self.evaluations:,} evaluations")
         if outcome is None and self.last_time - self.began >= self.stop.max_seconds:
             outcome = Outcome("budget", f"used up {self.stop.max_seconds:g} seconds")
+        if outcome is None and self.stop.patience is not None and self.best.waited > self.stop.patience:
+            text = f"the held-out cost has not fallen for {self.stop.patience:g} epochs: the answer is that of step"
+            outcome = Outcome("held_out", f"{text} {self.best.step:,}")
         if outcome is None and self.look is not None:
             outcome = self.look.at(self.steps, self.w)
         self.asked = self.count.asked
@@ -339,6 +361,9 @@ class _Watch:
             rows[:, 4:9] = log[:, :5]
             if self.holdout is not None and block.path is not None and (reads >= (self.cost.n_samples or 0)).all():
                 rows[:, 10] = [self.holdout(w) for w in block.path[:count]]
+                if self.stop.patience is not None:
+                    for i, w in enumerate(block.path[:count]):
+                        self.best.see(rows[i, 10], w, self.steps + i)
             self.recorder.append(rows, None if block.path is None else block.path[:count])
             self.rows_seen += int(reads.sum())
             self.steps += count
@@ -360,6 +385,8 @@ class _Watch:
             self.sound = self.w
         if self.holdout is not None:
             row[0, 10] = self.holdout(self.w)
+            if self.stop.patience is not None:
+                self.best.see(row[0, 10], self.w, self.steps)
         self.recorder.append(row, self.w[None, :])
 
     def evaluate(self, w: Vector) -> tuple[float, Vector]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from numpy.typing import ArrayLike
@@ -13,6 +14,7 @@ from descender.costs.counted import as_cost, counted
 from descender.costs.risk import Risk
 from descender.descent import Step, Walk, descend
 from descender.doctor.descent import examine
+from descender.errors import OptionError
 from descender.kernels.threads import one_blas_thread
 from descender.verbs.choosing import budgets, check_numbers, check_words, choose_method
 from descender.verbs.judging import judge, leave_critical_start, rerun
@@ -39,6 +41,7 @@ def minimize(
     on_divergence: str | None = None,
     callback: Callable[[Step], Any] | None = None,
     holdout: Callable[[Vector], float] | None = None,
+    patience: int | None = None,
     seed: int = 0,
     gradient: Any = None,
     n_samples: int | None = None,
@@ -81,6 +84,8 @@ def minimize(
         rate (default with ``"auto"``), ``"raise"``, or ``"continue"``: NaN shows
     callback, holdout
         called with each :class:`~descender.descent.Step` (return True to stop); a held-out cost, noted once an epoch
+    patience
+        with `holdout`: stop after so many epochs without a lower held-out cost; the answer is the point that had it
     seed
         of the order of samples
 
@@ -95,10 +100,12 @@ def minimize(
 
     """
     target, w = read_cost(cost, start, gradient, data, constants, args, n_samples)
+    if patience is not None and holdout is None:
+        raise OptionError("patience waits for a lower held-out cost: give holdout, a function of the point, too")
     check_numbers(
         clip_norm=clip_norm, clip_value=clip_value, tol=tol, gradient_tol=gradient_tol, step_tol=step_tol,
         cost_tol=cost_tol, max_steps=max_steps, max_evaluations=max_evaluations, max_epochs=max_epochs,
-        max_seconds=max_seconds,
+        max_seconds=max_seconds, patience=patience,
     )  # fmt: skip
     check_words(target, tol=tol, callback=callback, seed=seed, on_divergence=on_divergence)
     chosen, why = choose_method(
@@ -107,6 +114,7 @@ def minimize(
         on_divergence=on_divergence, hyperparameters=hyperparameters, start=w,
     )  # fmt: skip
     stop = budgets(target, chosen, max_steps, max_evaluations, max_epochs, max_seconds, cost_tol, gradient_tol)
+    stop = replace(stop, patience=patience)
     facts = {"why": why, "cost": describe(target), "start": w.tolist(), "seed": seed}
     count = counted(target)
     target = as_cost(count)
