@@ -14,7 +14,8 @@ from docs_pages import FLAGS, blocks, check_shown, commands
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-PAGES = [DOCS / "index.md", DOCS / "methods.md", *sorted((DOCS / "tutorials").glob("*.md"))]
+PAGES = [*sorted(DOCS.glob("*.md")), *sorted((DOCS / "tutorials").glob("*.md"))]
+PAGES.remove(DOCS / "design.md")
 CALLS = [(page, *call) for page in PAGES for call in commands(page)]
 OURS = [call for call in CALLS if call[1].startswith("descender ")]
 

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from descender.costs.cost import Cost
-from descender.costs.risk import Risk
 from descender.descent import Stop
 from descender.errors import OptionError, suggest
 from descender.methods.advance import Options
@@ -65,12 +64,10 @@ def check_numbers(**options: float | None) -> None:
             raise OptionError(f"{name}={value!r}: expected a whole number")
 
 
-def check_words(cost: Cost, *, tol: Any, callback: Any, seed: Any, on_divergence: Any) -> None:
+def check_words(*, tol: Any, callback: Any, seed: Any, on_divergence: Any) -> None:
     """Refuse the options that are no plain numbers where they are wrong."""
-    if tol is not None and (not tol > 0 or not (isinstance(cost, Risk) and cost.convex)):
-        raise OptionError(
-            f"tol={tol}: a positive certified gap of a convex risk; other costs have gradient_tol and others"
-        )
+    if tol is not None and not tol > 0:
+        raise OptionError(f"tol={tol}: the relative gap that is to be certified must be above 0")
     if callback is not None and not callable(callback):
         raise OptionError(f"callback={callback!r} cannot be called; give a function of one Step")
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:

@@ -19,8 +19,10 @@ from descender.kernels.threads import one_blas_thread
 from descender.verbs.choosing import budgets, check_numbers, check_words, choose_method
 from descender.verbs.judging import judge, leave_critical_start, rerun
 from descender.verbs.reading import describe, read_cost
+from descender.verbs.scipy_words import speaks_scipy
 
 
+@speaks_scipy
 def minimize(
     cost: str | Callable[..., Any] | Cost,
     start: Any = None,
@@ -58,14 +60,14 @@ def minimize(
         a formula such as ``"(1-x)**2 + 100*(y-x**2)**2"``, with `data` columns inside ``mean(...)`` or ``sum(...)``;
         a function ``fun(w, *args)``; or a :class:`~descender.costs.cost.Cost` such as a
         :class:`~descender.costs.risk.Risk`
+    start
+        numbers in the order of the variables, a mapping by name, or text such as ``"x=-1.2, y=1"``; a risk starts at 0
     gradient
         of a function: a function ``gradient(w, *args)``; True if `fun` returns (value, gradient); ``"jax"`` or
         ``"torch"`` if it is written for that library; None for difference quotients
     n_samples
         makes a function one of samples, ``fun(w, rows, *args)`` with an array of row indices below `n_samples`, all or
         some of them: the mean over those rows; then batches and epochs apply
-    start
-        numbers in the order of the variables, a mapping by name, or text such as ``"x=-1.2, y=1"``; a risk starts at 0
     method
         ``"auto"`` or a name of ``descender.methods.auto.METHODS``; hyperparameters of its rule are given by name
     learning_rate
@@ -74,20 +76,26 @@ def minimize(
         ``"full"``, 1 (stochastic) or k (mini-batch), for a cost over samples
     clip_norm, clip_value
         the L2 norm above which a gradient is scaled down; the bound on each component
-    tol, gradient_tol, step_tol, cost_tol
-        for a convex risk, the certified relative gap (1e-6) on which auto, sag, saga and svrg end; for textbook
-        methods, stop at a gradient norm, at a step norm (1e-12), or at a relative change of the cost
+    tol
+        for a convex risk, the certified relative gap (1e-6) on which auto, sag, saga and svrg end; for another cost
+        the same as `gradient_tol`
+    gradient_tol, step_tol, cost_tol
+        stop at a gradient norm; for textbook methods at a step norm (1e-12); at a relative change of the cost
     max_steps, max_evaluations, max_epochs, max_seconds
         budgets; a walk that uses one up has ``success=False`` and status ``"budget"``
     on_divergence
         ``"stop"`` before a step that is not finite (default with an explicit rate), ``"recover"`` with a third of the
         rate (default with ``"auto"``), ``"raise"``, or ``"continue"``: NaN shows
     callback, holdout
-        called with each :class:`~descender.descent.Step` (return True to stop); a held-out cost, noted once an epoch
+        called with each :class:`~descender.descent.Step`, which is an array, the point; return True or raise
+        StopIteration to stop.  A held-out cost, noted once an epoch
     patience
         with `holdout`: stop after so many epochs without a lower held-out cost; the answer is the point that had it
     seed
         of the order of samples
+
+    The call of ``scipy.optimize.minimize`` is understood, too: ``fun``, ``x0`` and ``jac`` for cost, start and
+    gradient, its names of methods where there is such a method here, and ``options``; docs/coming-from-scipy.md tells.
 
     Returns a :class:`~descender.descent.Walk`.  Raises :class:`~descender.errors.InputError` and its kinds for what
     is wrong with the input, :class:`~descender.errors.CostError` if a function fails.
@@ -107,7 +115,9 @@ def minimize(
         cost_tol=cost_tol, max_steps=max_steps, max_evaluations=max_evaluations, max_epochs=max_epochs,
         max_seconds=max_seconds, patience=patience,
     )  # fmt: skip
-    check_words(target, tol=tol, callback=callback, seed=seed, on_divergence=on_divergence)
+    if tol is not None and not (isinstance(target, Risk) and target.convex):
+        tol, gradient_tol = None, tol if gradient_tol is None else gradient_tol
+    check_words(tol=tol, callback=callback, seed=seed, on_divergence=on_divergence)
     chosen, why = choose_method(
         target, method, tol=tol, learning_rate=learning_rate, batch_size=batch_size, clip_norm=clip_norm,
         clip_value=clip_value, max_epochs=max_epochs, gradient_tol=gradient_tol, step_tol=step_tol,
