@@ -15,6 +15,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "minimize": "descender.verbs.minimize",
+    "certify": "descender.verbs.certify",
     "fit": "descender.verbs.fit",
     "LinearClassifier": "descender.estimators",
     "LinearRegressor": "descender.estimators",

@@ -27,6 +27,7 @@ from descender.descent import Step, Walk
 from descender.errors import DataError, OptionError, ShapeError, TargetError, suggest
 from descender.methods.auto import polishing_tol
 from descender.verbs.minimize import minimize
+from descender.verbs.objectives import coded
 
 TOL = 1e-6
 REGRESSIONS = ("squared_error",)
@@ -35,8 +36,6 @@ CLASSIFICATIONS = ("log_loss", "squared_error", "sigmoid_squared_error")
 """Losses of classes; log_loss is softmax for more than two, the others then set each class against the rest."""
 PROBABILITIES = ("log_loss", "sigmoid_squared_error")
 """Losses whose prediction is a probability."""
-LOWEST_TARGET = {"squared_error": -1.0}
-"""The target of the first of two classes where it is not 0; that of the second is 1."""
 
 
 class _Linear(CallbackSupportMixin, BaseEstimator):
@@ -376,7 +375,7 @@ class LinearClassifier(ClassifierMixin, _Linear):
                 f"warm_start: the last fit had the classes {self.classes_.tolist()}, y has {classes.tolist()}"
             )
         self.classes_ = classes
-        loss, targets = _coded(self.loss, codes, len(classes))
+        loss, targets = coded(self.loss, codes, len(classes))
         self._descend(X, targets, loss, s, y, len(classes) if loss == "softmax" else None)
         return self
 
@@ -416,16 +415,6 @@ def _loss(loss: str) -> Any:
 def _check_loss(loss: Any, known: Sequence[str]) -> None:
     if not isinstance(loss, str) or loss not in known:
         raise OptionError(f"loss={loss!r}; {suggest(str(loss), known)}")
-
-
-def _coded(loss: str, codes: NDArray, n_classes: int) -> tuple[str, list[NDArray]]:
-    """The loss of a risk and its columns of targets for classes 0, 1, 2 ..."""
-    low = LOWEST_TARGET.get(loss, 0.0)
-    if n_classes == 2:
-        return loss, [np.where(codes == 1, 1.0, low)]
-    if loss == "log_loss":
-        return "softmax", [codes.astype(np.float64)]
-    return loss, [np.where(codes == k, 1.0, low) for k in range(n_classes)]
 
 
 def _present(X: Any, y: Any, sample_weight: ArrayLike | None) -> tuple[Any, Any, NDArray | None]:

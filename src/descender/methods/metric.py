@@ -156,7 +156,7 @@ class LearntMetric:
         problem, columns = Centred.of(cost)
         n, d = problem.n, problem.d
         wide = is_wide(cost)
-        m = n if wide else sample_size(n, d)
+        m = n if wide or is_small(cost) else sample_size(n, d)
         sample = draw(problem, columns, m, rng)
         v, reads = problem.enter(w), 1.0
         start_value = problem.value_at(problem.X @ w[:d].astype(problem.X.dtype) + (w[d] if cost.intercept else 0.0), v)

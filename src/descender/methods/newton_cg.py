@@ -24,8 +24,8 @@ from descender.methods.centred import column_facts
 from descender.methods.method import Block, Budget, Outcome, one_step
 
 MAX_INNER = 100
-NOISE = 1e-15
-"""A promise below this share of the cost that no longer shrinks from step to step is made of rounding."""
+STALLED = 3
+"""Steps without a smaller promise than half the best, where promises are of the size of rounding, that end a walk."""
 
 
 class Kronecker:
@@ -140,14 +140,16 @@ class NewtonCG:
         Z = problem.scores(V)
         value, G = problem.value(Z, V), problem.gradient(Z, V)
         unit, goal = cost_scale(cost) / 1000.0, self.tol * 0.2
-        previous, counted = np.inf, 0
+        noise = 8 * float(np.finfo(cost.X.dtype).eps)
+        best, stalled, counted = np.inf, 0, 0
         while True:
             P = cost.loss.predict(Z)
             step, decrement = self._direction(problem, P, G, goal * max(abs(value), unit))
             done = decrement <= goal * max(abs(value), unit)
-            lost = NOISE * abs(value) > decrement > 0.25 * previous
-            previous = decrement
-            t = 0.0 if done or lost or problem.reads >= self.max_reads else self._length(problem, value, V, step, Z, G)
+            stalled = stalled + 1 if 0.5 * best < decrement <= noise * abs(value) else 0
+            best = min(best, decrement)
+            still = done or stalled >= STALLED or problem.reads >= self.max_reads
+            t = 0.0 if still else self._length(problem, value, V, step, Z, G)
             if t > 0:
                 before, norm = problem.leave(V), float(np.linalg.norm(G))
                 log = one_step(value, norm, t * float(np.linalg.norm(step)), t, problem.reads - counted)
