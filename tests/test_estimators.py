@@ -12,15 +12,19 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, loa
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import (
     ElasticNet,
+    HuberRegressor,
     Lasso,
     LinearRegression,
     LogisticRegression,
+    PoissonRegressor,
     Ridge,
     RidgeClassifier,
 )
+from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from descender import LinearClassifier, LinearRegressor
@@ -34,6 +38,9 @@ GRID = [
     LinearRegressor(l2=0.1, l1=0.1, warm_start=True),
     LinearClassifier(l1=0.01),
     LinearClassifier(fit_intercept=False, class_weight="balanced"),
+    LinearRegressor("huber 1.0"),
+    LinearRegressor("poisson"),
+    LinearClassifier("squared_hinge"),
     LinearClassifier("squared_error"),
     LinearClassifier("sigmoid_squared_error"),
 ]
@@ -138,6 +145,39 @@ def test_multinomial_logistic_regression():
     theirs = LogisticRegression(tol=1e-12, max_iter=10**5, solver="newton-cholesky").fit(X, y)
     assert_same_bottom(ours, theirs, X, y, 1 / len(y), 0.0)
     np.testing.assert_allclose(ours.predict_log_proba(X), theirs.predict_log_proba(X), atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", WEIGHTS)
+def test_poisson_regression_and_its_score(kind):
+    X, y = diabetes()
+    s = weights(kind, len(y))
+    theirs = PoissonRegressor(alpha=0.02, solver="newton-cholesky", tol=1e-10).fit(X, y, s)
+    ours = LinearRegressor("poisson", l2=0.02).fit(X, y, s)
+    np.testing.assert_allclose(ours.coef_, theirs.coef_, atol=1e-8)
+    np.testing.assert_allclose(ours.predict(X), theirs.predict(X), rtol=1e-8)
+    assert ours.score(X, y, s) == pytest.approx(theirs.score(X, y, s), rel=1e-9)
+
+
+def test_huber_regression_at_the_scale_that_it_found():
+    X, y = diabetes()
+    theirs = HuberRegressor(epsilon=1.2, alpha=3.0, tol=1e-9, max_iter=10**5).fit(X, y)
+    ours = LinearRegressor(f"huber {1.2 * theirs.scale_}", l2=3.0 * theirs.scale_ / len(y)).fit(X, y)
+    np.testing.assert_allclose(ours.coef_, theirs.coef_, atol=1e-4)
+    np.testing.assert_allclose(ours.intercept_, theirs.intercept_, atol=1e-4)
+    assert 0.4 < ours.score(X, y) < 0.6
+    assert LinearRegressor().fit(X, y).score(X, y) == r2_score(y, LinearRegressor().fit(X, y).predict(X))
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_squared_hinge_is_a_linear_svc_whose_intercept_is_free(classes):
+    X, y = load_iris(return_X_y=True)
+    X, y = X[y < classes], y[y < classes]
+    C = 0.05
+    theirs = LinearSVC(C=C, intercept_scaling=1e4, tol=1e-10, max_iter=10**6, dual=False).fit(X, y)
+    ours = LinearClassifier("squared_hinge", l2=1 / (C * len(y))).fit(X, y)
+    np.testing.assert_allclose(ours.coef_, theirs.coef_, atol=2e-4)
+    np.testing.assert_allclose(ours.decision_function(X), theirs.decision_function(X), atol=2e-3)
+    assert not hasattr(ours, "predict_proba")
 
 
 def test_squared_error_of_classes_is_ridge_classifier():

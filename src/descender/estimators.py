@@ -21,7 +21,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from descender.costs.certificate import Certificate
-from descender.costs.losses import LOSSES
+from descender.costs.losses import LOSSES, Loss, Softmax, read_loss
 from descender.costs.risk import Risk
 from descender.descent import Step, Walk
 from descender.errors import DataError, OptionError, ShapeError, TargetError, suggest
@@ -30,12 +30,6 @@ from descender.verbs.minimize import minimize
 from descender.verbs.objectives import coded
 
 TOL = 1e-6
-REGRESSIONS = ("squared_error",)
-"""Losses of numbers."""
-CLASSIFICATIONS = ("log_loss", "squared_error", "sigmoid_squared_error")
-"""Losses of classes; log_loss is softmax for more than two, the others then set each class against the rest."""
-PROBABILITIES = ("log_loss", "sigmoid_squared_error")
-"""Losses whose prediction is a probability."""
 
 
 class _Linear(CallbackSupportMixin, BaseEstimator):
@@ -110,9 +104,9 @@ class _Linear(CallbackSupportMixin, BaseEstimator):
             told = _Told(self, part, put, known) if getattr(self, "_skl_callbacks", None) else None
             first = None if start is None else risk.join(start[0][rows], start[1][rows])
             walk = self._walk(risk, first, seed, told)
-            attributes = put(walk.x)
             if told:
-                told.end(attributes)
+                told.tell(walk.nit, walk.x)
+            attributes = put(walk.x)
             if part is not context:
                 part.call_on_fit_task_end(estimator=self, **known, reconstruction_attributes=attributes)
             walks.append(walk)
@@ -165,30 +159,29 @@ class _Linear(CallbackSupportMixin, BaseEstimator):
 
 
 class _Told:
-    """Tells scikit-learn's callbacks of each step; the last one is told when the walk is over."""
+    """Tells scikit-learn's callbacks of each step, with a model that predicts as after it."""
 
     def __init__(self, estimator: _Linear, context: Any, put: Callable, known: Mapping[str, Any]):
         self.estimator, self.context, self.put, self.known = estimator, context, put, known
-        self.step: Any = None
+        self.steps, self.x = 0, np.empty(0)
 
     def __call__(self, step: Step) -> bool:
-        """Note the point after a step; whether a callback wants the walk to end there."""
-        stop = False
-        if self.step is not None:
-            stop = self.end(lambda: self.put(step.x))
-        if not stop:
-            self.step = self.context.subcontext(task_name="step")
-            self.step.call_on_fit_task_begin(
-                estimator=self.estimator, **self.known, reconstruction_attributes=lambda: self.put(step.x)
-            )
-        return stop
+        """Tell of the step that led to a point; whether a callback wants the walk to end there."""
+        return self.tell(step.number, step.x)
 
-    def end(self, attributes: Any) -> bool:
-        """Close the open step, if there is one."""
-        if self.step is None:
+    def tell(self, number: int, x: NDArray) -> bool:
+        """Tell of step `number`, which led to `x`, unless it was told."""
+        before, self.x = self.x, x
+        if number <= self.steps:
             return False
-        step, self.step = self.step, None
-        return step.call_on_fit_task_end(estimator=self.estimator, **self.known, reconstruction_attributes=attributes)
+        self.steps = number
+        context = self.context.subcontext(task_name="step")
+        context.call_on_fit_task_begin(
+            estimator=self.estimator, **self.known, reconstruction_attributes=lambda: self.put(before)
+        )
+        return context.call_on_fit_task_end(
+            estimator=self.estimator, **self.known, reconstruction_attributes=lambda: self.put(x)
+        )
 
 
 class LinearRegressor(RegressorMixin, _Linear):
@@ -205,7 +198,8 @@ class LinearRegressor(RegressorMixin, _Linear):
     Parameters
     ----------
     loss
-        ``"squared_error"``, which has its factor 1/2
+        ``"squared_error"``, which has its factor 1/2; ``"huber 1.5"``, quadratic up to 1.5 and linear beyond;
+        ``"quantile 0.9"``; ``"poisson"``, whose predictions are exp(x·w + b)
     l2, l1
         the penalty strengths; l2 is by default one over the sum of the sample weights, which is Ridge's ``alpha=1``
     fit_intercept
@@ -268,14 +262,15 @@ class LinearRegressor(RegressorMixin, _Linear):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.target_tags.multi_output = True
+        tags.target_tags.multi_output = self.loss != "poisson"
+        tags.target_tags.positive_only = self.loss == "poisson"
         return tags
 
     @with_callbacks
     def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> LinearRegressor:
-        """Walk to the bottom for X (n, d), dense or sparse, and y (n,) or (n, outputs)."""
-        _check_loss(self.loss, REGRESSIONS)
-        X, y = self._check_both(X, y, multi_output=True, y_numeric=True)
+        """Walk to the bottom for X (n, d), dense or sparse, and y (n,) or, but of counts, (n, outputs)."""
+        _check_loss(self.loss, "regression")
+        X, y = self._check_both(X, y, multi_output=self.loss != "poisson", y_numeric=True)
         X, y, s = _present(X, y, sample_weight)
         self._one_output = y.ndim == 1
         columns = [np.ascontiguousarray(column) for column in np.atleast_2d(y.T)]
@@ -284,7 +279,21 @@ class LinearRegressor(RegressorMixin, _Linear):
 
     def predict(self, X: Any) -> NDArray:
         """The predicted numbers, (n,) or (n, outputs)."""
-        return _loss(self.loss).predict(self._scores(X))
+        return read_loss(self.loss).predict(self._scores(X))
+
+    def score(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> float:
+        """R² for squared_error; for other losses D², the share of the best constant's excess loss that is gone.
+
+        D² of ``poisson`` is that of scikit-learn's PoissonRegressor, of ``quantile`` its ``d2_pinball_score``.
+        """
+        loss = read_loss(self.loss)
+        if loss.name == "squared_error" or np.ndim(y) > 1:
+            return super().score(X, y, sample_weight)
+        z, y = self._scores(X).astype(np.float64), np.asarray(y, dtype=np.float64)
+        s = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+        excess = float(s @ (loss.value(loss.trivial(y, s), y) - loss.lowest(y)))
+        ours = float(s @ (loss.value(z, y) - loss.lowest(y)))
+        return 1.0 - ours / excess if excess > 0 else float(ours <= 0)
 
     def _shaped(self, W: NDArray, b: NDArray, dtype: Any) -> dict[str, Any]:
         if self._one_output:
@@ -293,9 +302,10 @@ class LinearRegressor(RegressorMixin, _Linear):
 
 
 def _has_probabilities(estimator: LinearClassifier) -> bool:
-    if estimator.loss.split()[0] in PROBABILITIES:
+    known = [name for name, loss in LOSSES.items() if loss.tasks == ("binary",) and loss.probability]
+    if estimator.loss in known:
         return True
-    raise AttributeError(f"loss={estimator.loss!r} has no probabilities; losses that have: {', '.join(PROBABILITIES)}")
+    raise AttributeError(f"loss={estimator.loss!r} has no probabilities; losses that have: {', '.join(known)}")
 
 
 class LinearClassifier(ClassifierMixin, _Linear):
@@ -307,8 +317,8 @@ class LinearClassifier(ClassifierMixin, _Linear):
     Parameters
     ----------
     loss
-        ``"log_loss"``, ``"squared_error"`` (of targets -1 and 1, as RidgeClassifier has it) or
-        ``"sigmoid_squared_error"``, which is not convex
+        ``"log_loss"``, ``"hinge"``, ``"squared_hinge"``, ``"squared_error"`` (of targets -1 and 1, as
+        RidgeClassifier has it) or ``"sigmoid_squared_error"``, which is not convex
     l2, l1
         the penalty strengths; l2 is by default one over the sum of the weights, which is LogisticRegression's ``C=1``
     class_weight
@@ -360,7 +370,7 @@ class LinearClassifier(ClassifierMixin, _Linear):
     @with_callbacks
     def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> LinearClassifier:
         """Walk to the bottom for X (n, d), dense or sparse, and labels y (n,) of at least two classes."""
-        _check_loss(self.loss, CLASSIFICATIONS)
+        _check_loss(self.loss, "binary")
         X, y = self._check_both(X, y)
         check_classification_targets(y)
         X, y, s = _present(X, y, sample_weight)
@@ -394,11 +404,11 @@ class LinearClassifier(ClassifierMixin, _Linear):
         """The probability of each class, (n, classes)."""
         z = self.decision_function(X)
         if z.ndim == 1:
-            p = _loss(self.loss).predict(z)
+            p = read_loss(self.loss).predict(z)
             return np.column_stack([1.0 - p, p])
         if self.loss == "log_loss":
-            return LOSSES["softmax"].predict(z.T).T
-        p = _loss(self.loss).predict(z)
+            return Softmax.predict(z.T).T
+        p = read_loss(self.loss).predict(z)
         return p / p.sum(axis=1, keepdims=True)
 
     @available_if(_has_probabilities)
@@ -408,13 +418,12 @@ class LinearClassifier(ClassifierMixin, _Linear):
             return np.log(self.predict_proba(X))
 
 
-def _loss(loss: str) -> Any:
-    return LOSSES[loss]
-
-
-def _check_loss(loss: Any, known: Sequence[str]) -> None:
-    if not isinstance(loss, str) or loss not in known:
-        raise OptionError(f"loss={loss!r}; {suggest(str(loss), known)}")
+def _check_loss(given: Any, task: str) -> Loss:
+    """The loss, if it is one of the task."""
+    known = [name for name, loss in LOSSES.items() if task in loss.tasks]
+    if not isinstance(given, str) or not given.strip() or given.split()[0] not in known:
+        raise OptionError(f"loss={given!r}; {suggest(str(given), known)}")
+    return read_loss(given)
 
 
 def _present(X: Any, y: Any, sample_weight: ArrayLike | None) -> tuple[Any, Any, NDArray | None]:

@@ -11,7 +11,7 @@ SGDClassifier, SGDRegressor               l2 = (1 - l1_ratio) alpha n / sum(s), 
 PoissonRegressor                          poisson, l2 = alpha
 HuberRegressor                            huber of epsilon scale_, l2 = alpha scale_ / sum(s): at the scale it found
 QuantileRegressor                         quantile, l1 = alpha
-LinearSVC                                 hinge, l2 = 1 / (C sum(s)); squared_hinge, whose square is halved here, half
+LinearSVC                                 hinge or squared_hinge, l2 = 1 / (C sum(s)), or l1
 ========================================  =====================================================================
 
 LIBLINEAR (LinearSVC, and LogisticRegression with its solver) penalises the intercept as the weight of a constant
@@ -296,24 +296,26 @@ def _sgd_facts(model: Any) -> dict[str, Any]:
     )
 
 
-def _sgd_loss(model: Any) -> tuple[str, float]:
-    """Our name of its loss, and theirs over ours."""
-    if model.loss == "huber":
-        return f"huber {model.epsilon:g}", 1.0
-    return model.loss, 2.0 if model.loss == "squared_hinge" else 1.0
+def _sgd_loss(model: Any) -> str:
+    """Our name of its loss."""
+    return f"huber {model.epsilon:.17g}" if model.loss == "huber" else str(model.loss)
 
 
 def _sgd_regressor(model: Any, y: NDArray, s: NDArray | None) -> Terms:
-    loss, factor = _sgd_loss(model)
     l2, l1 = _sgd_penalty(model, s, len(y))
-    return Terms(loss, _targets(y), [s], l2 / factor, l1 / factor, facts=_sgd_facts(model))
+    return Terms(_sgd_loss(model), _targets(y), [s], l2, l1, facts=_sgd_facts(model))
 
 
-def _against_rest(model: Any, codes: NDArray, y: NDArray, s: NDArray | None) -> tuple[list[NDArray], list]:
-    """Targets and weights of each class against the rest, where only the class itself has its class weight."""
+def _against_rest(
+    model: Any, codes: NDArray, y: NDArray, s: NDArray | None, balance: NDArray | None
+) -> tuple[list[NDArray], list]:
+    """Targets and weights of each class against the rest, where only the class itself has its class weight.
+
+    `balance` are the weights by which "balanced" counts rows.
+    """
     from sklearn.utils import compute_class_weight
 
-    factor = compute_class_weight(model.class_weight, classes=model.classes_, y=y)
+    factor = compute_class_weight(model.class_weight, classes=model.classes_, y=y, sample_weight=balance)
     ones = np.ones(len(y)) if s is None else s
     if len(model.classes_) == 2:
         return [(codes == 1).astype(np.float64)], [ones * factor[codes]]
@@ -322,23 +324,22 @@ def _against_rest(model: Any, codes: NDArray, y: NDArray, s: NDArray | None) -> 
 
 
 def _sgd_classifier(model: Any, y: NDArray, s: NDArray | None) -> Terms:
-    loss, factor = _sgd_loss(model)
-    columns, weights = _against_rest(model, class_codes(y, model.classes_), y, s)
+    loss = _sgd_loss(model)
+    columns, weights = _against_rest(model, class_codes(y, model.classes_), y, s, None)
     low = LOWEST_TARGET.get(loss, 0.0)
     penalties = [_sgd_penalty(model, one, len(y)) for one in weights]
     if len({l1 for _, l1 in penalties}) > 1:
         raise CapabilityError("SGDClassifier with class_weight and l1 for more than two classes is not known here")
-    l2 = np.array([l2 for l2, _ in penalties]) / factor
+    l2 = np.array([l2 for l2, _ in penalties])
     columns = [np.where(column > 0, 1.0, low) for column in columns]
-    return Terms(loss, columns, weights, l2, penalties[0][1] / factor, facts=_sgd_facts(model))
+    return Terms(loss, columns, weights, l2, penalties[0][1], facts=_sgd_facts(model))
 
 
 def _linear_svc(model: Any, y: NDArray, s: NDArray | None) -> Terms:
     if model.multi_class != "ovr" and len(model.classes_) > 2:
         raise CapabilityError("LinearSVC(multi_class='crammer_singer') is not known here; ovr is")
-    columns, weights = _against_rest(model, class_codes(y, model.classes_), y, s)
-    factor = 2.0 if model.loss == "squared_hinge" else 1.0
-    strength = np.array([1.0 / (model.C * factor * one.sum()) for one in weights])
+    columns, weights = _against_rest(model, class_codes(y, model.classes_), y, s, s)
+    strength = np.array([1.0 / (model.C * one.sum()) for one in weights])
     if model.penalty == "l1" and len(set(strength)) > 1:
         raise CapabilityError("LinearSVC with class_weight and l1 for more than two classes is not known here")
     l2, l1 = (0.0, float(strength[0])) if model.penalty == "l1" else (strength, 0.0)
