@@ -105,7 +105,7 @@ def _on_support(H: NDArray, gradient: NDArray, w: NDArray, l1: NDArray, p: NDArr
         factor = cho_factor(H[np.ix_(free, free)], check_finite=False)
     except LinAlgError:
         return None
-    rest = np.where(free, 0.0, -w)
+    rest = np.where(free, 0.0, 0.0 - w)
     towards = -(gradient + H @ rest + l1 * sign)[free]
     step = rest.copy()
     step[free] = cho_solve(factor, towards, check_finite=False)
