@@ -12,7 +12,7 @@ from descender.costs import risk as module
 from descender.costs.losses import LOSSES
 from descender.costs.risk import Risk, block_height
 from descender.errors import DataError, DescenderError, OptionError, ShapeError, TargetError
-from descender.kernels import assemble, loops
+from descender.kernels import assemble
 from descender.kernels import rows as row_loops
 
 
@@ -281,7 +281,6 @@ def test_a_planted_fault_in_a_kernel_is_seen(monkeypatch):
     kernel, w = risk.kernel(), point(risk)
     value, _ = as_python(kernel)(w, kernel.data, np.arange(31))
     assert value != pytest.approx(risk.value(w), rel=1e-6)
-    assert loops.inner(np.ones(2), np.ones(2)) == 2.0
 
 
 # --- sample weights ------------------------------------------------------------------------------------------------

@@ -1,70 +1,103 @@
 """The vector operations of :mod:`descender.methods.advance` as loops, for the compiled text.
 
-Plain loops over scalars on purpose: Numba takes seconds to compile its first array expression or array assignment.
+Plain loops over scalars on purpose: Numba takes seconds to compile its first array expression or array assignment.  The
+assembler puts their lines in place of the calls, so each returns at its end or not at all.
 """
 
 import math
 
-import numpy as np
-
 
 def length(v):
     """The Euclidean norm, without overflow."""
+    total = 0.0
+    for j in range(v.shape[0]):
+        total += v[j] * v[j]
+    norm = math.sqrt(total)
+    if not 1e-280 < total < 1e280:
+        largest = 0.0
+        for j in range(v.shape[0]):
+            largest = max(largest, abs(v[j]))
+        scale = largest if 0.0 < largest < math.inf else 1.0
+        total = 0.0
+        for j in range(v.shape[0]):
+            total += (v[j] / scale) ** 2
+        norm = scale * math.sqrt(total)
+    return norm
+
+
+def free_length(gradient, w, lower, upper):
+    """The norm of what a step along minus the gradient would change within the bounds."""
     largest = 0.0
-    for j in range(v.shape[0]):
-        if math.isnan(v[j]):
-            return np.nan
-        largest = max(largest, abs(v[j]))
-    if largest == 0.0 or largest == np.inf:
-        return largest
+    for j in range(w.shape[0]):
+        largest = max(largest, abs(w[j] - min(max(w[j] - gradient[j], lower[j]), upper[j])))
+    scale = largest if 0.0 < largest < math.inf else 1.0
     total = 0.0
-    for j in range(v.shape[0]):
-        total += (v[j] / largest) ** 2
-    return largest * math.sqrt(total)
+    for j in range(w.shape[0]):
+        total += ((w[j] - min(max(w[j] - gradient[j], lower[j]), upper[j])) / scale) ** 2
+    return scale * math.sqrt(total)
 
 
-def difference(a, b):
-    """A - b."""
-    result = np.empty(a.shape[0], a.dtype)
-    for j in range(a.shape[0]):
-        result[j] = a[j] - b[j]
-    return result
-
-
-def inner(a, b):
-    """The inner product."""
+def distance(a, b):
+    """The norm of a - b."""
     total = 0.0
     for j in range(a.shape[0]):
-        total += a[j] * b[j]
+        total += (a[j] - b[j]) * (a[j] - b[j])
+    norm = math.sqrt(total)
+    if not 1e-280 < total < 1e280:
+        largest = 0.0
+        for j in range(a.shape[0]):
+            largest = max(largest, abs(a[j] - b[j]))
+        scale = largest if 0.0 < largest < math.inf else 1.0
+        total = 0.0
+        for j in range(a.shape[0]):
+            total += ((a[j] - b[j]) / scale) ** 2
+        norm = scale * math.sqrt(total)
+    return norm
+
+
+def along(gradient, new, w):
+    """The inner product of the gradient and new - w."""
+    total = 0.0
+    for j in range(w.shape[0]):
+        total += gradient[j] * (new[j] - w[j])
     return total
 
 
+def copy(to, of):
+    """`to` takes the numbers of `of`."""
+    for j in range(to.shape[0]):
+        to[j] = of[j]
+
+
 def clip(gradient, max_norm, max_value):
-    """The gradient scaled down to `max_norm`, each component bounded by `max_value`; and whether that changed it."""
+    """Scale the gradient down to `max_norm`, bound each component by `max_value`; 1.0 if that changed it, else 0.0."""
     clipped = 0.0
-    if max_norm < np.inf or max_value < np.inf:
-        norm = length(gradient)
-        scale = max_norm / norm if norm > max_norm else 1.0
-        if scale < 1.0:
-            clipped = 1.0
-        bounded = np.empty(gradient.shape[0], gradient.dtype)
+    norm = length(gradient)
+    if norm > max_norm:
+        clipped = 1.0
         for j in range(gradient.shape[0]):
-            bounded[j] = gradient[j] * scale
-            if abs(bounded[j]) > max_value:
-                bounded[j] = math.copysign(max_value, bounded[j])
-                clipped = 1.0
-        return bounded, clipped
-    return gradient, clipped
+            gradient[j] = gradient[j] / norm * max_norm
+    for j in range(gradient.shape[0]):
+        if abs(gradient[j]) > max_value:
+            gradient[j] = math.copysign(max_value, gradient[j])
+            clipped = 1.0
+    return clipped
+
+
+def only(gradient, j):
+    """Set all but component `j` of the gradient to zero."""
+    for k in range(gradient.shape[0]):
+        if k != j:
+            gradient[k] = 0.0
+
+
+def project(w, lower, upper):
+    """Bring `w` back within its bounds."""
+    for j in range(w.shape[0]):
+        w[j] = min(max(w[j], lower[j]), upper[j])
 
 
 def keep(path, i, w):
     """Note the point before step i."""
     for j in range(w.shape[0]):
         path[i, j] = w[j]
-
-
-def only(gradient, j):
-    """The gradient with all but its component `j` set to zero."""
-    single = np.zeros(gradient.shape[0], gradient.dtype)
-    single[j] = gradient[j]
-    return single

@@ -15,72 +15,108 @@ COLUMNS = ("cost", "gradient_norm", "step_norm", "learning_rate", "clipped", "ev
 FEW = 32
 """Numbers up to which Python's own norm is faster than NumPy's."""
 RAN, SMALL_GRADIENT, SMALL_STEP, NOT_FINITE = 0, 1, 2, 3
+LAST_RATE, NEXT_COST, OWN = 0, 1, 2
+"""Where in `memory` the last rate stands, the cost at `w` where a search has read it (else NaN), and what is the rule's."""
 
 
 class Options(NamedTuple):
-    """What stands around a rule; an infinite bound, a `shrink` of 0 and a negative tolerance switch a thing off."""
+    """What stands around a rule; an infinite bound and a negative tolerance switch a thing off."""
 
     clip_norm: float = np.inf
     clip_value: float = np.inf
-    coordinates: bool = False
-    shrink: float = 0.0
-    share: float = 0.0
     gradient_tol: float = 0.0
     step_tol: float = 0.0
+    coordinates: bool = False
     stop_if_not_finite: bool = True
 
 
 def advance(
-    evaluate, update, rate_at, length, difference, inner, clip, only, keep,
-    p, q, options, data, order, starts, stops, w, state, before, state_before, rate, first, log, path,
+    evaluate, rate_at, ceiling_at, update, answer, length, free_length, distance, along, copy, clip, only, project,
+    keep, clips, coordinates, searches, bounded, looks_back, answers_apart, stop_if_not_finite,
+    p, q, options, data, order, starts, stops,
+    w, new, gradient, direction, before, direction_before, ahead, origin, lower, upper,
+    state, new_state, state_before, memory, noise, first, log, path, answers,
 ):  # fmt: skip
-    """Take a step for each row of `log`, fewer if the walk ends.
+    """Take a step for each row of `log`, fewer if the walk ends; returns how many rows count, and why it ended.
 
-    Row i describes the point before step i and the step that was taken from it; `path[i]` is that point.  The samples
-    of step i are ``order[starts[i]:stops[i]]``.  `before` is the point before `w`: there the walk returns if `w` turns
-    out not to be finite.  Returns how many rows count, why it ended, and the points and states.
+    The first parameters are operations and what is switched on; the assembler puts them in.  The samples of step i are
+    ``order[starts[i]:stops[i]]``.  Row i of `log` describes the point before step i and the step that was taken from
+    it; ``path[i]`` is that point, ``answers[i]`` what the rule makes of it.  The vectors are changed in place: the walk
+    goes on from `w` and `state`, and from `before` and `state_before` if `w` turned out not to be finite.
     """
+    done = log.shape[0]
+    why = 0
     for i in range(log.shape[0]):
         t = first + i
         rows = order[starts[i] : stops[i]]
-        value, gradient = evaluate(w, data, rows)
-        norm = length(gradient)
+        evaluations = 0.0
+        if searches and not math.isnan(memory[1]):
+            value = memory[1]
+            copy(gradient, ahead)
+        else:
+            value = evaluate(gradient, w, data, rows)
+            evaluations = 1.0
+        norm = free_length(gradient, w, lower, upper) if bounded else length(gradient)
         log[i, 0] = value
         log[i, 1] = norm
-        if options.stop_if_not_finite and not math.isfinite(value + norm):
-            return i, 3, w, state, before, state_before, rate
+        if stop_if_not_finite and not math.isfinite(value + norm):
+            done = i
+            why = 3
+            break
         if i < path.shape[0]:
             keep(path, i, w)
-        if options.coordinates:
-            gradient = only(gradient, t % w.shape[0])
-        direction, clipped = clip(gradient, options.clip_norm, options.clip_value)
+        if answers_apart and i < answers.shape[0]:
+            answer(answers, i, p, w, state, t)
+        clipped = 0.0
+        if clips or coordinates:
+            copy(direction, gradient)
+        if coordinates:
+            only(direction, t % direction.shape[0])
+        if clips:
+            clipped = clip(direction, options.clip_norm, options.clip_value)
 
-        rate = rate / options.shrink if options.shrink > 0 else rate_at(q, t)
-        new, new_state = update(p, w, direction, state, rate, t)
-        evaluations = 1
-        if options.shrink > 0:
-            while evaluations < 100:
-                evaluations += 1
-                trial, _ = evaluate(new, data, rows)
-                if trial <= value + options.share * inner(gradient, difference(new, w)):
+        rate = rate_at(memory, q, t, value, w, direction, before, direction_before, origin)
+        update(new, new_state, memory, p, w, direction, state, origin, noise, i, rate, t)
+        if bounded:
+            project(new, lower, upper)
+        if searches:
+            ceiling = ceiling_at(memory, q, value)
+            while evaluations < 100.0:
+                evaluations += 1.0
+                memory[1] = evaluate(ahead, new, data, rows)
+                drop = along(direction, new, w)
+                if memory[1] <= ceiling + q.share * drop:
                     break
-                rate = rate * options.shrink
-                new, new_state = update(p, w, direction, state, rate, t)
-        step = length(difference(new, w))
+                rate = rate * q.shrink
+                update(new, new_state, memory, p, w, direction, state, origin, noise, i, rate, t)
+                if bounded:
+                    project(new, lower, upper)
+        step = distance(new, w)
+        memory[0] = rate
         log[i, 2] = step
         log[i, 3] = rate
         log[i, 4] = clipped
         log[i, 5] = evaluations
 
-        if options.stop_if_not_finite and not math.isfinite(step):
-            return i + 1, 3, new, new_state, w, state, rate
-        before, state_before = w, state
-        w, state = new, new_state
+        copy(before, w)
+        copy(w, new)
+        copy(state_before, state)
+        copy(state, new_state)
+        if looks_back:
+            copy(direction_before, direction)
+        if stop_if_not_finite and not math.isfinite(step):
+            done = i + 1
+            why = 3
+            break
         if norm <= options.gradient_tol:
-            return i + 1, 1, w, state, before, state_before, rate
+            done = i + 1
+            why = 1
+            break
         if step <= options.step_tol:
-            return i + 1, 2, w, state, before, state_before, rate
-    return log.shape[0], 0, w, state, before, state_before, rate
+            done = i + 1
+            why = 2
+            break
+    return done, why
 
 
 def length(v):
@@ -94,15 +130,50 @@ def length(v):
     return largest * float(np.sqrt(np.sum(np.square(v / largest, dtype=np.float64))))
 
 
+def free_length(gradient, w, lower, upper):
+    """The norm of what a step along minus the gradient would change within the bounds."""
+    return length(w - np.clip(w - gradient, lower, upper))
+
+
+def distance(a, b):
+    """The norm of a - b."""
+    return length(a - b)
+
+
+def along(gradient, new, w):
+    """The inner product of the gradient and new - w."""
+    return float(np.dot(gradient, new - w))
+
+
+def copy(to, of):
+    """`to` takes the numbers of `of`."""
+    to[:] = of
+
+
 def clip(gradient, max_norm, max_value):
-    """The gradient scaled down to `max_norm`, each component bounded by `max_value`; and whether that changed it."""
+    """Scale the gradient down to `max_norm`, bound each component by `max_value`; 1.0 if that changed it, else 0.0."""
     clipped = 0.0
     norm = length(gradient) if max_norm < np.inf else 0.0
     if norm > max_norm:
-        gradient, clipped = gradient * (max_norm / norm), 1.0
+        gradient /= norm  # the ratio of the norms could be too small for a number
+        gradient *= max_norm
+        clipped = 1.0
     if max_value < np.inf and np.any(np.abs(gradient) > max_value):
-        gradient, clipped = np.clip(gradient, -max_value, max_value), 1.0
-    return gradient, clipped
+        np.clip(gradient, -max_value, max_value, out=gradient)
+        clipped = 1.0
+    return clipped
+
+
+def only(gradient, j):
+    """Set all but component `j` of the gradient to zero."""
+    kept = gradient[j]
+    gradient[:] = 0.0
+    gradient[j] = kept
+
+
+def project(w, lower, upper):
+    """Bring `w` back within its bounds."""
+    np.clip(w, lower, upper, out=w)
 
 
 def keep(path, i, w):
@@ -110,8 +181,5 @@ def keep(path, i, w):
     path[i] = w
 
 
-def only(gradient, j):
-    """The gradient with all but its component `j` set to zero."""
-    single = np.zeros_like(gradient)
-    single[j] = gradient[j]
-    return single
+OPERATIONS = (length, free_length, distance, along, copy, clip, only, project, keep)
+"""The vector operations on arrays, in the order of the parameters; their loops stand in `descender.kernels.loops`."""

@@ -33,7 +33,8 @@ class Block(NamedTuple):
     samples that each step read; ``path`` has the point before each step, or no rows.  ``epoch_ends`` tells that the
     last step completed a reading of all samples.  ``outcome`` is None while the walk goes on; with it, ``final`` may be
     the cost and gradient at `w`, and ``certificate`` what is known about its distance from the bottom.  ``note`` is an
-    event worth telling, ``evaluations`` counts those that no row of the log does.
+    event worth telling, ``evaluations`` counts those that no row of the log does.  Where a method reports
+    another point than that of its gradients, ``w`` and ``answers`` are what it reports after and before each step.
     """
 
     log: NDArray[np.float64]
@@ -46,6 +47,7 @@ class Block(NamedTuple):
     final: tuple[float, Vector] | None = None
     certificate: Any = None
     evaluations: int = 0
+    answers: NDArray | None = None
 
 
 class Budget(NamedTuple):

@@ -60,9 +60,14 @@ class Backtracking(NamedTuple):
     share: float = 1e-4
 
     @staticmethod
-    def formula(q, t):
-        """The rate tried first of all."""
-        return q.rate
+    def formula(q, last):
+        """The rate that is tried first; `last` is the rate of the last step, 0 at the start."""
+        return last / q.shrink if last > 0.0 else q.rate
+
+    @staticmethod
+    def ceiling(value):
+        """What the cost must come below, the slope's promise aside."""
+        return value
 
 
 RATES: dict[str, Any] = {

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from descender.costs.cost import Cost, Kernel, Vector
-from descender.kernels.assemble import assemble
+from descender.kernels.assemble import assemble, numbers_of
 from descender.methods import advance as walk
+from descender.methods import plain
 from descender.methods.advance import Options, advance
 from descender.methods.estimates import Batches, full_batch, mini_batches, random_batches
 from descender.methods.method import Block, Budget, Outcome
-from descender.methods.rates import Backtracking, Rate
+from descender.methods.position import VECTORS, Position, Switches, reads
+from descender.methods.rates import Rate
 from descender.methods.variance_reduced import Judge, Reduced, Reduction
 
 PLAIN_STEPS, PLAIN_BLOCK = 256, 32
@@ -45,6 +47,24 @@ class Textbook:
     recover: bool = False
     reduction: Reduction | None = None
     tol: float = 1e-6
+    bounds: Any = None
+
+    @property
+    def switches(self) -> Switches:
+        """What of the loop is on."""
+        return Switches(
+            clips=min(self.options.clip_norm, self.options.clip_value) < np.inf,
+            coordinates=self.options.coordinates,
+            searches=hasattr(self.rate, "ceiling"),
+            bounded=self.bounds is not None,
+            looks_back=reads(self.rate, "w_before") or reads(self.rate, "g_before"),
+            answers_apart=hasattr(self.rule, "answer"),
+            stop_if_not_finite=self.options.stop_if_not_finite,
+        )
+
+    def position(self, w: Vector) -> Position:
+        """The start of a walk."""
+        return Position(w, self.rule, self.rate, self.switches, self.bounds)
 
     def blocks(self, cost: Cost, w: Vector, rng: np.random.Generator, budget: Budget) -> Iterator[Block]:
         """Walk from `w`.  The first steps run as plain Python, later ones compiled where the cost can be."""
@@ -52,19 +72,13 @@ class Textbook:
         if self.batch_size != "full" or options.coordinates:
             # a batch that happens to fit, or one coordinate that rests, says nothing about the others
             options = options._replace(gradient_tol=-1.0, step_tol=-1.0)
-        if isinstance(self.rate, Backtracking):
-            options = options._replace(shrink=self.rate.shrink, share=self.rate.share)
-        state = fresh = tuple(np.zeros_like(w) for _ in self.rule.slots)
-        origin = before = w
-        state_before = state
-        rate, scale, taken = self.rate.rate, 1.0, 0
-        if options.shrink:
-            rate *= options.shrink  # the loop first tries the last accepted rate over `shrink`
+        position, scale, taken = self.position(w), 1.0, 0
         reader, judge = _Reader(self, cost.n_samples, rng), None
+        noise = _Noise(self.rule, w.size, rng)
         if self.reduction is not None:
             judge = Judge(cost, w, self.tol, self.options.gradient_tol)
             cost = self.reduction.around(cost, int(self.batch_size))
-        plain, compiled = plain_walk(cost, self), None
+        uncompiled, compiled = plain_walk(cost, self), None
         kernel = cost.kernel() if budget.steps > PLAIN_STEPS and self._loops_pay(cost) else None
         while taken < budget.steps:
             if taken >= PLAIN_STEPS and kernel is not None:
@@ -72,35 +86,55 @@ class Textbook:
             wide = BLOCK if compiled else min(PLAIN_BLOCK, PLAIN_STEPS - taken) if kernel is not None else 1
             wide = min(wide, max(1, PATH_NUMBERS // w.size), budget.watch)
             batches = reader.next(int(min(wide, budget.steps - taken)))
-            step, now = compiled or plain, self.rate._replace(rate=self.rate.rate * scale)
+            step, now = compiled or uncompiled, self.rate._replace(rate=self.rate.rate * scale)
             count = len(batches.starts)
             log = np.zeros((count, len(walk.COLUMNS)))
-            path = np.empty((count if count * w.size <= PATH_NUMBERS else 0, w.size), dtype=w.dtype)
-            done, why, w, state, before, state_before, rate = step(
-                now, options, batches, w, state, before, state_before, rate, taken, log, path
-            )
+            path = np.empty((count if count * w.size <= PATH_NUMBERS else 0, w.size))
+            answers = np.empty((len(path) if hasattr(self.rule, "answer") else 0, w.size))
+            done, why = step(now, options, batches, position, noise.next(count), taken, log, path, answers)
             rows = batches.stops[:done] - batches.starts[:done]
             rows = cost.reads(rows) if isinstance(cost, Reduced) else rows
             ended, note, found = reader.used(done), None, None
             look = judge if judge is not None and ended and why == walk.RAN and judge.due() else None
             if why == walk.NOT_FINITE:
-                w = before
-            if self.recover and scale > 1e-12 and (why == walk.NOT_FINITE or (look and look.rose(w))):
-                scale, rate, state = scale / 3.0, rate / 3.0, fresh
-                note = f"step {taken + done} led to a cost that is not finite: taken back, rate / 3"
+                position.back()
+            taken += done
+            answer = position.answer(taken)
+            if self.recover and scale > 1e-12 and (why == walk.NOT_FINITE or (look and look.rose(answer))):
+                scale /= 3.0
+                position.forget()
+                note = f"step {taken} led to a cost that is not finite: taken back, rate / 3"
                 if isinstance(cost, Reduced):  # what was remembered is lost, and a way down from 1e300 is long
                     cost.forget()
-                    w, where = origin, "not finite" if why == walk.NOT_FINITE else "higher than at the start"
-                    note = f"step {taken + done} led to a cost that is {where}: back to the start, rate / 3"
-            taken += done
+                    position, where = (
+                        self.position(w),
+                        "not finite" if why == walk.NOT_FINITE else "higher than at the start",
+                    )
+                    note = f"step {taken} led to a cost that is {where}: back to the start, rate / 3"
+                answer = position.answer(taken)
             outcome = None if note else _outcome(why, log, done)
             if look and not note:
-                outcome, found = look.look(w)
-            yield Block(log[:done], w, rows, path[:done], ended, outcome, note, certificate=found)
+                outcome, found = look.look(answer)
+            yield Block(
+                log[:done], answer, rows, path[:done], ended, outcome, note, certificate=found,
+                answers=answers[:done] if len(answers) else None,
+            )  # fmt: skip
 
     def _loops_pay(self, cost: Cost) -> bool:
         """Whether scalar loops beat NumPy: for batches, and for whole readings of little data."""
         return self.batch_size != "full" or (cost.n_samples or 0) * cost.n_parameters < 50_000
+
+
+class _Noise:
+    """Standard normal numbers for the coming steps, where the rule asks for them."""
+
+    def __init__(self, rule: Any, size: int, rng: np.random.Generator):
+        self.width, self.wanted = size, reads(rule, "noise")
+        self.rng = rng.spawn(1)[0] if self.wanted else rng
+
+    def next(self, steps: int) -> NDArray[np.float64]:
+        """A row for each step."""
+        return self.rng.standard_normal((steps, self.width)) if self.wanted else np.empty((0, self.width))
 
 
 class _Reader:
@@ -133,23 +167,29 @@ class _Reader:
         return ended
 
 
-Step = Callable[..., Any]
+Step = Callable[..., tuple[int, int]]
 
 
 def plain_walk(cost: Cost, method: Textbook) -> Step:
     """:func:`advance` as it stands, on NumPy arrays."""
-    full = method.batch_size == "full"
+    full, rule, rate = method.batch_size == "full", method.rule, method.rate
+    own = walk.OWN + len(getattr(rule, "memory", ()))
+    formulas = plain.rate_at(rate, own), plain.ceiling_at(rate, own), plain.update(rule), plain.answer(rule)
+    switches, loop = method.switches, cast(Step, advance)
 
-    def evaluate(w: Vector, data: Any, rows: NDArray) -> tuple[float, Vector]:
-        return cost.value_and_gradient(w) if full else cost.value_and_gradient(w, rows)
+    def evaluate(gradient: Vector, w: Vector, data: Any, rows: NDArray) -> float:
+        value, gradient[:] = cost.value_and_gradient(w.copy()) if full else cost.value_and_gradient(w.copy(), rows)
+        return value
 
-    def step(q, options, batches, *rest):
+    def step(q, options, batches, position, noise, first, log, path, answers):
+        vectors = {name: position.get(name) for name in VECTORS}
+        if vectors["direction"] is None:
+            vectors["direction"] = vectors["gradient"]
         with np.errstate(all="ignore"):
-            return advance(
-                evaluate, method.rule.formula, q.formula,
-                walk.length, np.subtract, np.dot, walk.clip, walk.only, walk.keep,
-                method.rule, q, options, (), batches.order, batches.starts, batches.stops,
-                *rest,
+            return loop(
+                evaluate, *formulas, *walk.OPERATIONS, *switches,
+                rule, q, options, (), batches.order, batches.starts, batches.stops,
+                *vectors.values(), *position.states, position.memory, noise, first, log, path, answers,
             )  # fmt: skip
 
     return step
@@ -157,12 +197,16 @@ def plain_walk(cost: Cost, method: Textbook) -> Step:
 
 def compiled_walk(kernel: Kernel, method: Textbook) -> Step:
     """:func:`advance`, compiled around the cost's own text; other data of the same kind may be passed to it later."""
-    loop = assemble(advance, kernel.source, method.rule, method.rate)
+    loops: dict[tuple[str, ...], Callable] = {}
+    switches = method.switches
 
-    def step(q, options, batches, *rest, data=kernel.data):
-        return loop(
-            method.rule, q, options, data, batches.order, batches.starts, batches.stops,
-            *rest,
+    def step(q, options, batches, position, noise, first, log, path, answers, data=kernel.data):
+        names, size = position.names, position.vectors.shape[1]
+        if names not in loops:
+            loops[names] = assemble(advance, kernel.source, method.rule, q, switches._asdict(), names, size)
+        return loops[names](
+            np.array(numbers_of(method.rule, q, options)), data, batches.order, batches.starts, batches.stops,
+            position.vectors, position.states, position.memory, noise, first, log, path, answers,
         )  # fmt: skip
 
     return step

@@ -103,7 +103,7 @@ class Online:
         self.square: NDArray[np.float64] = np.empty(0)
         self.origin: NDArray[np.float64] = np.empty(0)
         self.total: NDArray[np.float64] = np.empty(0)
-        self.state: tuple[NDArray, ...] = ()
+        self._position: Any = None
         self.losses: NDArray[np.float64] = np.empty(0)
         self._book: Any = None
         self._compiled: Any = None
@@ -145,18 +145,19 @@ class Online:
             self._compiled = self._compiled or compiled_walk(kernel, self._book)
             step = partial(self._compiled, data=kernel.data)
         batches = next(mini_batches(len(rows), 1, np.random.default_rng(0), shuffle=False))
-        log, path = np.zeros((len(rows), len(walk.COLUMNS))), np.empty((0, len(self.w)))
-        rest = (self.w, self.state, self.w, self.state, self._book.rate.rate, self.samples, log, path)
-        done, why, w, state, w_before, state_before, _ = step(self._book.rate, self.options, batches, *rest)
+        log, none = np.zeros((len(rows), len(walk.COLUMNS))), np.empty((0, len(self.w)))
+        position = self._position
+        done, why = step(self._book.rate, self.options, batches, position, none, self.samples, log, none, none)
         sound = why != walk.NOT_FINITE
         if not sound:  # the sample that led there leaves no trace
             done = int(np.isfinite(log).all(axis=1).argmin())
             self.mean, self.square, self.total = before
             if self.automatic:
                 self._standardise(rows[:done], learn=True)
-            if not np.isfinite(w).all():
-                w, state = w_before, state_before
-        self.w, self.state, self.samples = w, state, self.samples + done
+            if not np.isfinite(position["w"]).all():
+                position.back()
+        self.samples += done
+        self.w = position.answer(self.samples)
         self.losses = np.concatenate([self.losses, log[:done, 0]])
         return sound
 
@@ -275,7 +276,7 @@ class Online:
         named = "sgd" if self.method == "auto" else self.method
         method, rate = AUTOMATIC if self.automatic else (named, self.learning_rate)
         self._book = textbook(probe, str(method), rate, 1, self.options, "stop", **self.hyperparameters)
-        self.state = tuple(np.zeros(d + 1) for _ in self._book.rule.slots)
+        self._position = self._book.position(self.w)
 
     def _standardise(self, rows: NDArray, learn: bool) -> NDArray:
         """The rows less the mean and over the deviation of all samples up to each of them, or of those seen so far.
