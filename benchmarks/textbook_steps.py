@@ -36,11 +36,12 @@ def loop_alone() -> Callable[[], tuple[float, ...]]:
     cost = Formula(FORMULA)
     method = textbook(cost, "gd", RATE)
     step, batches = compiled_walk(cost.kernel(), method), full_batch(None, STEPS)
-    log, path = np.zeros((STEPS, 6)), np.empty((0, 2))
+    log, none = np.zeros((STEPS, 6)), np.empty((0, 2))
 
     def run() -> tuple[float, ...]:
-        w = np.array(START)
-        return tuple(step(method.rate, method.options, batches, w, (), w, (), RATE, 0, log, path)[2])
+        position = method.position(np.array(START))
+        step(method.rate, method.options, batches, position, none, 0, log, none, none)
+        return tuple(position["w"])
 
     return run
 
