@@ -16,7 +16,7 @@ FEW = 32
 """Numbers up to which Python's own norm is faster than NumPy's."""
 RAN, SMALL_GRADIENT, SMALL_STEP, NOT_FINITE = 0, 1, 2, 3
 LAST_RATE, NEXT_COST, OWN = 0, 1, 2
-"""Where in `memory` the last rate stands, the cost at `w` where a search has read it (else NaN), the rule's numbers."""
+"""Where in `memory` the last rate stands, the cost at `w` that a search has read (else NaN), and the rule's numbers."""
 
 
 class Options(NamedTuple):
