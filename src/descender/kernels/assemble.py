@@ -237,13 +237,14 @@ def _is_short(evaluate: str, size: int) -> bool:
     tree = in_place(tree_of(evaluate)) if size <= SHORT and evaluate.count("def ") == 1 else None
     if tree is None:
         return False
-    uses = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id in ("w", "gradient")]
+    vectors = tuple(argument.arg for argument in tree.args.args[:2])
+    uses = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id in vectors]
     single = [
         node
         for node in ast.walk(tree)
         if isinstance(node, ast.Subscript)
         and isinstance(node.value, ast.Name)
-        and node.value.id in ("w", "gradient")
+        and node.value.id in vectors
         and isinstance(node.slice, ast.Constant)
     ]
     return len(uses) == len(single)
@@ -264,7 +265,8 @@ def in_place(evaluate: ast.FunctionDef) -> ast.FunctionDef:
     value, made = end.value.elts
     arguments = ast.arguments([], [ast.arg("gradient"), *evaluate.args.args], None, [], [], None, [])
     if not isinstance(made, ast.Name) or not any(_allocates(line, made.id) for line in evaluate.body):
-        fill = "for j in range(gradient.shape[0]):\n    gradient[j] = made[j]"
+        arguments.args[0].arg = "filled"
+        fill = "for j in range(filled.shape[0]):\n    filled[j] = made[j]"
         copied = [ast.Assign([ast.Name("made", ast.Store())], made, lineno=0), *ast.parse(fill).body, ast.Return(value)]
         return ast.FunctionDef("evaluate", arguments, [*evaluate.body[:-1], *copied], [], lineno=0)
     clear = ast.parse("for j in range(gradient.shape[0]):\n    gradient[j] = 0.0").body
