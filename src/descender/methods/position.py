@@ -53,8 +53,8 @@ class Position:
             "upper": not switches.bounded,
         }
         self.rule, self.names = rule, tuple(name for name in VECTORS if not unneeded.get(name))
-        self.vectors: NDArray[np.float64] = np.zeros((len(self.names), w.size))
-        self.states: NDArray[np.float64] = np.zeros((3, len(rule.slots) * w.size))
+        self.vectors: NDArray[np.floating] = np.zeros((len(self.names), w.size), dtype=w.dtype)
+        self.states: NDArray[np.floating] = np.zeros((3, len(rule.slots) * w.size), dtype=w.dtype)
         self.memory: NDArray[np.float64] = np.zeros(
             OWN + len(getattr(rule, "memory", ())) + len(getattr(rate, "memory", ()))
         )

@@ -89,8 +89,8 @@ class Textbook:
             step, now = compiled or uncompiled, self.rate._replace(rate=self.rate.rate * scale)
             count = len(batches.starts)
             log = np.zeros((count, len(walk.COLUMNS)))
-            path = np.empty((count if count * w.size <= PATH_NUMBERS else 0, w.size))
-            answers = np.empty((len(path) if hasattr(self.rule, "answer") else 0, w.size))
+            path = np.empty((count if count * w.size <= PATH_NUMBERS else 0, w.size), dtype=w.dtype)
+            answers = np.empty((len(path) if hasattr(self.rule, "answer") else 0, w.size), dtype=w.dtype)
             done, why = step(now, options, batches, position, noise.next(count), taken, log, path, answers)
             rows = batches.stops[:done] - batches.starts[:done]
             rows = cost.reads(rows) if isinstance(cost, Reduced) else rows
@@ -202,6 +202,8 @@ def compiled_walk(kernel: Kernel, method: Textbook) -> Step:
 
     def step(q, options, batches, position, noise, first, log, path, answers, data=kernel.data):
         names, size = position.names, position.vectors.shape[1]
+        if position.vectors.dtype != np.float64:
+            size = 1 << 30  # numbers of their own would be rounded at other places than those of an array
         if names not in loops:
             loops[names] = assemble(advance, kernel.source, method.rule, q, switches._asdict(), names, size)
         return loops[names](
