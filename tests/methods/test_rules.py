@@ -197,8 +197,8 @@ def test_plain_and_compiled_walks_agree(name, monkeypatch):
     assert plain.nit == compiled.nit
     assert compiled.x == pytest.approx(plain.x, rel=1e-12, abs=1e-13)
     assert compiled.record.path == pytest.approx(plain.record.path, rel=1e-12, abs=1e-13)
-    # the compiled loop reads the first point once more: nobody has told it that this was done
-    assert (np.abs(compiled.record["evaluations"] - plain.record["evaluations"]) <= 1).all()
+    # the first and the last point are asked for twice, which a cost in Python remembers and a compiled one does not
+    assert (np.abs(compiled.record["evaluations"] - plain.record["evaluations"]) <= 2).all()
     for column in ("cost", "learning_rate", "clipped", "rows_seen"):
         assert compiled.record[column] == pytest.approx(plain.record[column], rel=1e-12, nan_ok=True)
     for column in ("gradient_norm", "step_norm"):
