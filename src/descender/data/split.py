@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -65,3 +67,108 @@ def holdout(n: int, fraction: float = 0.2, seed: int = 0) -> NDArray[np.bool_]:
         order = hashed(np.arange(n, dtype=np.uint64), seed)
         mask[order.argmax() if mask.all() else order.argmin()] = not mask[0]
     return mask
+
+
+class Folds(NamedTuple):
+    """Who judges whom: rows lie in cells, fold k learns from the cells of ``learn[k]`` and is judged by ``judge[k]``.
+
+    ``cell`` is (n,), ``learn`` (K, cells), ``judge`` (K,); ``how`` says it in words.
+    """
+
+    cell: NDArray[np.intp]
+    learn: NDArray[np.bool_]
+    judge: NDArray[np.intp]
+    how: str
+
+    def learns(self, k: int) -> NDArray[np.bool_]:
+        """The rows that fold k learns from."""
+        return self.learn[k][self.cell]
+
+    def judges(self, k: int) -> NDArray[np.bool_]:
+        """The rows that fold k is judged by."""
+        return self.cell == self.judge[k]
+
+
+def crossed(n: int, k: int = 5, seed: int = 0, groups: NDArray | None = None) -> Folds:
+    """K folds, each judged by the rows that the others learn from; a row's fold, or its group's, is decided by a hash.
+
+    `groups` are a number for each row: no group is on both sides.
+
+    >>> folds = crossed(1000, 5)
+    >>> bool((sum(folds.judges(k).astype(int) for k in range(5)) == 1).all())
+    True
+    >>> any((folds.learns(k) & folds.judges(k)).any() for k in range(5))
+    False
+    """
+    numbers, row_of = (np.arange(n), slice(None)) if groups is None else np.unique(groups, return_inverse=True)
+    k = min(k, len(numbers))
+    if k < 2:
+        raise OptionError("folds need at least two rows, or two groups")
+    # ranks of hashes: folds of equal size, however few there are
+    order = np.argsort(hashed(np.arange(len(numbers)), seed + 1), kind="stable")
+    cell = np.empty(len(numbers), dtype=np.intp)
+    cell[order] = np.arange(len(numbers)) % k
+    what = "" if groups is None else ", no group in two of them"
+    return Folds(cell[row_of], ~np.eye(k, dtype=np.bool_), np.arange(k), f"{k}-fold cross-validation{what}")
+
+
+def forward(times: NDArray, k: int = 5) -> Folds:
+    """Forward chaining: the rows in order of time in k + 1 parts, each judging what was learnt from all before it.
+
+    Rows of the same time stay together.
+
+    >>> folds = forward(np.arange(12.0), 2)
+    >>> folds.cell.tolist(), folds.learn.tolist(), folds.judge.tolist()
+    ([0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2], [[True, False, False], [True, True, False]], [1, 2])
+    """
+    n = len(times)
+    ranks = np.searchsorted(np.sort(times), times, side="left")  # the first place of each time
+    cell = np.unique(ranks * (k + 1) // n, return_inverse=True)[1].astype(np.intp)
+    parts = int(cell.max()) + 1
+    if parts < 2:
+        raise OptionError("the time column has the same value in nearly every row: nothing is earlier or later")
+    learn = np.tri(parts - 1, parts, dtype=np.bool_)
+    how = f"{parts - 1} forward steps in time, each judged by the rows after those that it learnt from"
+    return Folds(cell, learn, np.arange(1, parts), how)
+
+
+def once(judged: NDArray[np.bool_], how: str) -> Folds:
+    """A single hold-out: the rows that are `judged`, and the others."""
+    return Folds(judged.astype(np.intp), np.array([[True, False]]), np.array([1]), how)
+
+
+def latest(times: NDArray, fraction: float) -> NDArray[np.bool_]:
+    """The last share of rows in order of time; rows of one time stay together, and some are on either side.
+
+    >>> latest(np.array([3.0, 1.0, 2.0, 2.0]), 0.25)
+    array([ True, False, False, False])
+    """
+    if fraction <= 0 or (len(times) < SMALLEST and fraction < 1 / len(times)):
+        return np.zeros(len(times), dtype=np.bool_)
+    ordered = np.sort(times)
+    edge = ordered[min(int(np.ceil(len(times) * (1 - fraction))), len(times) - 1)]
+    if edge == ordered[0]:
+        later = ordered[ordered > edge]
+        if not len(later):
+            raise OptionError("the time column has the same value in every row: nothing is earlier or later")
+        edge = later[0]
+    return times >= edge
+
+
+def some_groups(groups: NDArray, fraction: float, seed: int) -> NDArray[np.bool_]:
+    """Whole groups, about a share of them, by the hash of each group's rank among the groups.
+
+    >>> groups = np.repeat(np.arange(50), 4)
+    >>> held = some_groups(groups, 0.2, 0)
+    >>> set(groups[held]) & set(groups[~held]), 0 < held.mean() < 0.5
+    (set(), True)
+    """
+    numbers, row_of = np.unique(groups, return_inverse=True)
+    if len(numbers) < 2:
+        raise OptionError("there is one group only: none can be held out")
+    if fraction <= 0:
+        return np.zeros(len(groups), dtype=np.bool_)
+    count = min(max(round(fraction * len(numbers)), 1), len(numbers) - 1)
+    chosen = np.zeros(len(numbers), dtype=np.bool_)
+    chosen[np.argsort(hashed(np.arange(len(numbers)), seed), kind="stable")[:count]] = True
+    return chosen[row_of]
