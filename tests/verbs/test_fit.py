@@ -101,7 +101,7 @@ def reference(task, X, y, l2):
 @pytest.fixture(scope="module")
 def fitted():
     """Every case, fitted once."""
-    return {case: fit(data, target, exclude=out, tol=1e-9) for case, (data, target, out) in CASES.items()}
+    return {case: fit(data, target, exclude=out, tol=1e-9, l2="1/n") for case, (data, target, out) in CASES.items()}
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -301,7 +301,7 @@ def test_the_order_of_columns_and_their_units_do_not_matter():
     ],
 )
 def test_textbook_methods_come_near(options, near):
-    best = fit("example:breast_cancer", tol=1e-9)
+    best = fit("example:breast_cancer", tol=1e-9, l2="1/n")
     result = fit("example:breast_cancer", **options)
     assert best.walk.fun <= result.walk.fun * (1 + 1e-8)
     assert result.walk.fun <= (1 + near) * best.walk.fun
@@ -458,7 +458,8 @@ def test_the_task_can_be_chosen():
 SCHEMA = {
     "task": str, "loss": str, "n_rows": int, "n_features": int, "method": str, "why": str, "converged": bool,
     "message": str, "cost": float, "certificate": dict, "metrics": dict, "reads": int, "seconds": dict,
-    "findings": list, "told": list, "model": str, "record": str, "report": str, "pictures": dict,
+    "findings": list, "told": list, "penalty": dict, "comparison": type(None),
+    "model": str, "record": str, "report": str, "pictures": dict,
 }  # fmt: skip
 
 
@@ -593,7 +594,7 @@ def test_progress_hears_every_line():
     heard = []
     result = fit("example:iris", progress=lambda *line: heard.append(line))
     assert [line[:2] for line in heard] == [line[:2] for line in result.lines]
-    assert [line[0] for line in heard] == ["read", "encoded", "method", "descended", "held out"]
+    assert [line[0] for line in heard] == ["read", "encoded", "penalty", "method", "descended", "held out"]
     assert all(isinstance(seconds, float) for _, _, seconds in heard)
 
 

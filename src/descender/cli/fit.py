@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from descender.cli import options as o
 from descender.cli.output import Teller, print_json, progress
+from descender.errors import OptionError
 from descender.outputs import check_outputs, file_name
 
 if TYPE_CHECKING:
@@ -30,6 +31,21 @@ def fit(
     task: Annotated[
         str | None, o.option("--task", help="binary, multiclass or regression.", panel=o.START, metavar="WORD")
     ] = None,
+    weight: Annotated[
+        str | None, o.option("--weight", help="The column of the rows' weights.", panel=o.START, metavar="COLUMN")
+    ] = None,
+    class_weight: Annotated[
+        str | None,
+        o.option("--class-weight", help="balanced, or CLASS=NUMBER,...", panel=o.START, metavar="WEIGHTS"),
+    ] = None,
+    time: Annotated[
+        str | None,
+        o.option("--time", help="Earlier rows teach, later ones judge.", panel=o.START, metavar="COLUMN"),
+    ] = None,
+    group: Annotated[
+        str | None,
+        o.option("--group", help="No group is on both sides of a judgement.", panel=o.START, metavar="COLUMN"),
+    ] = None,
     holdout: Annotated[
         float | None, o.real("--holdout", help="The share of rows kept for judging (0.2).", panel=o.START)
     ] = None,
@@ -48,8 +64,21 @@ def fit(
             metavar="NAME",
         ),
     ] = None,
-    l2: Annotated[float | None, o.real("--l2", help="Penalty l2 |w|²/2 (1/rows).", panel=o.METHOD)] = None,
-    l1: Annotated[float, o.real("--l1", help="Penalty l1 Σ|w|.", panel=o.METHOD)] = 0.0,
+    l2: Annotated[
+        str | None,
+        o.option("--l2", help="Penalty l2 |w|²/2: a number, auto (chosen) or 1/n.", panel=o.METHOD, metavar="NUMBER"),
+    ] = None,
+    l1: Annotated[
+        str, o.option("--l1", help="Penalty l1 Σ|w|: a number, or auto (chosen).", panel=o.METHOD, metavar="NUMBER")
+    ] = "0",
+    one_standard_error: Annotated[
+        bool,
+        o.option(
+            "--one-standard-error",
+            panel=o.METHOD,
+            help="Choose the strongest penalty within one standard error of the best.",
+        ),
+    ] = False,
     method: o.MethodName = "auto",
     learning_rate: o.LearningRate = "auto",
     batch_size: o.BatchSize = None,
@@ -61,6 +90,9 @@ def fit(
     ] = None,
     explain: Annotated[
         bool, o.option("--explain", help="Write out one step on one row with its numbers.", panel=o.OUTPUT)
+    ] = False,
+    no_compare: Annotated[
+        bool, o.option("--no-compare", help="Do not grow boosted trees to compare with.", panel=o.OUTPUT)
     ] = False,
     out: o.Out = ".",
     name: o.Name = None,
@@ -79,17 +111,22 @@ def fit(
     from descender.verbs.fit import fit as fit_table
 
     tell = Teller(quiet=as_json)
+    more: dict[str, Any] = {**o.assignments("--set", set)}
     expected = name or _target_name(data, target)
     if expected and not no_files:
         check_outputs(_paths(out, expected), force)
-    with progress("fitting"):
+    asked = epochs is not None or preset is not None
+    with progress("fitting") as moved:
         result = fit_table(
             data, target,
             exclude=o.words_of(exclude),
-            sql=sql, task=task, loss=loss, l2=l2, l1=l1, method=method, learning_rate=learning_rate,
+            sql=sql, task=task, loss=loss, l2=_strength("--l2", l2), l1=_strength("--l1", l1) or 0.0,
+            one_standard_error=one_standard_error, weight=weight, class_weight=_class_weight(class_weight),
+            time=time, group=group, method=method, learning_rate=learning_rate, compare=not (no_compare or asked),
             batch_size=o.batch_size_of(batch_size), epochs=epochs, tol=tol, holdout=holdout, seed=seed, preset=preset,
             progress=lambda word, text, seconds: _tell_line(tell, word, text, seconds),
-            **o.assignments("--set", set),
+            moving=lambda text: moved(None, text=text),
+            **more,
         )  # fmt: skip
     for line in result.told:
         tell.say(line, "note")
@@ -110,8 +147,36 @@ def fit(
         tell.say("   ".join(str(path) for path in paths.values()), "wrote")
     if as_json:
         print_json(result.as_json())
-    asked = epochs is not None or preset is not None
     raise typer.Exit(0 if result.walk.success or (result.walk.status == "budget" and asked) else 1)
+
+
+def _strength(option: str, text: str | None) -> float | str | None:
+    """A penalty strength: a number, or the words that the library knows or refuses."""
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        if text in (("auto", "1/n") if option == "--l2" else ("auto",)):
+            return text
+    known = "a number, auto or 1/n" if option == "--l2" else "a number or auto"
+    raise OptionError(f"{option} {text}: expected {known}")
+
+
+def _class_weight(text: str | None) -> str | dict[str, float] | None:
+    """The word balanced, or CLASS=NUMBER pairs with commas between.
+
+    >>> _class_weight("yes=2,no=0.5"), _class_weight("balanced")
+    ({'yes': 2.0, 'no': 0.5}, 'balanced')
+    """
+    if text is None or "=" not in text:
+        return text
+    pairs = {}
+    for word in text.split(","):
+        label, _, number = word.rpartition("=")
+        try:
+            pairs[label.strip()] = float(number)
+        except ValueError:
+            raise OptionError(f"--class-weight {text}: {word!r} is not CLASS=NUMBER") from None
+    return pairs
 
 
 def _tell_line(tell: Teller, word: str, text: str, seconds: float) -> None:

@@ -99,7 +99,7 @@ def plain(value: Any) -> Any:
 def progress(text: str, total: int | None = None) -> Iterator[Any]:
     """A line that moves on standard error while something runs, if that is a terminal; yields what takes the count."""
     if not terminal(sys.stderr):
-        yield lambda done, total=None: None
+        yield lambda done, total=None, text=None: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -110,7 +110,7 @@ def progress(text: str, total: int | None = None) -> Iterator[Any]:
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, redirect_stdout=terminal(sys.stdout)) as shown:
         task = shown.add_task(text, total=total)
-        yield lambda done, total=None: shown.update(task, completed=done)
+        yield lambda done, total=None, text=None: shown.update(task, completed=done, description=text)
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -76,6 +76,11 @@ class Risk(Cost):
         if intercept:
             self.names += tuple("intercept" + c for c in classes)
 
+    def penalise(self, *, l2: float | None = None, l1: float | None = None) -> None:
+        """Change a penalty strength; the rows are not read again."""
+        self.l2, self.l1 = self.l2 if l2 is None else float(l2), self.l1 if l1 is None else float(l1)
+        self.smooth = self.l1 == 0 and self.loss.differentiable
+
     @property
     def sparse(self) -> bool:
         """Whether X is a sparse matrix."""

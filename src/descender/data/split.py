@@ -160,7 +160,7 @@ def some_groups(groups: NDArray, fraction: float, seed: int) -> NDArray[np.bool_
 
     >>> groups = np.repeat(np.arange(50), 4)
     >>> held = some_groups(groups, 0.2, 0)
-    >>> set(groups[held]) & set(groups[~held]), 0 < held.mean() < 0.5
+    >>> set(groups[held]) & set(groups[~held]), bool(0 < held.mean() < 0.5)
     (set(), True)
     """
     numbers, row_of = np.unique(groups, return_inverse=True)

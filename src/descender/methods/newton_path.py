@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,12 +13,16 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from descender.costs.risk import Risk, block_height
 from descender.data.split import Folds
 from descender.methods.centred import Centred, column_facts
+from descender.methods.lbfgs import Pairs
 from descender.methods.path import POINT_TOL, Point, Watch, lasso, learning
-from descender.methods.sampling import draw, sample_size
+from descender.methods.sampling import Draw, draw, sample_size
 
-WORK = 2e10
-"""Multiplications beyond which a Hessian is learnt from a sample of the rows."""
+WORK = 3e8
+"""Multiplications beyond which a Hessian is learnt from a sample of the rows, where they are many."""
 LARGEST_STEPS = 30
+STEEP = 1e-3
+"""Of the last change of the loss between two strengths: where it still falls steeply, no point need be precise."""
+MEMORY = 10
 QUICK = 100
 """Weights up to which a new Hessian is preferred to a second step in an old one."""
 
@@ -64,6 +69,7 @@ class SideBySide:
         self.columns = column_facts(risk.X, s, centre=centre)
         self.mean = self.columns.mean
         self.height = block_height(risk.X)
+        self.sample: Draw | None = None
         self.reads = 1
 
     def enter(self, w: NDArray) -> NDArray:
@@ -113,8 +119,11 @@ class SideBySide:
     def metric(self, fit: int, scores: NDArray, rng: np.random.Generator) -> Metric:
         """The metric of a fit at its scores (C, n), from the rows that it learns from, or a sample of them."""
         rows, weights = np.flatnonzero(self.sigma[:, fit]), 1.0
-        if len(rows) * self.d**2 * self.C**2 > WORK and sample_size(self.n, self.weights) < self.n:
-            sample = draw(Centred.of(self.risk)[0], self.columns, sample_size(self.n, self.weights), rng)
+        size = sample_size(self.n, self.weights)
+        if len(rows) * self.weights**2 > WORK and size < self.n:
+            if self.sample is None:
+                self.sample = draw(Centred.of(self.risk)[0], self.columns, size, rng)
+            sample = self.sample
             chosen = self.sigma[sample.rows, fit] > 0
             rows, weights = sample.rows[chosen], 1.0 / np.minimum(1.0, sample.q[chosen])
         H = self._gram(rows, scores[:, rows], self.sigma[rows, fit] * weights)
@@ -175,15 +184,18 @@ class Metric:
         self.edge, self.S = edge, H[:weights, :weights] - edge.T @ self.inverse @ edge
         self.factor: tuple[float, Any] | None = None
 
-    def step(self, v: NDArray, g: NDArray, l1: float, l2: float) -> tuple[NDArray, float]:
-        """The step of a fit with these penalties from v, where its smooth cost has gradient g; half of its promise."""
+    def solve(self, g: NDArray, l2: float) -> NDArray:
+        """The inverse of the Hessian with an l2 penalty, times g."""
+        slope = g[: self.weights] - self.edge.T @ (self.inverse @ g[self.weights :])
+        p = cho_solve(self._factor(l2), slope, check_finite=False)
+        return np.append(p, self.inverse @ (g[self.weights :] - self.edge @ p))
+
+    def proximal(self, v: NDArray, g: NDArray, l1: float, l2: float) -> tuple[NDArray, float]:
+        """The step from v to the minimum of the quadratic model with both penalties, and half of what it promises."""
         w, slope = v[: self.weights], g[: self.weights] - self.edge.T @ (self.inverse @ g[self.weights :])
-        if l1 == 0:
-            p, gain = -cho_solve(self._factor(l2), slope, check_finite=False), 0.0
-        else:
-            p = lasso(self.S, self.S @ w + l2 * w - slope, w, l1, l2) - w
-            gain = l1 * float(np.abs(w + p).sum() - np.abs(w).sum())
+        p = lasso(self.S, self.S @ w + l2 * w - slope, w, l1, l2) - w
         step = np.append(p, -self.inverse @ (g[self.weights :] + self.edge @ p))
+        gain = l1 * float(np.abs(w + p).sum() - np.abs(w).sum())
         return step, -0.5 * (float(g @ step) + gain)
 
     def _factor(self, l2: float) -> Any:
@@ -205,19 +217,21 @@ class Metric:
 class NewtonPath:
     """A walk along the strengths of a penalty with all fits at once."""
 
-    def __init__(self, risk: Risk, folds: Folds, start: NDArray, tol: float, seed: int):
-        self.risk, self.tol = risk, tol
+    def __init__(self, risk: Risk, folds: Folds, start: NDArray, seed: int):
+        self.risk = risk
         self.rows, self.rng = SideBySide(risk, folds), np.random.default_rng(seed)
-        self.patience = 1 if self.rows.weights <= QUICK else 2
+        self.patience = 1 if self.rows.weights <= QUICK else 3
         self.V = self.rows.enter(start)
         self.reading = self.rows.read(self.V)
         self.metrics: dict[int, Metric] = {}
+        self.memory: dict[int, deque] = {}
         self.learn(np.ones(self.V.shape[1]))
 
     def learn(self, fits: NDArray) -> None:
         """Take the metrics of some fits from where they are."""
         for f in map(int, np.flatnonzero(fits)):
             self.metrics[f] = self.rows.metric(f, self.reading.scores[:, :, f], self.rng)
+            self.memory[f] = deque(maxlen=MEMORY)
 
     def costs(self, reading: Reading, V: NDArray, l1: float, l2: float) -> NDArray:
         """The penalised cost of each fit."""
@@ -228,17 +242,30 @@ class NewtonPath:
         """The next step of each fit and half of what it promises."""
         G = self.reading.gradient.copy()
         G[: self.rows.weights] += l2 * self.V[: self.rows.weights]
-        found = [self.metrics[f].step(self.V[:, f], G[:, f], l1, l2) for f in range(self.V.shape[1])]
+        found = [self._step(f, G[:, f], l1, l2) for f in range(self.V.shape[1])]
         return np.stack([step for step, _ in found], axis=1), np.array([promise for _, promise in found])
 
-    def descend(self, l1: float, l2: float, unit: float) -> float:
-        """All fits to the tolerance at these penalties, from where they are; the largest relative gap that remains."""
+    def _step(self, f: int, g: NDArray, l1: float, l2: float) -> tuple[NDArray, float]:
+        """The step of a fit where its smooth cost has gradient g: in its metric, corrected by the steps before."""
+        metric = self.metrics[f]
+        if l1 > 0:
+            return metric.proximal(self.V[:, f], g, l1, l2)
+        pairs, penalty = Pairs(MEMORY), np.where(np.arange(len(g)) < self.rows.weights, l2, 0.0)
+        for s, y in self.memory[f]:
+            pairs.add(s, y + penalty * s)
+        step = -pairs.solve(g, lambda q: metric.solve(q, l2))
+        if g @ step >= 0:
+            step = -metric.solve(g, l2)
+        return step, -0.5 * float(g @ step)
+
+    def descend(self, l1: float, l2: float, unit: float, tol: float) -> float:
+        """All fits to a tolerance at these penalties, from where they are; the largest relative gap that remains."""
         stuck = np.zeros(self.V.shape[1], dtype=np.bool_)
         for taken in range(LARGEST_STEPS):
             steps, promise = self.look(l1, l2)
             costs = self.costs(self.reading, self.V, l1, l2)
             relative = promise / np.maximum(np.abs(costs), unit)
-            wanting = relative > self.tol
+            wanting = relative > tol
             if not wanting.any():
                 break
             if taken >= self.patience or (stuck & wanting).any():
@@ -264,9 +291,12 @@ class NewtonPath:
                 break
             for f in map(int, np.flatnonzero(~lower)):
                 t[f] = self._shorten(f, float(t[f]), trial.scores[:, :, f], V[:, f], costs[f], l1, l2)
+        moved = lower & (t > 0) & steps.any(axis=0)
+        for f in map(int, np.flatnonzero(moved)):
+            self.memory[f].append((t[f] * steps[:, f], trial.gradient[:, f] - self.reading.gradient[:, f]))
         self.V = np.where(lower, V, self.V)
         self.reading = trial if lower.all() else self.reading.where(lower, trial)
-        return lower & (t > 0)
+        return moved
 
     def _shorten(self, f: int, t: float, ahead: NDArray, V: NDArray, cost: float, l1: float, l2: float) -> float:
         """A share of the step that lowers the cost of fit f, by the scores at both of its ends: nothing is read."""
@@ -294,12 +324,14 @@ def newton_path(
     seed: int = 0,
 ) -> list[Point]:
     """The path of a smooth convex loss from `start`, each point to a relative gap of about `tol`."""
-    path = NewtonPath(risk, folds, start, tol, seed)
+    path = NewtonPath(risk, folds, start, seed)
     unit = float(np.abs(path.reading.values).max()) / 1000.0
-    points = []
+    points, before, drop = [], float(path.reading.values[-1]), 1.0
     for strength in strengths:
         l1, l2 = (float(strength), risk.l2) if kind == "l1" else (risk.l1, float(strength))
-        gap = path.descend(l1, l2, unit)
+        gap = path.descend(l1, l2, unit, max(tol, STEEP * drop))
+        now = float(path.reading.values[-1])
+        before, drop = now, abs(before - now) / max(abs(now), unit)
         w = path.rows.leave(path.V[:, -1])
         points.append(Point(float(strength), path.reading.losses, path.reading.squares, gap, w))
         if watch is not None and watch(points[-1]):

@@ -297,6 +297,7 @@ def rotated(risk: Risk) -> tuple[Risk, Callable[[NDArray], NDArray]]:
     small = Risk(
         U[:, kept] * root, risk.y, risk.loss,
         l2=risk.l2, intercept=risk.intercept, sample_weight=risk.sample_weight,
+        n_classes=risk.n_classes if risk.loss.scores_per_class else None,
     )  # fmt: skip
 
     def back(v: NDArray) -> NDArray:

@@ -13,16 +13,23 @@ from numpy.typing import ArrayLike, NDArray
 from descender.costs.losses import DEFAULT, LOSSES, parameters, read_loss
 from descender.costs.risk import Risk
 from descender.data.target import TargetCoding
-from descender.descent import Walk
-from descender.doctor.columns import leaking_column
-from descender.doctor.finding import Finding
-from descender.errors import CapabilityError, OptionError, suggest
-from descender.kernels.threads import one_blas_thread
-from descender.metrics import baseline, measure
+from descender.errors import CapabilityError, DataError, OptionError, suggest
 from descender.model import Model
 from descender.verbs.fitted import Fit
 from descender.verbs.minimize import minimize
-from descender.verbs.table import Design, Progress, Teller, encode, hold_out, read_table
+from descender.verbs.penalties import Asked, refuse, settle
+from descender.verbs.quality import descended, first_row, judged, points, record_facts
+from descender.verbs.table import (
+    Design,
+    Progress,
+    Roles,
+    Table,
+    Teller,
+    class_weights,
+    encode,
+    hold_out,
+    read_table,
+)
 
 PRESETS: dict[str, dict[str, Any]] = {
     "sigmoid": {
@@ -38,6 +45,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     }
 }
 """Named programs: ``sigmoid`` is the classifier of the fifth tutorial, raw columns, summed squared error and all."""
+TEXTBOOK = ("method", "learning_rate", "batch_size", "epochs")
+"""What is asked for where a textbook method is to walk, and its penalty is not to be chosen for it."""
 
 
 def fit(
@@ -48,8 +57,13 @@ def fit(
     sql: str | None = None,
     task: str | None = None,
     loss: str | None = None,
-    l2: float | None = None,
-    l1: float = 0.0,
+    l2: float | str | None = None,
+    l1: float | str = 0.0,
+    one_standard_error: bool = False,
+    weight: str | None = None,
+    class_weight: str | Mapping[Any, float] | None = None,
+    time: str | None = None,
+    group: str | None = None,
     method: str = "auto",
     learning_rate: Any = "auto",
     batch_size: int | str | None = None,
@@ -59,7 +73,9 @@ def fit(
     seed: int = 0,
     preset: str | None = None,
     start: ArrayLike | None = None,
+    compare: bool = False,
     progress: Progress | None = None,
+    moving: Callable[[str], None] | None = None,
     **options: Any,
 ) -> Fit:
     r"""Fit a linear, logistic or softmax model to a table.
@@ -82,12 +98,27 @@ def fit(
         ``"binary"``, ``"multiclass"`` or ``"regression"``; a name of ``LOSSES``, with its parameters after
         it (``"quantile 0.9"``): chosen from the target by default, as is huber's delta
     l2, l1
-        penalty strengths; l2 defaults to one over the number of training rows, what scikit-learn's
-        LogisticRegression and Ridge do by default
+        penalty strengths: numbers, or ``"auto"`` for one of them, which is then chosen along a path of strengths by the
+        loss on training rows that are set aside (:func:`~descender.verbs.path.choose_penalty`; never on the held-out
+        rows).  That is the default of l2, unless something of the method was asked for or l1 was given: then it is one
+        over the number of training rows, ``"1/n"``, what scikit-learn's LogisticRegression and Ridge do
+    one_standard_error
+        choose the strongest penalty whose loss is within one standard error of the lowest, for a simpler model
+    weight
+        a column with the weights of the rows, in the cost and in the metrics; it is not learnt from
+    class_weight
+        ``"balanced"`` or a weight for each class, in the cost alone
+    time, group
+        a column of times: earlier rows teach, later ones judge; of groups: no group is on both sides, and it is not
+        learnt from.  Both hold for the held-out rows and for the choice of a penalty
+    compare
+        grow boosted trees on the same rows, to tell what the linear form costs: ``comparison``
     method, learning_rate, batch_size, epochs, tol, start, options
         as in :func:`descender.minimize`
     holdout
         the share of rows kept for judging (0.2; by a hash of the row's index and `seed`; none of fewer than 20 rows)
+    progress, moving
+        called with each line (word, text, seconds) and with what is being done now
     preset
         a name of ``PRESETS``; options that are given override it
 
@@ -102,49 +133,90 @@ def fit(
 
     """
     asked = dict(locals())
-    _refuse(asked)
+    refuse(asked)
     excluded = [exclude] if isinstance(exclude, str) else list(exclude)
     given = {"loss": loss, "l2": l2, "method": None if method == "auto" else method, "epochs": epochs}
     given |= {"learning_rate": None if learning_rate == "auto" else learning_rate, "holdout": holdout}
-    plan = _plan(preset, given)
+    plan = _plan(preset, given | {"batch_size": batch_size})
     say = Teller(progress)
-    table = read_table(data, target, excluded, sql, task, say)
-    held = hold_out(len(table.y), plan["holdout"], seed)
+    table = read_table(data, target, excluded, sql, task, Roles(weight, time, group), say)
+    held = hold_out(table, plan["holdout"], seed)
     loss_name = _suitable_loss(plan["loss"], table.coding)
     design = encode(table, held, plan["scale"], say)
     plan["loss"] = _with_parameters(loss_name, design.y, say)
-    plan |= {"l2": 1.0 / len(design.y) if plan["l2"] is None else plan["l2"], "l1": l1}
     risk = Risk(
-        design.X, design.y, plan["loss"], l2=plan["l2"], l1=l1, reduction=plan["reduction"],
+        design.X, design.y, plan["loss"],
+        sample_weight=_row_weights(class_weight, table, design, say), reduction=plan["reduction"],
         features=design.encoder.features, n_classes=len(table.coding.classes) or None,
     )  # fmt: skip
+    asks = Asked(
+        plan["l2"], l1, one_standard_error, seed, any(plan[key] is not None for key in TEXTBOOK) or bool(options)
+    )
+    path = settle(risk, asks, table, held, say, moving)
     if plan["random_start"] and start is None:
         start = np.random.default_rng(seed).standard_normal(risk.n_parameters)
     walk = minimize(
-        risk, start, plan["method"] or "auto",
+        risk, path.start if path is not None and start is None else start, plan["method"] or "auto",
         learning_rate="auto" if plan["learning_rate"] is None else plan["learning_rate"],
         batch_size=batch_size, max_epochs=plan["epochs"], tol=tol, seed=seed,
-        holdout=_held_out_cost(risk, design.X_held, design.y_held), **options,
+        holdout=_held_out_cost(risk, design), **options,
     )  # fmt: skip
     W, b = risk.split(walk.x)
-    facts = {"source": table.source.described, "n_rows": len(design.y), "l2": plan["l2"], "l1": l1, "seed": seed}
+    facts = {"source": table.source.described, "n_rows": len(design.y), "l2": risk.l2, "l1": risk.l1, "seed": seed}
     model = Model(
         design.encoder, table.coding, plan["loss"], W.copy(), np.array(b, dtype=np.float64), walk.certificate, facts
     )
     say("method", walk.why)
-    say("descended", _descended(walk), stage="fit")
-    quality, scores, findings = _judged(model, walk, design, say)
-    walk.record.facts |= _record_facts(model, walk, quality)
+    say("descended", descended(walk), stage="fit")
+    quality, scores, findings = judged(model, walk, design, say)
+    comparison = _compared(table, design, plan["loss"], quality, seed, say, moving) if compare else None
+    walk.record.facts |= record_facts(model, walk, quality)
     chosen = {
         "command": _command(asked | {"exclude": excluded}),
-        "l2": plan["l2"], "l1": l1, "seed": seed, "holdout": plan["holdout"], "excluded": excluded,
+        "l2": risk.l2, "l1": risk.l1, "seed": seed, "holdout": plan["holdout"], "excluded": excluded,
         "loss": plan["loss"], "preset": preset,
     }  # fmt: skip
     return Fit(
         model, walk, table.name, table.coding.task, len(table.y), quality, say.seconds, say.lines, findings,
         [*table.source.notes, *design.encoder.told], table.source.described, chosen,
-        scores, design.y_held if held.any() else design.y, _points(model, design), _first_row(plan["loss"], design),
+        scores, design.y_held if held.any() else design.y, points(model, design), first_row(plan["loss"], design),
+        path, comparison,
     )  # fmt: skip
+
+
+def _row_weights(given: Any, table: Table, design: Design, say: Teller) -> NDArray | None:
+    """The weights of the training rows in the cost: their own times those of their classes."""
+    by_class = class_weights(given, table.coding, design.y, design.weight)
+    if design.weight is not None:
+        say("weighted", f"rows count by {table.roles.weight}, in the cost and in all metrics")
+        if not design.weight.any() or (
+            design.weight_held is not None and len(design.weight_held) and not design.weight_held.any()
+        ):
+            raise DataError(
+                f"the weight {table.roles.weight} is 0 in all rows of one side; another seed may divide them"
+            )
+    if by_class is None:
+        return design.weight
+    names = zip(table.coding.classes, by_class, strict=True)
+    shown = ", ".join(f"{label} {weight:.4g}" for label, weight in names)
+    say("weighted", f"classes count in the cost by {shown}; in the metrics rows count alike")
+    own = 1.0 if design.weight is None else design.weight
+    return own * by_class[design.y.astype(np.intp)]
+
+
+def _compared(
+    table: Table, design: Design, loss: str, quality: Any, seed: int, say: Teller, moving: Any
+) -> dict | None:
+    """Boosted trees on the same rows, and a line about them."""
+    from descender.verbs.boosted import compare_trees, comparison_text
+
+    if moving is not None:
+        moving("growing trees to compare with")
+    found = compare_trees(table, design, loss, seed)
+    if found is not None:
+        few = f" (grown on {found['rows']:,} rows)" if found["rows"] < len(design.y) else ""
+        say("compared", comparison_text(quality["holdout"], found) + few, stage="compare")
+    return found
 
 
 def _plan(preset: str | None, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -156,6 +228,7 @@ def _plan(preset: str | None, given: Mapping[str, Any]) -> dict[str, Any]:
         "l2": None,
         "method": None,
         "learning_rate": None,
+        "batch_size": None,
     }
     defaults |= {"epochs": None, "holdout": 0.2, "random_start": False}
     if preset is not None:
@@ -163,19 +236,6 @@ def _plan(preset: str | None, given: Mapping[str, Any]) -> dict[str, Any]:
             raise OptionError(f"preset={preset!r}; {suggest(preset, PRESETS)}")
         defaults |= PRESETS[preset]
     return defaults | {key: value for key, value in given.items() if value is not None}
-
-
-def _refuse(asked: Mapping[str, Any]) -> None:
-    """Refuse options that only look right."""
-    for key in ("l2", "l1", "holdout"):
-        value = asked[key]
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float | np.number)):
-            raise OptionError(f"{key}={value!r}: expected a number")
-    options = asked["options"]
-    if "max_epochs" in options:
-        raise OptionError("fit calls it epochs: give epochs instead of max_epochs")
-    if options.get("on_divergence") == "continue":
-        raise CapabilityError("on_divergence='continue' gives no finite model; use minimize to watch a walk diverge")
 
 
 def _suitable_loss(loss: str | None, coding: TargetCoding) -> str:
@@ -197,70 +257,14 @@ def _with_parameters(loss: str, y: NDArray, say: Teller) -> str:
     return chosen.name
 
 
-def _held_out_cost(risk: Risk, X: NDArray, y: NDArray) -> Callable[[NDArray], float] | None:
+def _held_out_cost(risk: Risk, design: Design) -> Callable[[NDArray], float] | None:
     """The loss of held-out rows on the scale of the training cost, without its penalty."""
+    X, y = design.X_held, design.y_held
     if not len(y):
         return None
-    judge = Risk(X, y, risk.loss.name, n_classes=None if risk.n_classes == 1 else risk.n_classes)
+    classes = None if risk.n_classes == 1 else risk.n_classes
+    judge = Risk(X, y, risk.loss.name, sample_weight=design.weight_held, n_classes=classes)
     return lambda w: judge.value(w) * risk.total_weight / risk.denominator
-
-
-def _judged(model: Model, walk: Walk, design: Design, say: Teller) -> tuple[dict, NDArray, list[Finding]]:
-    """The metrics, the scores of the rows that judge - held-out ones where there are any -, and what was noticed."""
-    task, classes = model.coding.task, len(model.coding.classes)
-    scores = model.scores(design.X)
-    quality = {"train": measure(task, model.loss, scores, design.y, classes)}
-    scores_held, y_held = scores, design.y
-    if len(design.y_held):
-        scores_held, y_held = model.scores(design.X_held), design.y_held
-        quality["holdout"] = measure(task, model.loss, scores_held, y_held, classes)
-    quality["baseline"] = baseline(task, model.loss, design.y, y_held, classes)
-    say("held out" if len(design.y_held) else "on its own rows", _judgement(quality, len(y_held)), stage="judge")
-    findings = list(walk.findings) + _findings(model, design, scores)
-    for finding in findings:
-        say("noticed", f"{finding.code} {finding.cause}: {finding.remedy}")
-    return quality, scores_held, findings
-
-
-def _descended(walk: Walk) -> str:
-    what = f"{walk.nfev:,} reads" if walk.certificate is not None else f"{walk.nit:,} steps"
-    end = str(walk.certificate) if walk.certificate is not None else walk.message
-    return f"{what}, cost {walk.fun:.6g}, {end}"
-
-
-def _judgement(quality: dict[str, dict[str, float]], n: int) -> str:
-    """One line on quality beside the constant guess."""
-    ours, guess = quality.get("holdout", quality["train"]), quality["baseline"]
-    words = {"log_loss": "log loss", "rmse": "error (rmse)", "auc": "AUC", "r2": "R²", "mae": "mean error"}
-    first, *rest = ours
-    parts = [f"{words.get(first, first)} {ours[first]:.4g} (always guessing: {guess[first]:.4g})"]
-    parts += [f"{words.get(k, k.replace('_', ' '))} {ours[k]:.4g}" for k in rest]
-    return f"{n:,} rows: {', '.join(parts)}"
-
-
-def _findings(model: Model, design: Design, scores: NDArray) -> list[Finding]:
-    if model.coding.task == "multiclass":
-        return []
-    y = design.y
-    explained = 1.0 - float(np.mean((y - read_loss(model.loss).predict(scores)) ** 2)) / max(float(y.var()), 1e-300)
-    with one_blas_thread():
-        found = leaking_column(model.encoder, design.X, y, explained)
-    return [found] if found else []
-
-
-def _points(model: Model, design: Design) -> NDArray:
-    """The rows that judge in their own units where two numbers tell two classes apart, else none."""
-    columns = model.encoder.details
-    if len(model.coding.classes) != 2 or [c.kind for c in columns] != ["number", "number"]:
-        return np.empty((0, 2))
-    X = design.X_held if len(design.y_held) else design.X
-    return X * [c.scale for c in columns] + [c.mean for c in columns]
-
-
-def _first_row(loss: str, design: Design) -> Risk:
-    """The cost of the first row of the table alone."""
-    X, y = (design.X_held, design.y_held) if design.held[0] else (design.X, design.y)
-    return Risk(X[:1].copy(), y[:1], loss, features=design.encoder.features)
 
 
 def _command(asked: dict[str, Any]) -> str:
@@ -270,7 +274,7 @@ def _command(asked: dict[str, Any]) -> str:
     for key, value in (asked | asked.pop("options")).items():
         usual = defaults.get(key)
         if (
-            key in ("progress", "callback")
+            key in ("progress", "moving", "callback")
             or (type(value) is type(usual) and value == usual)
             or (isinstance(value, list | tuple) and not value)
         ):
@@ -279,14 +283,3 @@ def _command(asked: dict[str, Any]) -> str:
         words.append(f"{key}={text if len(text) < 2000 else key}")
     first = repr(str(data)) if isinstance(data, str | Path) else "data"
     return f"import descender\n\nresult = descender.fit({', '.join([first, *words])})"
-
-
-def _record_facts(model: Model, walk: Walk, quality: Any) -> dict[str, Any]:
-    found = walk.certificate
-    return {
-        "target": model.coding.name,
-        "task": model.coding.task,
-        "certificate": found._asdict() if found else None,
-        "metrics": quality,
-        "n_features": len(model.features),
-    }

@@ -76,6 +76,8 @@ class Fit:
             "cost": self.walk.fun,
             "certificate": found._asdict() if found else None,
             "metrics": self.metrics,
+            "penalty": self._penalty(),
+            "comparison": self.comparison,
             "reads": self.walk.nfev,
             "seconds": self.seconds,
             "findings": [finding.as_dict() for finding in self.findings],
@@ -83,6 +85,11 @@ class Fit:
             **{name: str(self.paths[name]) if name in self.paths else None for name in FILES},
             "pictures": {name: str(path) for name, path in self.paths.items() if name not in FILES},
         }
+
+    def _penalty(self) -> dict[str, Any]:
+        """The strengths, and how they were chosen if they were."""
+        strengths = {name: self.model.facts.get(name) for name in ("l2", "l1")}
+        return strengths | {"path": self.path.as_json() if self.path is not None else None}
 
     def pictures(self) -> dict[str, Callable[[], Any]]:
         """What can be drawn of it, by kind: ``boundary``, ``loss``, ``weights``; each a function that draws."""

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from descender.costs.certificate import certificate
-from descender.costs.losses import Softmax, SquaredError
+from descender.costs.losses import OneVsRest, Softmax, SquaredError
 from descender.costs.risk import Risk
 from descender.data.split import Folds, crossed, forward, holdout, latest, once, some_groups
 from descender.descent import Stop, descend
@@ -129,7 +129,7 @@ def choose_penalty(
     >>> rng = np.random.default_rng(0)
     >>> X = rng.normal(size=(300, 40))
     >>> found = choose_penalty(Risk(X, X[:, 0] + rng.normal(size=300)), "l1")
-    >>> found.nonzeros[0], 0.03 < found.strength < 0.3
+    >>> int(found.nonzeros[0]), 0.03 < found.strength < 0.3
     (0, True)
     """
     if kind not in ("l2", "l1"):
@@ -197,7 +197,7 @@ def _descend(
 
 def _smooth(loss: Any) -> bool:
     """Whether a loss has a curvature that Newton's method can use."""
-    return True
+    return bool(loss.differentiable) and not isinstance(loss, OneVsRest)
 
 
 def _folds(n: int, times: NDArray | None, groups: NDArray | None, seed: int, costly: bool) -> Folds:
@@ -220,7 +220,7 @@ def _strengths(risk: Risk, kind: str) -> NDArray:
     n, d = risk.X.shape
     start = trivial_start(risk)
     if kind == "l1":
-        gradient = Risk(risk.X, risk.y, risk.loss.name, sample_weight=risk.sample_weight).gradient(start)
+        gradient = penalised(risk, kind, 0.0, risk.sample_weight).gradient(start)
         top = float(np.abs(gradient[: risk.n_classes * d]).max(initial=0.0))
         return np.geomspace(max(top, 1e-300), max(top, 1e-300) * (1e-4 if n > d else 1e-2), COUNT["l1"])
     sigma = (np.ones(n) if risk.sample_weight is None else risk.sample_weight) / risk.total_weight
@@ -232,7 +232,7 @@ def _strengths(risk: Risk, kind: str) -> NDArray:
 
 def _curvature(risk: Risk, start: NDArray, sigma: NDArray) -> float:
     """The mean curvature of the loss at the best constant score; 1 where it has none."""
-    if risk.loss is Softmax:
+    if risk.loss is Softmax or not _smooth(risk.loss):
         return 0.25
     _, b = risk.split(start)
     found = float(sigma @ risk.loss.curvature(np.full(len(risk.y), float(b)), risk.y))
@@ -249,7 +249,7 @@ def trivial_start(risk: Risk) -> NDArray:
         share = np.bincount(risk.y.astype(np.intp), weights=s, minlength=risk.n_classes) / s.sum()
         w[-risk.n_classes :] = np.log(np.maximum(share, 1e-12)) if risk.loss is Softmax else 0.0
     else:
-        w[-1] = risk.loss.trivial(float(s @ risk.y) / float(s.sum()))
+        w[-1] = risk.loss.trivial(risk.y, s)
     return w
 
 
@@ -301,7 +301,7 @@ class _Judge:
         mean, error = scores[best]
         worse = all(s > mean + 2.0 * error + 1e-9 * abs(mean) for s, _ in scores[-3:]) and len(scores) > best + 5
         last = [s for s, _ in scores[-5:]]
-        flat = max(last) - min(last) <= 1e-3 * error and point.strength < 1e-3 * self.planned[0]
+        flat = max(last) - min(last) <= 5e-3 * error and point.strength < 1e-3 * self.planned[0]
         return worse or flat
 
     def conclude(self, one_standard_error: bool, tol: float | None) -> PenaltyPath:
@@ -343,7 +343,8 @@ def penalised(risk: Risk, kind: str, strength: float, sample_weight: NDArray | N
     """The risk with another penalty and other weights of its rows."""
     l1, l2 = (strength, risk.l2) if kind == "l1" else (risk.l1, strength)
     return Risk(
-        risk.X, risk.y, risk.loss.name, l1=l1, l2=l2, intercept=risk.intercept, sample_weight=sample_weight
+        risk.X, risk.y, risk.loss, l1=l1, l2=l2, intercept=risk.intercept, sample_weight=sample_weight,
+        n_classes=risk.n_classes if risk.loss.scores_per_class else None,
     )  # fmt: skip
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,9 +15,9 @@ from descender.data.columns import Number
 from descender.data.encode import Encoder
 from descender.data.examples import example
 from descender.data.source import Source, add_target, open_source
-from descender.data.split import hashed, holdout
+from descender.data.split import SMALLEST, hashed, holdout, latest, some_groups
 from descender.data.target import TargetCoding, code_target
-from descender.errors import OptionError, ShapeError, TargetError, suggest
+from descender.errors import DataError, OptionError, ShapeError, TargetError, suggest
 
 Progress = Callable[[str, str, float], None]
 
@@ -43,6 +43,14 @@ class Teller:
             self.progress(word, text, spent or 0.0)
 
 
+class Roles(NamedTuple):
+    """Columns that are there for another purpose than to be learnt from; a time is learnt from, too."""
+
+    weight: str | None = None
+    time: str | None = None
+    group: str | None = None
+
+
 @dataclass(frozen=True)
 class Table:
     """The rows that have a target, and their targets as numbers."""
@@ -52,11 +60,16 @@ class Table:
     excluded: list[str]
     coding: TargetCoding
     y: NDArray
+    roles: Roles
+    weight: NDArray | None = None
+    times: NDArray | None = None
+    groups: NDArray | None = None
 
     @property
     def inputs(self) -> Any:
         """The columns to learn from."""
-        return self.source.table.select([c for c in self.source.inputs if c not in self.excluded])
+        out = (*self.excluded, self.roles.weight, self.roles.group)
+        return self.source.table.select([c for c in self.source.inputs if c not in out])
 
     def numbers(self, mask: NDArray[np.bool_]) -> NDArray:
         """The numbers by which errors call some rows."""
@@ -74,9 +87,13 @@ class Design:
     y: NDArray
     X_held: NDArray
     y_held: NDArray
+    weight: NDArray | None = None
+    weight_held: NDArray | None = None
 
 
-def read_table(data: Any, target: Any, excluded: list[str], sql: str | None, task: str | None, say: Teller) -> Table:
+def read_table(
+    data: Any, target: Any, excluded: list[str], sql: str | None, task: str | None, roles: Roles, say: Teller
+) -> Table:
     """The rows of `data` that have a target, whose `task` the values decide where it is None."""
     preset_exclude: tuple[str, ...] = ()
     if target is not None and not isinstance(target, str):
@@ -94,6 +111,11 @@ def read_table(data: Any, target: Any, excluded: list[str], sql: str | None, tas
             raise OptionError(f"exclude: {column!r} is no column; {suggest(column, source.table.column_names)}")
         if column == name:
             raise OptionError(f"exclude: {column!r} is the target, which is never learnt from")
+    for role, column in roles._asdict().items():
+        if column is not None and column not in source.table.column_names:
+            raise OptionError(f"{role}: {column!r} is no column; {suggest(str(column), source.table.column_names)}")
+        if column == name:
+            raise OptionError(f"{role}: {column!r} is the target; name another column")
     source = dataclasses.replace(source, read=(*source.read, *preset_exclude))
     rows, left_out = source.table.num_rows, source.left_out
     if rows < 2:
@@ -101,7 +123,57 @@ def read_table(data: Any, target: Any, excluded: list[str], sql: str | None, tas
     lost = f"; {left_out:,} rows without a target left out" if left_out else ""
     say("read", f"{rows + left_out:,} rows, {columns} columns{lost}", "read")
     coding, y = code_target(source.table[name], task, name, source.row_numbers)
-    return Table(source, name, excluded, coding, y)
+    return Table(
+        source, name, excluded, coding, y, roles,
+        weight=None if roles.weight is None else _weights(source, roles.weight),
+        times=None if roles.time is None else _ranks(source, roles.time),
+        groups=None if roles.group is None else _codes(source, roles.group),
+    )  # fmt: skip
+
+
+def _weights(source: Source, name: str) -> NDArray[np.float64]:
+    """The weights of the rows: numbers of at least 0."""
+    import pyarrow as pa
+
+    column = source.table.column(name)
+    if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type) or pa.types.is_boolean(column.type)):
+        raise DataError(f"the weight {name} holds {column.type}: expected numbers of at least 0")
+    weight = column.cast(pa.float64()).to_numpy().astype(np.float64)
+    bad = ~(np.isfinite(weight) & (weight >= 0))
+    if bad.any():
+        at = int(bad.argmax())
+        row = at + 1 if source.row_numbers is None else int(source.row_numbers[at])
+        raise DataError(
+            f"the weight {name} in row {row:,} is {weight[at]:g}: a weight is a number of at least 0; "
+            "correct the cell or leave the row out"
+        )
+    if not weight.any():
+        raise DataError(f"the weight {name} is 0 in every row: nothing to learn from")
+    return weight
+
+
+def _codes(source: Source, name: str) -> NDArray[np.int64]:
+    """A number for each group; rows without one are a group of their own."""
+    import pyarrow as pa
+
+    column = source.table.column(name)
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    encoded = column.combine_chunks().dictionary_encode(null_encoding="encode")
+    return encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+
+
+def _ranks(source: Source, name: str) -> NDArray[np.float64]:
+    """The rank of each row in time, dense; a row without a time comes first, so that it never judges."""
+    import pyarrow.compute as pc
+
+    codes, column = _codes(source, name), source.table.column(name)
+    values = pc.unique(column)
+    order = pc.array_sort_indices(values.combine_chunks() if hasattr(values, "combine_chunks") else values).to_numpy()
+    rank = np.empty(len(order))
+    rank[order] = np.arange(1.0, len(order) + 1)
+    known = ~pc.is_null(values, nan_is_null=True).to_numpy(zero_copy_only=False)
+    return np.where(known, rank, 0.0)[codes]
 
 
 def _with_targets(data: Any, target: ArrayLike) -> Any:
@@ -117,15 +189,47 @@ def _with_targets(data: Any, target: ArrayLike) -> Any:
     return table.append_column("y", pa.array(y))
 
 
-def hold_out(n: int, share: float, seed: int) -> NDArray[np.bool_]:
-    """Which of `n` rows are kept for judging."""
+def hold_out(table: Table, share: float, seed: int) -> NDArray[np.bool_]:
+    """Which rows are kept for judging: by a hash of their index, or the latest, or whole groups."""
+    n = len(table.y)
     if not 0 <= share < 1:
         raise OptionError(f"holdout={share}: expected a share of at least 0 and below 1")
+    if n < SMALLEST or share == 0:
+        return np.zeros(n, dtype=np.bool_)
+    if table.times is not None:
+        return latest(table.times, share)
+    if table.groups is not None:
+        return some_groups(table.groups, share, seed)
     if share == 0.5:  # exactly half, as the fifth tutorial has it
         mask = np.zeros(n, dtype=np.bool_)
-        mask[np.argsort(hashed(np.arange(n), seed), kind="stable")[: n // 2]] = n >= 20
+        mask[np.argsort(hashed(np.arange(n), seed), kind="stable")[: n // 2]] = True
         return mask
     return holdout(n, share, seed)
+
+
+def class_weights(given: str | Mapping[Any, float] | None, coding: TargetCoding, y: NDArray, weight: Any) -> Any:
+    """The weight of each class: "balanced" gives all classes the same total; a mapping names classes (others: 1)."""
+    if given is None:
+        return None
+    classes = coding.classes
+    if not classes:
+        raise OptionError(f"class_weight={given!r}: {coding.name} has no classes, it is a number")
+    if isinstance(given, str):
+        if given != "balanced":
+            raise OptionError(f"class_weight={given!r}: expected 'balanced' or a weight for each class")
+        total = np.bincount(y.astype(np.intp), weights=weight, minlength=len(classes))
+        if not (total > 0).all():
+            raise TargetError(f"{coding.name}: a class has no training row of positive weight: it cannot be balanced")
+        return total.sum() / (len(classes) * total)
+    by_name = {str(key): value for key, value in given.items()}
+    names = [str(label) for label in classes]
+    unknown = [key for key in by_name if key not in names]
+    if unknown:
+        raise OptionError(f"class_weight: {unknown[0]!r} is no class of {coding.name}; {suggest(unknown[0], names)}")
+    out = np.array([float(by_name.get(label, 1.0)) for label in names])
+    if not (np.isfinite(out).all() and (out >= 0).all() and out.any()):
+        raise OptionError(f"class_weight={dict(given)!r}: expected numbers of at least 0, and not all 0")
+    return out
 
 
 def encode(table: Table, held: NDArray[np.bool_], scale: bool, say: Teller) -> Design:
@@ -150,4 +254,5 @@ def encode(table: Table, held: NDArray[np.bool_], scale: bool, say: Teller) -> D
         raise TargetError(
             f"{table.name}: a class has no training row; give more rows, or another seed or holdout share"
         )
-    return Design(encoder, held, X, y[~held], X_held, y[held])
+    weight = None if table.weight is None else (table.weight[~held], table.weight[held])
+    return Design(encoder, held, X, y[~held], X_held, y[held], *(weight or (None, None)))
