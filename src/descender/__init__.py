@@ -14,6 +14,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOMES = {
+    "check_gradient": "descender.verbs.gradient",
     "minimize": "descender.verbs.minimize",
     "certify": "descender.verbs.certify",
     "fit": "descender.verbs.fit",

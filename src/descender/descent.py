@@ -148,8 +148,8 @@ class Look(Protocol):
 
     every: int
 
-    def at(self, steps: int, w: Vector) -> Outcome | None:
-        """Look at the point after so many steps."""
+    def at(self, steps: int, w: Vector, last: bool = False) -> Outcome | None:
+        """Look at the point after so many steps, the last of the walk or not."""
         ...
 
 
@@ -199,6 +199,8 @@ def descend(
     if outcome is None:
         outcome = Outcome("budget", f"used up its budget after {watch.steps:,} steps")
     final = block.final if block is not None and block.outcome is outcome else None
+    if look and outcome.kind not in ("not_finite", "interrupted", "wrong_gradient"):
+        outcome = look.at(watch.steps, watch.w, last=True) or outcome
     if stop.patience is not None and watch.best.w is not None and outcome.kind != "callback":
         watch.w, final = watch.best.w, None
     value, gradient = final if final is not None else watch.evaluate(watch.w)

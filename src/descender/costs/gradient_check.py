@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from descender.costs.callables import as_gradient, as_point, shown
 from descender.costs.cost import Cost, Vector
-from descender.costs.probes import GOOD, Limit, Probe, ridders, units
+from descender.costs.probes import GOOD, Limit, Probe, noise, ridders, units
 from descender.errors import InputError
 
 ALONG = "along a random direction"  # the name of what the cheap gradient check measured
@@ -22,7 +22,8 @@ class GradientCheck:
 
     `relative_error` is the largest disagreement that measurement errors do not explain, `worst` the name of the
     parameter that shows it ("along a random direction" unless every coordinate was measured), `given` and `measured`
-    its two values; `doubtful` names the parameters that could not be judged, at kinks or in noise.
+    its two values and `error` how far the measured one may be off; `doubtful` names the parameters that could not be
+    judged, at kinks or in noise.  `tolerance` is what was allowed, `evaluations` what it took.  Printed, it is a text.
     """
 
     ok: bool
@@ -33,6 +34,18 @@ class GradientCheck:
     evaluations: int
     doubtful: tuple[str, ...]
     message: str
+    error: float = 0.0
+    tolerance: float = 1e-6
+
+    def __str__(self) -> str:
+        where = self.worst if self.worst == ALONG else f"by {self.worst}"
+        return (
+            f"{self.message}\n"
+            f"    {'worst ' if not self.ok else ''}{where}: given {self.given:.9g}, measured {self.measured:.9g} "
+            f"+- {self.error:.1e}\n"
+            f"    relative disagreement {self.relative_error:.1e}, {self.tolerance:.1e} allowed; "
+            f"{self.evaluations:,} evaluations"
+        )
 
 
 def check_gradient(
@@ -43,7 +56,8 @@ def check_gradient(
     The cheap form measures one derivative, along a random v of which each component contributes alike to g·v, about
     15 evaluations whatever d is; it judges the difference against sum |g_j v_j|.  The `full` form measures every
     coordinate and names the worst.  The default `tolerance` is max(1e-6, 10 sqrt(eps)) relative, to which the error
-    of the measurement is added, and the rounding of a gradient whose terms cancel.
+    of the measurement is added, and the rounding of a gradient whose terms cancel.  Before a gradient is called wrong,
+    the noise of the values is measured: a function that computes in single precision unseen is not.
 
     >>> from descender.costs.function import Function
     >>> right = Function(lambda w: w[0] ** 2 * w[1], 2, gradient=lambda w: [2 * w[0] * w[1], w[0] ** 2])
@@ -59,28 +73,51 @@ def check_gradient(
         raise InputError(f"the gradient at w = {shown(point)} is not finite: {shown(g)}; check it at another point")
     probe = Probe(cost.value, point, getattr(cost, "precision", None))
     unit = units(point, 1.0)
-    tolerance = max(1e-6, 10 * float(np.sqrt(probe.eps))) if tolerance is None else tolerance
     if full:
         names = cost.names or tuple(f"w{j}" for j in range(len(g)))
         size = np.abs(point.astype(float))
         limits = [_measured(probe, probe.axis(j), unit[j], size[j], g[j], tolerance) for j in range(len(g))]
-        return _verdict(names, g, limits, np.abs(g), np.max(np.abs(g) * unit) / unit, tolerance, probe)
-    v = _balanced_direction(g, unit, probe.eps, np.random.default_rng(seed))
+        steepest = np.max(np.abs(g) * unit) / unit
+        return _verdict(names, g, limits, np.abs(g), steepest, _allowed(probe, tolerance), probe)
+    balanced = _along(probe, g, _balanced_direction(g, unit, probe.eps, np.random.default_rng(seed)), tolerance)
+    if not (balanced.ok and balanced.doubtful and g.any()):
+        return balanced
+    steepest = _along(probe, g, g * unit**2 / np.max(np.abs(g) * unit), tolerance)  # where noise drowns least
+    return balanced if steepest.ok else steepest
+
+
+def _along(probe: Probe, g: Vector, v: Vector, tolerance: float | None) -> GradientCheck:
+    """Whether g·v is the derivative along v."""
     along, terms = float(g @ v), np.array([np.abs(g * v).sum()])
-    rounded = float(np.abs(g) @ np.abs(point)) / max(abs(along), np.finfo(float).tiny)
+    rounded = float(np.abs(g) @ np.abs(probe.w)) / max(abs(along), np.finfo(float).tiny)
     limit = _measured(probe, v, 1.0, rounded, along, tolerance)
-    return _verdict((ALONG,), np.array([along]), [limit], terms, terms, tolerance, probe)
+    return _verdict((ALONG,), np.array([along]), [limit], terms, terms, _allowed(probe, tolerance), probe)
+
+
+def _allowed(probe: Probe, tolerance: float | None) -> float:
+    return max(1e-6, 10 * float(np.sqrt(probe.eps))) if tolerance is None else tolerance
 
 
 def _measured(
-    probe: Probe, direction: Vector, unit: float, size: float, given: float, tolerance: float
+    probe: Probe, direction: Vector, unit: float, size: float, given: float, tolerance: float | None
 ) -> Limit | None:
-    """The derivative along `direction`; one that contradicts the given is measured again from finer steps."""
-    limit = ridders(probe, direction, unit, size)
-    if limit is None or abs(given - limit.value) <= limit.error + tolerance * abs(given):
+    """The derivative along `direction`; one that contradicts the given is measured again from finer steps.
+
+    If that contradicts it, too, noise in the values may be why: it is measured, and reckoned with from then on.
+    """
+    limit, allowed = ridders(probe, direction, unit, size), _allowed(probe, tolerance) * abs(given)
+    if limit is None or abs(given - limit.value) <= limit.error + allowed:
         return limit
     again = ridders(probe, direction, unit / 1024, size)
-    return again if again and abs(given - again.value) + again.error <= tolerance * abs(given) else limit
+    if again and abs(given - again.value) + again.error <= allowed:
+        return again
+    found = noise(probe, units(probe.w, 1.0))
+    if found > probe.eps:
+        probe.eps = found
+        limit = ridders(probe, direction, unit, size) or limit
+        unseen = 3 * found * abs(given) * size / limit.step  # of a step that drowns in the rounding of w
+        return limit._replace(error=max(limit.error, unseen))
+    return limit
 
 
 def _balanced_direction(g: Vector, unit: Vector, eps: float, rng: np.random.Generator) -> Vector:
@@ -127,6 +164,8 @@ def _verdict(
         evaluations=probe.evaluations,
         doubtful=tuple(name for name, doubt in zip(names, kink | noisy, strict=True) if doubt),
         message=said,
+        error=float(error[worst]),
+        tolerance=tolerance,
     )
 
 

@@ -17,6 +17,7 @@ from descender.doctor.descent import examine
 from descender.errors import OptionError
 from descender.kernels.threads import one_blas_thread
 from descender.verbs.choosing import budgets, check_numbers, check_words, choose_method
+from descender.verbs.gradient import look_at_gradient
 from descender.verbs.judging import judge, leave_critical_start, rerun
 from descender.verbs.reading import describe, read_cost
 from descender.verbs.scipy_words import speaks_scipy
@@ -46,6 +47,7 @@ def minimize(
     patience: int | None = None,
     seed: int = 0,
     gradient: Any = None,
+    check_gradient: bool | int = False,
     n_samples: int | None = None,
     data: Mapping[str, ArrayLike] | None = None,
     constants: Mapping[str, float] | None = None,
@@ -65,6 +67,9 @@ def minimize(
     gradient
         of a function: a function ``gradient(w, *args)``; True if `fun` returns (value, gradient); ``"jax"`` or
         ``"torch"`` if it is written for that library; None for difference quotients
+    check_gradient
+        True or a number k: compare the gradient with difference quotients at the start and after 1, 2, 4 ... or every
+        k steps, some 15 evaluations each; a wrong one ends the walk with status ``"wrong_gradient"`` and a finding
     n_samples
         makes a function one of samples, ``fun(w, rows, *args)`` with an array of row indices below `n_samples`, all or
         some of them: the mean over those rows; then batches and epochs apply
@@ -128,10 +133,11 @@ def minimize(
     facts = {"why": why, "cost": describe(target), "start": w.tolist(), "seed": seed}
     count = counted(target)
     target = as_cost(count)
+    look = look_at_gradient(target, check_gradient)
     first, note = leave_critical_start(target, w)
     walk = descend(
         target, first, chosen, stop,
-        seed=seed, callback=callback, holdout=holdout, on_divergence=on_divergence or "stop", facts=facts,
+        seed=seed, callback=callback, holdout=holdout, on_divergence=on_divergence or "stop", look=look, facts=facts,
     )  # fmt: skip
     walk.why = why
     if note:
@@ -140,6 +146,7 @@ def minimize(
         with one_blas_thread():
             walk.certificate = certificate(target, walk.x)
     judge(target, walk, chosen)
+    walk.findings += [look.found] if look and look.found else []
     walk.findings += examine(target, w, walk, rerun(target, first, chosen, walk, seed))
     walk.nfev, walk.njev = count.nfev, count.njev
     return walk
