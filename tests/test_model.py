@@ -11,7 +11,7 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import save
 
-import descender.model
+import descender.data.blocks
 from descender import fit
 from descender.data.source import open_source
 from descender.errors import CapabilityError, ColumnError, DataError, OutputError, RecordError, ShapeError
@@ -118,7 +118,7 @@ def test_cells_of_another_kind_are_refused_with_their_row(models):
 
 
 def test_the_row_of_a_wrong_cell_is_right_in_later_blocks(models, monkeypatch):
-    monkeypatch.setattr(descender.model, "PREDICT_ROWS", 7)
+    monkeypatch.setattr(descender.data.blocks, "ROWS", 7)
     x = TABLE["x"].copy()
     x[123] = np.inf
     with pytest.raises(DataError, match="column x, row 124 is infinite"):
@@ -142,7 +142,7 @@ def test_a_row_is_predicted_alone_as_among_others(models, task):
     for i in (0, 17, N - 1):
         one = model.decision_function({name: values[i : i + 1] for name, values in TABLE.items()})
         assert one.shape == (1, *whole.shape[1:])
-        np.testing.assert_allclose(one[0], whole[i], rtol=1e-14, atol=1e-14)
+        assert np.array_equal(one[0], whole[i])
 
 
 @pytest.mark.parametrize("task", TARGETS)
@@ -150,14 +150,14 @@ def test_a_row_is_predicted_alone_as_among_others(models, task):
 def test_blocks_make_no_difference(models, monkeypatch, task, rows):
     model = models[task]
     whole, labels = model.decision_function(TABLE), model.predict(TABLE)
-    monkeypatch.setattr(descender.model, "PREDICT_ROWS", rows)
-    np.testing.assert_allclose(model.decision_function(TABLE), whole, rtol=1e-14, atol=1e-14)
+    monkeypatch.setattr(descender.data.blocks, "ROWS", rows)
+    assert np.array_equal(model.decision_function(TABLE), whole)
     assert len(labels) == N
-    assert task == "regression" or np.array_equal(model.predict(TABLE), labels)
+    assert np.array_equal(model.predict(TABLE), labels)
 
 
 def test_the_grid_of_blocks_depends_on_the_row_alone(models, monkeypatch):
-    monkeypatch.setattr(descender.model, "PREDICT_ROWS", 64)
+    monkeypatch.setattr(descender.data.blocks, "ROWS", 64)
     chunked = pa.concat_tables([pa.table(TABLE).slice(0, 33), pa.table(TABLE).slice(33)])
     assert np.array_equal(
         models["binary"].decision_function(chunked), models["binary"].decision_function(pa.table(TABLE))
@@ -219,17 +219,20 @@ def test_a_cut_file_is_refused_wherever_it_is_cut(saved):
     assert Model.load(path)
 
 
-def test_a_changed_byte_gives_our_error_or_a_model(saved):
+def test_a_changed_byte_is_refused_wherever_it_stands(saved):
     path, *_ = saved
-    whole, refused = path.read_bytes(), 0
+    whole = path.read_bytes()
+    blanks = len(whole[8:].split(b"\0")[0]) - len(whole[8:].split(b"\0")[0].rstrip())
+    loaded = 0
     for at in range(0, len(whole), 11):
         for bit in (1, 128):
             path.write_bytes(whole[:at] + bytes([whole[at] ^ bit]) + whole[at + 1 :])
             try:
                 Model.load(path)
+                loaded += 1
             except RecordError:
-                refused += 1
-    assert refused > len(whole) // 20
+                pass
+    assert loaded <= blanks  # only the blanks that pad the header may be others
 
 
 @pytest.mark.parametrize(
@@ -290,7 +293,7 @@ def test_an_altered_file_is_refused(saved, case):
 
 def test_numbers_are_known_by_their_sum(saved):
     path = altered(saved, weights=np.nextafter(saved[2]["weights"], 9))
-    with pytest.raises(RecordError, match="its numbers are not those that were saved"):
+    with pytest.raises(RecordError, match="it is not what was saved"):
         Model.load(path)
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,15 +16,15 @@ from numpy.typing import NDArray
 
 from descender.costs.certificate import Certificate
 from descender.costs.losses import read_loss
+from descender.data.blocks import Blocks, open_blocks
+from descender.data.columns import Odd
 from descender.data.encode import Encoder
-from descender.data.source import open_source
+from descender.data.kinds import kind_name
 from descender.data.target import TASKS, TargetCoding
 from descender.errors import CapabilityError, OptionError, RecordError, ShapeError
 from descender.record import plain, write_beside
 
-FORMAT = "descender model 1"
-PREDICT_ROWS = 65_536
-"""Rows that are encoded and scored at a time; the grid depends on the row's index alone."""
+FORMAT = "descender model 2"
 
 
 @dataclass
@@ -66,41 +67,75 @@ class Model:
         """The scores of encoded rows: (n,) or (n, K)."""
         return X @ self.weights.T + self.intercept
 
-    def _blocks(self, data: Any) -> Iterator[NDArray]:
+    def answers(self, data: Any, question: Callable[[NDArray], NDArray]) -> NDArray:
+        """What `question` makes of the scores of all rows of `data`."""
         if isinstance(data, list | tuple):
             data = _matrix(data)
-        table = open_source(data, least_rows=0).table
-        for start in range(0, max(table.num_rows, 1), PREDICT_ROWS):
-            part = table.slice(start, PREDICT_ROWS)
-            numbers = np.arange(start + 1, start + part.num_rows + 1)
-            yield self.scores(self.encoder.transform(part, row_numbers=numbers))
+        with self.open(data) as (_, blocks):
+            found = [question(scores) for _, scores in blocks]
+        outputs = self.weights.shape[:-1]
+        return np.concatenate(found) if found else question(np.empty((0, *outputs)))
+
+    @contextlib.contextmanager
+    def open(
+        self, data: Any, keep: Sequence[str] = (), sql: str | None = None, odd: dict[str, Odd] | None = None
+    ) -> Iterator[tuple[Blocks, Iterator[tuple[Any, NDArray[np.float64]]]]]:
+        """What `data` are, and their rows with their scores, block by block, read once and in constant memory.
+
+        The bits of a row's scores depend on that row only: not on the others, nor on the form that the data have.
+        `odd` counts the cells that are missing and those of a category rare or unseen in training, by column.
+        """
+        kinds = {column.name: kind_name(column) for column in self.encoder.columns}
+        with open_blocks(data, kinds, keep, sql) as blocks:
+            self.encoder.check(blocks.names)
+            yield blocks, self._scored(blocks, odd)
+
+    def _scored(self, blocks: Blocks, odd: dict[str, Odd] | None) -> Iterator[tuple[Any, NDArray[np.float64]]]:
+        first = 1
+        for table in blocks:
+            numbers = np.arange(first, first + table.num_rows)
+            yield table, self.encoder.scores(table, self.weights, self.intercept, numbers, odd)
+            first += table.num_rows
 
     def decision_function(self, data: Any) -> NDArray[np.float64]:
         """The scores of the rows of `data`, anything that ``open_source`` reads; columns are found by name."""
-        return np.concatenate(list(self._blocks(data)))
+        return self.answers(data, lambda z: z)
 
     def predict_proba(self, data: Any) -> NDArray[np.float64]:
         """The probability of each class, (n, classes).
 
         Raises :class:`CapabilityError` for a regression, and for a loss whose scores have none, such as hinge.
         """
+        return self.answers(data, self.probabilities)
+
+    def predict(self, data: Any) -> NDArray:
+        """The predicted numbers, or the most probable classes (the first of equals)."""
+        return self.answers(data, self.labels)
+
+    @property
+    def has_probabilities(self) -> bool:
+        """Whether its scores are those of probabilities."""
+        return bool(self.coding.classes) and read_loss(self.loss).probability
+
+    def probabilities(self, scores: NDArray) -> NDArray[np.float64]:
+        """The probability of each class, (n, classes), by the scores of rows; errors as in :meth:`predict_proba`."""
         if not self.coding.classes:
             raise CapabilityError("a regression has no probabilities; use predict")
         loss = read_loss(self.loss)
         if not loss.probability:
             raise CapabilityError(f"the scores of {self.loss} are no probabilities; use predict, or fit with log_loss")
-        z = self.decision_function(data)
-        if z.ndim == 2:
-            return loss.predict(z.T).T
-        p = np.clip(loss.predict(z), 0.0, 1.0)
+        if scores.ndim == 2:
+            return loss.predict(scores.T).T
+        p = np.clip(loss.predict(scores), 0.0, 1.0)
         return np.column_stack([1.0 - p, p])
 
-    def predict(self, data: Any) -> NDArray:
-        """The predicted numbers, or the most probable classes (the first of equals)."""
+    def labels(self, scores: NDArray) -> NDArray:
+        """The predicted numbers, or the most probable classes, by the scores of rows."""
         if not self.coding.classes:
-            return read_loss(self.loss).predict(self.decision_function(data))
-        z = self.decision_function(data)
-        return self.coding.decode(z.argmax(axis=1) if z.ndim == 2 else z > read_loss(self.loss).threshold)
+            return read_loss(self.loss).predict(scores)
+        return self.coding.decode(
+            scores.argmax(axis=1) if scores.ndim == 2 else scores > read_loss(self.loss).threshold
+        )
 
     def save(self, path: str | os.PathLike) -> Path:
         """Write one safetensors file; loading it runs no code.  Written beside and renamed."""
@@ -110,14 +145,15 @@ class Model:
         arrays = {"weights": np.ascontiguousarray(self.weights), "intercept": np.atleast_1d(self.intercept)}
         facts = {
             "format": FORMAT,
-            "sha256": _digest(arrays),
             "encoder": self.encoder.to_json(),
             "target": self.coding.to_json(),
             "loss": self.loss,
             "certificate": self.certificate._asdict() if self.certificate else None,
             "facts": self.facts,
         }
-        blob = save(arrays, metadata={"descender": json.dumps(facts, default=plain)})
+        facts = json.loads(json.dumps(facts, default=plain))
+        facts["sha256"] = _digest(arrays, facts)
+        blob = save(arrays, metadata={"descender": json.dumps(facts)})
         write_beside(path, lambda file: file.write(blob))
         return path
 
@@ -138,8 +174,8 @@ class Model:
             raise RecordError(f"{path} is not a model of descender (or of a version that this one does not know)")
         try:
             weights, intercept = arrays["weights"], arrays["intercept"]
-            if _digest(arrays) != facts["sha256"]:
-                raise ValueError("its numbers are not those that were saved")
+            if _digest(arrays, facts) != facts["sha256"]:
+                raise ValueError("it is not what was saved")
             certificate = Certificate(**facts["certificate"]) if facts["certificate"] else None
             encoder, coding = Encoder.from_json(facts["encoder"]), TargetCoding.from_json(facts["target"])
             intercept = intercept if weights.ndim > 1 else intercept.reshape(())
@@ -151,12 +187,14 @@ class Model:
         return model
 
 
-def _digest(arrays: Mapping[str, NDArray]) -> str:
-    """What tells these arrays from others."""
+def _digest(arrays: Mapping[str, NDArray], facts: Mapping[str, Any]) -> str:
+    """What tells this model from any other."""
     found = hashlib.sha256()
     for name in sorted(arrays):
         found.update(f"{name} {arrays[name].dtype.str} {arrays[name].shape}".encode())
         found.update(arrays[name].tobytes())
+    told = {key: value for key, value in facts.items() if key != "sha256"}
+    found.update(json.dumps(told, sort_keys=True).encode())
     return found.hexdigest()
 
 

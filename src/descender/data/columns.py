@@ -32,7 +32,7 @@ SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 
 
 Odd = Counter[str]
-"""How many cells of a column were "missing", and how many were of a category "unseen" in training."""
+"""How many cells of a column were "missing", and how many were of a category "rare" or unseen in training."""
 
 
 class Feature(NamedTuple):

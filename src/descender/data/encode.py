@@ -158,7 +158,7 @@ class Encoder:
     ) -> NDArray[np.float64]:
         """w·x + b of each row, (rows,) or (rows, K), without a design matrix; a row's bits depend on that row only.
 
-        `odd` counts, by column, the cells that are missing and those of a category unseen in training.
+        `odd` counts, by column, the cells that are missing and those of a rare or unseen category.
         """
         pieces = self.pieces(table, np.float64, row_numbers, odd)
         return design.scores(pieces, weights, intercept, table.num_rows)

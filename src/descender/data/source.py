@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -83,16 +84,35 @@ def _open(data: Any) -> Source:
     if isinstance(data, str) and data.startswith("example:"):
         name = data.removeprefix("example:")
         return Source(name, example(name).table(), data)
-    if isinstance(data, str) and data == "-":
-        return _spooled(sys.stdin.buffer, "input", "standard input")
-    if isinstance(data, str | os.PathLike):
-        path = _path(data)
-        if path.is_fifo():
-            with path.open("rb") as stream:
-                return _spooled(stream, "input", f"the pipe {path}")
-        table, notes = files.read_file(path, str(path))
-        return Source(stem(path), table, str(path), tuple(notes))
-    return _in_memory(data)
+    if not is_place(data):
+        return _in_memory(data)
+    with located(data) as (path, shown, name):
+        table, notes = files.read_file(path, shown)
+    return Source(name, table, shown, tuple(notes))
+
+
+def is_place(data: Any) -> bool:
+    """Whether `data` names a file, a pipe or standard input."""
+    return isinstance(data, str | os.PathLike) and not str(data).startswith("example:")
+
+
+@contextlib.contextmanager
+def located(data: str | os.PathLike) -> Iterator[tuple[Path, str, str]]:
+    """The file behind a path, ``-`` or a pipe, as long as it is read: where it is, how it is shown, what it is called.
+
+    What can be read once goes to a file of its own first: DuckDB looks at the beginning twice.
+    """
+    if data == "-":
+        with _spooled(sys.stdin.buffer, "standard input") as path:
+            yield path, "standard input", "input"
+        return
+    path = _path(data)
+    if path.is_fifo():
+        with path.open("rb") as stream, _spooled(stream, f"the pipe {path}") as spool:
+            yield spool, f"the pipe {path}", "input"
+        return
+    files.check_path(path)
+    yield path, str(path), stem(path)
 
 
 def _path(data: str | os.PathLike) -> Path:
@@ -105,16 +125,15 @@ def _path(data: str | os.PathLike) -> Path:
     return path
 
 
-def _spooled(stream: BinaryIO, name: str, shown: str) -> Source:
-    """CSV from a stream that can be read once: DuckDB looks at the beginning twice, so it goes to a file first."""
+@contextlib.contextmanager
+def _spooled(stream: BinaryIO, shown: str) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "input.csv"
+        path = Path(folder) / "input"
         with path.open("wb") as spool:
             shutil.copyfileobj(stream, spool)
         if path.stat().st_size == 0:
             raise DataError(f"{shown} is empty: expected CSV, a header line and rows below it")
-        table, notes = files.read_csv(path, shown)
-    return Source(name, table, shown, tuple(notes))
+        yield path
 
 
 def _in_memory(data: Any) -> Source:
@@ -180,22 +199,33 @@ def _query(data: Any, sql: str) -> Source:
     """The rows of one SELECT over the data."""
     import duckdb
 
+    relation, name, notes = query(data, sql)
+    try:
+        table = relation.to_arrow_table()
+    except duckdb.Error as error:
+        raise DataError(f"the query cannot be run: {reason(error)}: {sql}") from None
+    return Source(name, table, f"the query {sql}", notes)
+
+
+def query(data: Any, sql: str) -> tuple[Any, str, tuple[str, ...]]:
+    """One SELECT over the data, not run yet; what the data are called, and what was assumed in reading them."""
+    import duckdb
+
     # one thread: the rows of a grouped query come in the same order, and its sums with the same last digits, each time
     con = connect(threads=1)
     name, notes = _views(con, data) if data is not None else ("query", ())
     try:
         parse(sql)
-        table = con.sql(sql).to_arrow_table()
+        return con.sql(sql), name, notes
     except (duckdb.Error, DataError) as error:
         views = " and ".join(f'"{view}"' for view in dict.fromkeys(("data", name)))
         hint = f" (the data are visible as {views})" if data is not None else ""
         raise DataError(f"the query cannot be run: {reason(error)}{hint}: {sql}") from None
-    return Source(name, table, f"the query {sql}", notes)
 
 
 def _views(con: Any, data: Any) -> tuple[str, tuple[str, ...]]:
     """Make the data visible to a query; a Parquet file is left to DuckDB, which reads what the query needs."""
-    if isinstance(data, str | os.PathLike) and not str(data).startswith("example:") and str(data) != "-":
+    if is_place(data) and str(data) != "-":
         path = _path(data)
         files.check_path(path)
         if files.kind(path) == "parquet":
