@@ -94,7 +94,9 @@ class TestMinimize:
 
     def test_json_has_the_documented_fields(self):
         found = as_json("minimize", "(x - 3)**2 + y**2", "--start", "x=0", "y=1")
-        expected = "x fun jac nit nfev success converged message status method why record picture script findings notes"
+        expected = (
+            "x fun jac nit nfev njev success converged message status method why record picture script findings notes"
+        )
         assert {*expected.split(), "formula", "derivatives", "start"} == set(found)
         assert found["converged"] is True
         assert Path(found["record"]).exists()
@@ -473,3 +475,29 @@ class TestTerminal:
 def test_words_are_rewritten(words, rewritten):
     options = {"--json": False} | dict.fromkeys(["--table", "-a", "--steps", "--start", "-e"], True)
     assert rewrite(words.split(), options) == rewritten
+
+
+# --- many starts ---------------------------------------------------------------------------------------------------
+
+
+def test_many_starts_give_a_table_of_minima_and_the_picture_of_their_basins():
+    result = run("minimize", "x**4 - 2*x**2 + x/2", "--starts", "grid", "9", "-2..2", "--name", "two")
+    assert result.exit_code == 0, result.stderr
+    lines = result.stdout.splitlines()
+    assert any(line.startswith("note       9 starts: 2 minima, this the lowest seen") for line in lines)
+    head = next(k for k, line in enumerate(lines) if line.split() == ["x", "J", "starts", "share"])
+    assert lines[head + 1].split()[:2] == ["-1.05745", "-1.51475"]
+    assert lines[head + 2].split()[:2] == ["0.930403", "-0.516749"]
+    assert Path("two.png").stat().st_size > 5_000
+    assert sum(m["starts"] for m in Record.load("two.record.parquet").facts["minima"]) == 9
+
+
+def test_many_starts_as_json():
+    result = run("minimize", "x**4 - 2*x**2 + x/2", "--starts", "sobol 8 -2..2", "--json", "--no-files")
+    found = json.loads(result.stdout)
+    assert [m["fun"] for m in found["minima"]] == sorted(m["fun"] for m in found["minima"])
+    assert found["x"] == found["minima"][0]["x"]
+    assert sum(m["share"] for m in found["minima"]) == 1
+    wrong = run("minimize", "x**2", "--starts", "grid")
+    assert wrong.exit_code == 2
+    assert "--starts grid: expected" in wrong.stderr

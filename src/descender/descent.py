@@ -92,7 +92,8 @@ class Walk:
 
     ``nfev`` counts all evaluations of J, those before the first step and after the last among them: of a Python
     function the number of its calls, also for difference quotients.  ``njev`` counts gradients, however made.  A point
-    that is asked for twice in a row is evaluated once.
+    that is asked for twice in a row is evaluated once.  After a walk from many starts both are of all walks, and
+    ``minima`` are the minima that they found (:class:`~descender.verbs.starts.Minima`).
 
     ``walk["name"]`` is the value of a variable; where no variable has the name, the field of the result, as in
     ``walk["fun"]``.
@@ -119,6 +120,7 @@ class Walk:
     certificate: Any = None
     findings: list[Any] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    minima: Any = None
 
     def __getitem__(self, name: str) -> Any:
         """The value of a variable by its name, else a field of the result."""

@@ -26,6 +26,10 @@ def minimize(
         list[str] | None,
         o.option("--start", help="Where the walk starts: x=-1.2 y=1.", panel=o.START, metavar="NAME=NUMBER ..."),
     ] = None,
+    starts: Annotated[
+        str | None,
+        o.option("--starts", help="Many: grid 5x5 -5..5, or sobol 64 -5..5.", panel=o.START, metavar="STARTS"),
+    ] = None,
     random_start: Annotated[bool, o.option("--random-start", help="Start at random.", panel=o.START)] = False,
     data: o.Data = None,
     sql: o.Sql = None,
@@ -83,6 +87,8 @@ def minimize(
 
     descender minimize "(1-x)**2 + 100*(y-x**2)**2" --start x=-1.2 y=1
 
+    descender minimize "x**4 - 2*x**2 + x/2" --starts grid 9 -2..2
+
     descender minimize "log(cosh(x))" --start x=10 --method gd -a 0.0021 --table
 
     descender minimize "mean((weight - (m*height + c))**2)" --data example:heights --start m=1 c=0
@@ -99,7 +105,7 @@ def minimize(
     columns, told = o.read_columns(data, sql)
     constants = o.assignments("--constant", constant)
     cost = Formula(formula, data=columns, constants=constants)
-    point = o.start_of(cost, start, random_start, seed)
+    point = o.start_of(cost, start, random_start, seed) if start or random_start or not starts else None
     files = _files(cost, name or slug(formula), Path(out), no_files, picture, export_python)
     check_outputs(files.values(), force)
     for line in told:
@@ -108,7 +114,7 @@ def minimize(
     settings: dict[str, Any] = dict(o.assignments("--set", set))
     with progress("descending"):
         walk = descend(
-            cost, point, method,
+            cost, point, method, starts=starts,
             learning_rate=learning_rate, batch_size=o.batch_size_of(batch_size), clip_norm=clip_norm,
             clip_value=clip_value, gradient_tol=gradient_tol, step_tol=step_tol, cost_tol=cost_tol,
             max_steps=steps, max_evaluations=evaluations, max_epochs=epochs, max_seconds=seconds,
@@ -120,6 +126,9 @@ def minimize(
         walk.notes.insert(0, f"random start (seed {seed}): {point_text(cost.names, walk.record.facts['start'])}")
     tell.say(walk.why)
     tell_outcome(tell, walk, asked)
+    if walk.minima is not None:
+        walk.record.facts["minima"] = walk.minima.as_json()
+        tell.lines(["", *minima_table(walk), ""] if len(walk.minima) else [])
     if table is not None:
         tell.lines(["", *walk_table(cost, walk, table), ""])
     if explain:
@@ -161,7 +170,8 @@ def _write(tell: Teller, cost: Formula, walk: Walk, files: dict[str, Any], surfa
 
         try:
             with progress("drawing"):
-                save(walk_picture(cost, walk.record, surface), files["picture"])
+                drawn = walk_picture(cost, walk.record, surface) if walk.minima is None else walk.minima.plot()
+                save(drawn, files["picture"])
         except InputError as error:
             walk.notes.append(f"no picture: {error}")
             tell.say(f"no picture: {error}", "note")
@@ -185,6 +195,7 @@ def _tell_derivatives(tell: Teller, cost: Formula) -> None:
 def tell_outcome(tell: Teller, walk: Walk, asked: bool = True, word: str = "") -> None:
     """How the walk ended, what was noted on its way, and what is wrong."""
     taken = f"{walk.nit:,} step{'s' * (walk.nit != 1)}, {walk.nfev:,} evaluation{'s' * (walk.nfev != 1)}"
+    taken += " of all walks" if walk.minima is not None else ""
     message = walk.message + ("" if walk.status != "budget" or asked else ", the default; --steps N allows more")
     if walk.status == "not_finite":
         tell.say(message, style="wrong")
@@ -223,6 +234,14 @@ def point_text(names: tuple[str, ...], point: Any) -> str:
 
     shown = ", ".join(f"{name} = {number(value)}" for name, value in zip(names[:SHOWN], point, strict=False))
     return shown + (", ..." if len(names) > SHOWN else "")
+
+
+def minima_table(walk: Walk, most: int = 20) -> list[str]:
+    """All minima that the starts fell into, the lowest first."""
+    rows = walk.minima.rows()
+    shown = [[*row[: min(SHOWN, len(walk.names))], *row[-3:]] for row in rows[:most]]
+    lines = fitting([*walk.names[:SHOWN], "J", "starts", "share"], shown)
+    return lines + ([f"... and {len(rows) - most:,} more minima"] if len(rows) > most else [])
 
 
 def walk_table(cost: Formula, walk: Walk, count: int) -> list[str]:
@@ -266,6 +285,7 @@ def walk_json(cost: Formula, walk: Walk) -> dict[str, Any]:
         "start": dict(zip(walk.names, walk.record.facts["start"], strict=True)),
         "nit": walk.nit,
         "nfev": walk.nfev,
+        "njev": walk.njev,
         "success": walk.success,
         "converged": walk.success,
         "status": walk.status,
@@ -274,7 +294,7 @@ def walk_json(cost: Formula, walk: Walk) -> dict[str, Any]:
         "why": walk.why,
         "findings": [found.as_dict() for found in walk.findings],
         "notes": walk.notes,
-    }
+    } | ({} if walk.minima is None else {"minima": walk.minima.as_json()})
 
 
 def status(walk: Walk, asked: bool = True) -> int:

@@ -65,6 +65,8 @@ def rewrite(args: list[str], options: Mapping[str, bool]) -> list[str]:
     ['x**2 + y', '--start=x=-1', '--start=y=1', '--json']
     >>> rewrite(["-x**2", "--start", "x=1"], {"--start": True})
     ['--start=x=1', '--', '-x**2']
+    >>> rewrite(["cos(x)", "--starts", "grid", "9", "-5..5"], {"--starts": True})
+    ['cos(x)', '--starts=grid 9 -5..5']
     """
     done: list[str] = []
     formulas: list[str] = []
@@ -83,6 +85,11 @@ def rewrite(args: list[str], options: Mapping[str, bool]) -> list[str]:
             while args and not re.fullmatch(NUMBER, taken[0]) and re.fullmatch(NUMBER, args[0]):
                 taken.append(args.pop(0))
             done += [word, " ".join(taken)]
+        elif word == "--starts" and word in options and args:
+            taken = [args.pop(0)]
+            while args and args[0] not in options and re.fullmatch(r"\d+(x\d+)*|\S*\d\.\.\S+", args[0]):
+                taken.append(args.pop(0))
+            done.append(f"{word}={' '.join(taken)}")
         elif word in COUNTED and word in options:
             count = args.pop(0) if args and re.fullmatch(r"[-+]?[\d_,]+", args[0]) else COUNTED[word]
             done.append(f"{word}={count}")

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from descender.costs.cost import Cost
+from descender.costs.minima import distinct
 from descender.errors import OptionError, ShapeError
 from descender.pictures.paths import read_limits, values_at
 from descender.pictures.style import BLACK, COLOURS, GREY, MARKERS, axes, head, legend, short, styled, words
@@ -54,11 +55,13 @@ def describe_basins(
     limits: Any = None,
     tolerance: float = 1e-3,
     resolution: int | None = None,
+    labels: ArrayLike | None = None,
 ) -> Basins:
     """Sort the `starts` by where they ended.
 
-    Ends within `tolerance` of the extent of all starts and ends are one minimum.  An end that is not finite is no
-    minimum.  `limits` are those of the picture, for one or two variables.
+    Ends within `tolerance` of the extent of all starts and ends are one minimum, if the cost does not rise between
+    them.  An end that is not finite is no minimum.  `labels` tell instead which minimum each start reached, -1 for
+    none.  `limits` are those of the picture, for one or two variables.
 
     >>> from descender.costs.formula import Formula
     >>> picture = describe_basins(Formula("(x**2 - 1)**2 + 0.1*x"), [-2, -0.5, 0.5, 2], [-1.012, -1.012, 0.987, 0.987])
@@ -72,7 +75,13 @@ def describe_basins(
         raise ShapeError(f"starts have shape {S.shape} and ends {E.shape}; expected (n, {d}) for both")
     if not tolerance > 0:
         raise OptionError(f"tolerance={tolerance}: a share of the extent, above 0")
-    labels, which = _group(E, values_at(cost, E), tolerance * _extent(S, E))
+    ended = values_at(cost, E)
+    if labels is None:
+        labels, which = distinct(cost.value, E, ended, _extent(S, E), tolerance=tolerance)
+    else:
+        labels = np.asarray(labels, dtype=np.int64)
+        members = [np.flatnonzero(labels == k) for k in range(int(labels.max(initial=-1)) + 1)]
+        which = [int(m[np.argmin(ended[m])]) for m in members]
     minima = E[which]
     counts = np.bincount(labels[labels >= 0], minlength=len(which))
     x, y, z, region = _ground(cost, S, minima, labels, limits, resolution)
@@ -85,19 +94,6 @@ def _extent(S: NDArray, E: NDArray) -> NDArray:
     both = np.concatenate([S, E[np.isfinite(E).all(axis=1)]])
     width = both.max(axis=0) - both.min(axis=0)
     return np.where(width > 0, width, np.maximum(np.abs(both[0]), 1.0))
-
-
-def _group(E: NDArray, values: NDArray, near: NDArray) -> tuple[NDArray[np.int64], list[int]]:
-    """A label for each end, lowest first, and the end that stands for each label."""
-    labels = np.full(len(E), -1)
-    which: list[int] = []
-    for i in np.argsort(values, kind="stable"):
-        if labels[i] < 0 and np.isfinite(values[i]):
-            with np.errstate(invalid="ignore"):
-                close = (np.abs(E - E[i]) <= near).all(axis=1)
-            labels[close & (labels < 0) & np.isfinite(values)] = len(which)
-            which.append(int(i))
-    return labels, which
 
 
 def _ground(

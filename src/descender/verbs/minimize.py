@@ -21,9 +21,11 @@ from descender.verbs.gradient import look_at_gradient
 from descender.verbs.judging import judge, leave_critical_start, rerun
 from descender.verbs.reading import describe, read_cost
 from descender.verbs.scipy_words import speaks_scipy
+from descender.verbs.starts import from_many_starts
 
 
 @speaks_scipy
+@from_many_starts
 def minimize(
     cost: str | Callable[..., Any] | Cost,
     start: Any = None,
@@ -46,6 +48,7 @@ def minimize(
     holdout: Callable[[Vector], float] | None = None,
     patience: int | None = None,
     seed: int = 0,
+    starts: Any = None,
     gradient: Any = None,
     check_gradient: bool | int = False,
     n_samples: int | None = None,
@@ -97,7 +100,12 @@ def minimize(
     patience
         with `holdout`: stop after so many epochs without a lower held-out cost; the answer is the point that had it
     seed
-        of the order of samples
+        of the order of samples, and of Sobol starts
+    starts
+        walk from many: ``"grid 5x5 -5..5"``, ``"sobol 64 -5..5"``, ``"sobol 64 x=-5..5 y=0..1"`` (without a box, within
+        `bounds`), or an array of points, one a row.  The answer is the walk to the lowest minimum; all of
+        them, with the starts that fell into each, are its ``minima``
+        (:class:`~descender.verbs.starts.Minima`).  Budgets are those of one walk, but `max_seconds` of all
 
     The call of ``scipy.optimize.minimize`` is understood, too: ``fun``, ``x0`` and ``jac`` for cost, start and
     gradient, its names of methods where there is such a method here, and ``options``; docs/coming-from-scipy.md tells.
