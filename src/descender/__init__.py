@@ -15,6 +15,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "check_gradient": "descender.verbs.gradient",
+    "compare": "descender.verbs.compare",
     "minimize": "descender.verbs.minimize",
     "certify": "descender.verbs.certify",
     "fit": "descender.verbs.fit",

@@ -89,8 +89,10 @@ def textbook(
     rule_class: Any = RULES[reading.get("rule", name)]
     batch_size = reading.get("batch_size", "full") if batch_size is None else batch_size
     _check_batches(cost, name, batch_size)
-    if reduction is not None and batch_size == "full":
-        raise OptionError(f"method={name!r} reads some samples at a time: give a number as batch_size, or method='gd'")
+    if reduction is not None:
+        if batch_size == "full":
+            raise OptionError(f"method={name!r} reads some samples at a time: give a batch_size, or method='gd'")
+        reduction.check(cost)
     unknown = [key for key in hyperparameters if key not in rule_class._fields]
     if unknown:
         known = ", ".join(rule_class._fields) or "none"

@@ -50,6 +50,17 @@ class Reduction:
     biased: bool = False
     epochs: float = 0.0
 
+    def check(self, cost: Cost) -> None:
+        """Refuse a cost of which too much would have to be remembered."""
+        size = (cost.n_samples or 0) * cost.n_parameters
+        if size > TABLE_NUMBERS and not self.epochs and not isinstance(cost, Risk):
+            raise CapabilityError(
+                f"method={self.name!r} would remember a gradient for each of {cost.n_samples:,} samples and "
+                f"{cost.n_parameters:,} parameters, {size * 8 / 2**20:,.0f} MiB of at most "
+                f"{TABLE_NUMBERS * 8 >> 20} MiB: use method='svrg', which remembers one point, or a Risk, of which one "
+                "slope a row is remembered"
+            )
+
     def around(self, cost: Cost, batch_size: int) -> Reduced:
         """The cost whose gradients of some rows are estimated like that."""
         every = max(1, round(self.epochs * (cost.n_samples or 0) / batch_size)) if self.epochs else 0
@@ -273,13 +284,6 @@ class Gradients(Around):
 
     def __init__(self, cost: Cost, biased: bool, every: int):
         super().__init__(cost, biased, every)
-        size = self.n * cost.n_parameters
-        if size > TABLE_NUMBERS:
-            raise CapabilityError(
-                f"a gradient for each of {self.n:,} samples and {cost.n_parameters:,} parameters takes "
-                f"{size * 8 / 2**20:,.0f} MiB, more than {TABLE_NUMBERS * 8 >> 20} MiB: use method='svrg', which "
-                "remembers one point, or a Risk, of which one slope a row is remembered"
-            )
         self.table = np.full((self.n, cost.n_parameters), np.nan)
 
     def forget(self) -> None:

@@ -13,6 +13,7 @@ module                 pictures
 ``basins``             which start fell into which minimum; the costs at which many starts ended
 ``fits``               candidate lines with their squared errors, the fitted line at chosen steps
 ``boundary``           points of two features by class; the decision boundary with the probability shaded
+``race``               methods raced: how near each is to the bottom after how much work
 ``weights``            weights as images
 ``evaluation``         coefficients as bars, ROC, calibration, predicted against actual
 ``plotly``             the same descriptions as Plotly figures

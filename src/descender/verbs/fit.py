@@ -141,9 +141,9 @@ def fit(
     say = Teller(progress)
     table = read_table(data, target, excluded, sql, task, Roles(weight, time, group), say)
     held = hold_out(table, plan["holdout"], seed)
-    loss_name = _suitable_loss(plan["loss"], table.coding)
+    loss_name = suitable_loss(plan["loss"], table.coding)
     design = encode(table, held, plan["scale"], say)
-    plan["loss"] = _with_parameters(loss_name, design.y, say)
+    plan["loss"] = with_parameters(loss_name, design.y, say)
     risk = Risk(
         design.X, design.y, plan["loss"],
         sample_weight=_row_weights(class_weight, table, design, say), reduction=plan["reduction"],
@@ -238,7 +238,8 @@ def _plan(preset: str | None, given: Mapping[str, Any]) -> dict[str, Any]:
     return defaults | {key: value for key, value in given.items() if value is not None}
 
 
-def _suitable_loss(loss: str | None, coding: TargetCoding) -> str:
+def suitable_loss(loss: str | None, coding: TargetCoding) -> str:
+    """The name of the loss: the usual one of the task where none was asked for."""
     if loss is None or (loss == "log_loss" and coding.task == "multiclass"):
         return DEFAULT[coding.task]
     if coding.task not in read_loss(loss).tasks:
@@ -247,7 +248,7 @@ def _suitable_loss(loss: str | None, coding: TargetCoding) -> str:
     return loss
 
 
-def _with_parameters(loss: str, y: NDArray, say: Teller) -> str:
+def with_parameters(loss: str, y: NDArray, say: Teller) -> str:
     """The loss with the parameters that suit the targets, where none were given and it knows how to choose them."""
     known = read_loss(loss)
     if loss not in LOSSES or not hasattr(known, "suited"):
