@@ -131,6 +131,17 @@ def test_steps_are_those_of_the_paper(name, size, kind, plain_steps, monkeypatch
     assert ours == pytest.approx(theirs, rel=1e-12, abs=1e-12)
 
 
+@pytest.mark.parametrize("loss", ["huber 0.7", "sigmoid_squared_error"])
+@each
+def test_other_losses_take_the_same_steps_plain_and_compiled(name, loss, monkeypatch):
+    X, y = rows_of(30, 3, "log_loss" if "sigmoid" in loss else "squared_error")
+    paths = []
+    for plain_steps in (10**9, 0):
+        monkeypatch.setattr(textbook, "PLAIN_STEPS", plain_steps)
+        paths.append(path_of(Risk(X, y, loss, l2=0.1), name, 0.05, 3, np.full(4, 0.2), 100))
+    assert paths[0] == pytest.approx(paths[1], rel=1e-12, abs=1e-12)
+
+
 LINE = "mean((y - (m*x + c))**2) + 0.1*m**2"
 
 

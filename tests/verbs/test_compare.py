@@ -151,7 +151,7 @@ def test_a_table_is_the_cost_that_fit_descends():
     from descender import fit
 
     race = compare("example:breast_cancer", methods=["auto"], max_epochs=20)
-    assert race.lowest == pytest.approx(fit("example:breast_cancer", tol=1e-10).walk.fun, rel=1e-9)
+    assert race.lowest == pytest.approx(fit("example:breast_cancer", l2="1/n", tol=1e-10).walk.fun, rel=1e-9)
     own = compare({"a": [0.0, 1.0, 2.0, 4.0], "b": [1.0, 3.0, 5.0, 9.5]}, target="b", methods=["gd"], max_epochs=5)
     assert own.n_samples == 4
 

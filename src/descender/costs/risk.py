@@ -189,26 +189,30 @@ class Risk(Cost):
 
     def kernel(self) -> Kernel:
         """The loops over rows with this loss, for dense or CSR rows."""
-        kind = "sparse" if self.sparse else "dense"
         evaluate = loops.evaluate_classes if self.loss.scores_per_class else loops.evaluate_one
+        texts, X, numbers = self.row_texts()
+        n = self.X.shape[0]
+        s = np.ones(n) if self.sample_weight is None else self.sample_weight
+        factor = n / self.denominator if self.reduction == "mean" else 0.0
+        data = (X, self.y, s, numbers, self.n_features, self.intercept, factor, self.l2, self.l1)
+        return Kernel("\n\n".join([*texts, text_of(evaluate, "evaluate")]), data)
+
+    def row_texts(self) -> tuple[list[str], Any, tuple]:
+        """What a loop over rows is made of: the texts of loss, row and penalty; X; the loss's own numbers."""
+        kind = "sparse" if self.sparse else "dense"
         one_vs_rest = isinstance(self.loss, OneVsRest)
         loss, ending = (self.loss.base, "_one") if one_vs_rest else (self.loss, "")
         fields = tuple(getattr(loss, "__dataclass_fields__", ()))
-        parts = [
+        texts = [
             method_text(loss.value, f"value{ending}", fields),
             method_text(loss.slope, f"slope{ending}", fields),
             *([text_of(loops.value_each, "value"), text_of(loops.slope_each, "slope")] if one_vs_rest else []),
             text_of(getattr(loops, f"score_{kind}"), "score"),
             text_of(getattr(loops, f"spread_{kind}"), "spread"),
             text_of(loops.penalise, "penalise"),
-            text_of(evaluate, "evaluate"),
         ]
         X = (self.X.indptr, self.X.indices, self.X.data) if self.sparse else self.X
-        n = self.X.shape[0]
-        s = np.ones(n) if self.sample_weight is None else self.sample_weight
-        factor = n / self.denominator if self.reduction == "mean" else 0.0
-        data = (X, self.y, s, parameters(loss), self.n_features, self.intercept, factor, self.l2, self.l1)
-        return Kernel("\n\n".join(parts), data)
+        return texts, X, parameters(loss)
 
     def _check(self, w: Vector) -> None:
         if w.shape != (self.n_parameters,):

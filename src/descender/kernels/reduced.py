@@ -15,16 +15,16 @@ score: Any = None
 spread = value = slope = penalise = sample = evaluate_inner = score
 
 
-def sample_one(w, X, y, i, d, intercept, slopes):
+def sample_one(w, X, y, p, i, d, intercept, slopes):
     """The loss of row i; its slope goes into `slopes`."""
     z = score(X, i, w, 0, d)
     if intercept:
         z += w[d]
-    slopes[0] = slope(z, y[i])
-    return value(z, y[i])
+    slopes[0] = slope(p, z, y[i])
+    return value(p, z, y[i])
 
 
-def sample_classes(w, X, y, i, d, intercept, slopes):
+def sample_classes(w, X, y, p, i, d, intercept, slopes):
     """The loss of row i; its slope by each score goes into `slopes`."""
     classes = slopes.shape[0]
     z = np.empty(classes)
@@ -32,10 +32,10 @@ def sample_classes(w, X, y, i, d, intercept, slopes):
         z[k] = score(X, i, w, k * d, d)
         if intercept:
             z[k] += w[classes * d + k]
-    r = slope(z, y[i])
+    r = slope(p, z, y[i])
     for k in range(classes):
         slopes[k] = r[k]
-    return value(z, y[i])
+    return value(p, z, y[i])
 
 
 def add_row(X, i, factor, gradient, k, d, classes, intercept):
@@ -47,13 +47,13 @@ def add_row(X, i, factor, gradient, k, d, classes, intercept):
 
 def evaluate_slopes(w, data, rows):
     """The risk of `rows`, and a gradient whose noise is reduced by the slopes that are remembered."""
-    X, y, sigma, d, intercept, l2, l1, biased, every, table, average, change, slopes, counts = data
+    X, y, sigma, p, d, intercept, l2, l1, biased, every, table, average, change, slopes, counts = data
     n, classes = table.shape
     if every > 0 and counts[0] % every == 0:
         for j in range(average.shape[0]):
             average[j] = 0.0
         for i in range(n):
-            sample(w, X, y, i, d, intercept, slopes)
+            sample(w, X, y, p, i, d, intercept, slopes)
             for k in range(classes):
                 table[i, k] = slopes[k]
                 add_row(X, i, sigma[i] * slopes[k], average, k, d, classes, intercept)
@@ -62,7 +62,7 @@ def evaluate_slopes(w, data, rows):
         change[j] = 0.0
     total = 0.0
     for i in rows:
-        total += sigma[i] * sample(w, X, y, i, d, intercept, slopes)
+        total += sigma[i] * sample(w, X, y, p, i, d, intercept, slopes)
         new = math.isnan(table[i, 0])
         if new:
             counts[1] += 1

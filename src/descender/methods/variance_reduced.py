@@ -22,11 +22,10 @@ from numpy.typing import NDArray
 from descender.costs.certificate import Certificate, certificate
 from descender.costs.cost import Cost, Kernel, Rows, Vector
 from descender.costs.formula import Formula
-from descender.costs.losses import Softmax
 from descender.costs.risk import Risk
 from descender.errors import CapabilityError
-from descender.kernels import reduced, rows
-from descender.kernels.assemble import scalar_text, text_of
+from descender.kernels import reduced
+from descender.kernels.assemble import text_of
 from descender.methods.advance import length
 from descender.methods.method import Outcome
 
@@ -245,22 +244,17 @@ class Slopes(Reduced):
     def kernel(self) -> Kernel:
         """The loops over rows with this loss, around what is remembered."""
         risk = self.cost
-        kind = "sparse" if risk.sparse else "dense"
-        sample = reduced.sample_classes if risk.loss is Softmax else reduced.sample_one
-        source = [
-            scalar_text(risk.loss.value, "value"),
-            scalar_text(risk.loss.slope, "slope"),
-            text_of(getattr(rows, f"score_{kind}"), "score"),
-            text_of(getattr(rows, f"spread_{kind}"), "spread"),
-            text_of(rows.penalise, "penalise"),
+        sample = reduced.sample_classes if risk.loss.scores_per_class else reduced.sample_one
+        texts, X, numbers = risk.row_texts()
+        texts += [
             text_of(sample, "sample"),
             text_of(reduced.add_row, "add_row"),
             text_of(reduced.evaluate_slopes, "evaluate"),
         ]
-        X = (risk.X.indptr, risk.X.indices, risk.X.data) if risk.sparse else risk.X
-        facts = (X, risk.y, self.sigma, risk.n_features, risk.intercept, risk.l2, risk.l1, self.biased, self.every)
+        size = (risk.n_features, risk.intercept, risk.l2, risk.l1)
+        facts = (X, risk.y, self.sigma, numbers, *size, self.biased, self.every)
         working = (np.empty(risk.n_parameters), np.empty(risk.n_classes))
-        return Kernel("\n\n".join(source), (*facts, self.table, self.average, *working, self.counts))
+        return Kernel("\n\n".join(texts), (*facts, self.table, self.average, *working, self.counts))
 
 
 class Around(Reduced):

@@ -247,7 +247,7 @@ def compare(
         if named is not None:
             raise OptionError(f"{named} goes with a table and its target, not with a formula or function")
         problem, w = read_cost(cost, start, gradient, data, constants, args, n_samples)
-    check_words(problem, tol=None, callback=None, seed=seed, on_divergence=None)
+    check_words(tol=None, callback=None, seed=seed, on_divergence=None)
     budget, told = _budget(problem, max_epochs, max_evaluations)
     specs, left_out = default_entries(problem) if methods is None else (_listed(methods), [])
     entries, refused = _fitting(problem, w, unique(specs), strict=methods is not None)
