@@ -127,14 +127,15 @@ class Watcher:
         self.cost, self.method, self.goal, self.already = cost, method, goal, already
         self.n, size = cost.n_samples or 1, int(method.batch_size)
         self.every = max(1, self.n // (LOOKS * size))
-        self.next = 0
+        self.next, self.seen = 0, -1
         self.began, self.spent = time.perf_counter(), 0.0
         self.points: list[tuple[float, float, float]] = []
 
-    def at(self, steps: int, w: Vector) -> Outcome | None:
-        """Look at the point after so many steps."""
-        if steps < self.next:
+    def at(self, steps: int, w: Vector, last: bool = False) -> Outcome | None:
+        """Look at the point after so many steps, the last of the walk or not."""
+        if steps == self.seen or (steps < self.next and not last):
             return None
+        self.seen = steps
         self.next = max(steps + self.every, math.ceil(steps * (1.0 + 1.0 / LOOKS)))
         began = time.perf_counter()
         with np.errstate(all="ignore"):
@@ -142,7 +143,7 @@ class Watcher:
         work = work_of(self.cost, self.method, steps) + (self.already if steps else 0.0)
         self.points.append((work, value, began - self.began - self.spent))
         self.spent += time.perf_counter() - began
-        return Outcome("goal", f"the cost is as low as asked: {value:.6g}") if value <= self.goal else None
+        return Outcome("goal", f"the cost is as low as asked: {value:.6g}") if value <= self.goal and not last else None
 
     def curve(self) -> Curve:
         """What was measured."""
