@@ -92,7 +92,7 @@ class Page(HTMLParser):
     def handle_starttag(self, tag, attrs):
         self.tags.append(tag)
         self.attributes += [(tag, name, value) for name, value in attrs]
-        if tag not in ("meta", "br"):
+        if tag not in ("meta", "br", "input"):
             self.open.append(tag)
         if tag == "script":
             self.scripts.append("")
@@ -174,29 +174,32 @@ def test_the_page_asks_nothing_of_the_network(pages, name):
 
 @pytest.mark.parametrize("name", FITS)
 def test_the_page_is_small_and_its_numbers_are_numbers(pages, name):
-    _, path, page = pages[name]
+    result, path, page = pages[name]
     assert path.stat().st_size < 7_000_000
     parsed = read(page)
     for figure in figures(parsed).values():  # json that is strict about NaN
         assert figure["data"]
         assert "layout" in figure
     ids = [value for _, attribute, value in parsed.attributes if attribute == "id"]
-    assert set(figures(parsed)) == set(ids)
+    assert set(figures(parsed)) == set(ids) - {"threshold", "cut"}
+    assert ("cut" in ids) == (result.task == "binary" and 0 < result.holdout_y.sum() < len(result.holdout_y))
     assert len(ids) == len(set(ids))
     assert not re.search(r"\b(nan|None|inf|undefined)\b", parsed.text.replace("(missing)", ""))
 
 
+ALWAYS = {"columns", "effects", "descent"}
 EXPECTED = {
-    "binary": {"effects", "descent", "roc", "calibration"},
-    "multiclass": {"effects", "descent", "confusion"},
-    "regression": {"effects", "descent", "predicted"},
-    "one class held out": {"effects", "descent"},
+    "binary": ALWAYS | {"roc", "precision", "calibration", "histogram"},
+    "multiclass": ALWAYS | {"confusion"},
+    "regression": ALWAYS | {"predicted", "residuals", "spread"},
+    "one class held out": ALWAYS,
 }
 
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_every_task_has_its_pictures(pages, name):
-    assert set(figures(read(pages[name][2]))) == EXPECTED[name]
+    path = {"penalties", "growth"} if pages[name][0].path is not None else set()
+    assert set(figures(read(pages[name][2]))) == EXPECTED[name] | path
     assert json.loads(context(pages[name][0])["figures"]) == figures(read(pages[name][2]))
 
 

@@ -13,18 +13,24 @@ import numpy as np
 from descender.costs.losses import read_loss
 from descender.errors import MissingDependencyError
 from descender.methods.auto import METHODS
-from descender.pictures import evaluation, plotly
+from descender.pictures import evaluation, plotly, plotly_quality, quality
 from descender.pictures.curves import describe_curve
+from descender.pictures.importance import ColumnEffect, describe_importance
 from descender.pictures.style import counted
 from descender.record import write_beside
 
 METRICS = {"log_loss": "log loss", "auc": "AUC", "rmse": "rmse", "mae": "mean error", "r2": "R²"}
 METRICS |= {"huber": "Huber loss", "quantile": "quantile loss", "poisson": "half Poisson deviance"}
+METRICS |= {"brier": "Brier score", "balanced_accuracy": "balanced accuracy"}
 METRICS |= {"hinge": "hinge loss", "squared_hinge": "squared hinge loss"}
 KIND = {"softmax": "A softmax model", "squared_error": "A linear model", "log_loss": "A logistic model"}
 KIND["sigmoid_squared_error"] = KIND["log_loss"]
 SCORE = {"log_loss": "log odds", "sigmoid_squared_error": "log odds"}
-SHOWN_COEFFICIENTS = 2000
+FACTOR = {"log_loss": "odds times", "poisson": "rate times"}
+"""Losses whose coefficients multiply something, and what."""
+WORDS = {"number": "number", "boolean": "yes or no", "level": "category", "word": "words", "entry": "number"}
+WORDS |= {"month": "month", "weekday": "weekday", "hour": "hour", "missing": "missing or not"}
+SHOWN_COEFFICIENTS, SHOWN_COLUMNS, SHOWN_LEVELS, SHOWN_CLASSES = 2000, 300, 400, 200
 FAR = 0.1
 """A gap, relative to the cost, at which a certificate says above all that the minimum was not reached."""
 
@@ -56,42 +62,34 @@ def plotly_script() -> str:
 
 def context(fit: Any) -> dict[str, Any]:
     """What the template shows, as plain data."""
-    figures, quality = _quality_figures(fit)
-    found = fit.certificate
+    figures, pictures = _quality_figures(fit)
+    found, importance = fit.certificate, describe_importance(fit.model.encoder.details, fit.model.weights)
+    figures["columns"] = plotly.plotly_bars(_column_bars(importance, fit))
     figures["effects"] = plotly.plotly_bars(_effects(fit))
     figures["descent"] = plotly.plotly_curve(
         replace(describe_curve(fit.walk.record, excess=found is not None), title="")
     )
-    judged = fit.metrics.get("holdout", fit.metrics["train"])
-    first = next(iter(judged))
-    guess = fit.metrics["baseline"][first]
-    held = "held-out" if "holdout" in fit.metrics else "training"
+    if fit.path is not None:
+        figures["penalties"] = plotly_quality.plotly_penalties(fit.path)
+        figures["growth"] = plotly_quality.plotly_coefficient_path(fit.path, fit.model.features)
+    thresholds = _thresholds(fit)
     return {
         "title": f"{fit.name} - descender",
         "heading": fit.name,
-        "sentence": f"{KIND.get(fit.model.loss, 'A linear model by ' + fit.model.loss)} of {fit.name} from "
-        f"{counted(len(fit.model.features), 'feature')}. On {counted(len(fit.holdout_y), f'{held} row')} its "
-        f"{METRICS.get(first, first)} is {_number(judged[first])}; always guessing gives {_number(guess)}.",
         "described": f"{counted(fit.n_rows, 'row')} of {fit.described}",
-        "cards": _cards(fit, judged, held),
         "findings": fit.findings,
         "effects_note": _effects_note(fit),
-        "coefficients": _coefficients(fit),
-        "coefficients_title": f"All {counted(len(fit.model.features) + 1, 'coefficient')}, in the units of the data",
+        "columns": _columns(fit, importance),
+        "columns_note": _columns_note(importance),
+        "bars_note": "The bar is the standard deviation of what a column adds to the score."
+        if _scaled(fit)
+        else "The bar is the size of its weight, as the columns were taken as they are.",
         "coefficient_columns": _coefficient_columns(fit),
-        "quality_note": f"Rows that were {'not ' if held == 'held-out' else ''}learnt from, beside the best constant "
-        "guess on the same rows. Nothing of the encoding was learnt from held-out rows.",
-        "metric_names": [METRICS.get(name, name.replace("_", " ")) for name in judged],
-        "metric_rows": [
-            {"name": label, "numbers": [_number(fit.metrics[key].get(name)) for name in judged]}
-            for key, label in (
-                ("holdout", "held-out rows"),
-                ("train", "training rows"),
-                ("baseline", "always guessing"),
-            )
-            if key in fit.metrics
-        ],
-        "quality_pictures": quality,
+        "intercept": [_number(v) for v in np.ravel(fit.model.raw_intercept)],
+        "quality_pictures": pictures,
+        "classes": _classes(fit),
+        "thresholds": thresholds and "classes" in thresholds,
+        "penalty_note": _penalty_note(fit.path),
         "descent_note": f"{_sentence(fit.walk.why)} {counted(fit.walk.nit, 'step')}, "
         f"{counted(fit.walk.nfev, 'reading')} of the rows.",
         "certificate_title": _certificate_title(found),
@@ -99,9 +97,40 @@ def context(fit: Any) -> dict[str, Any]:
         "encoded": next((text for word, text, _ in fit.lines if word == "encoded"), ""),
         "told": fit.told,
         "command": fit.options.get("command", "descender.fit(...)"),
+        "versions": _versions(),
         "lines": [(word, text, "" if s is None else f"{s:.2f} s") for word, text, s in fit.lines],
-        # "</script>" would end the script element that carries the figures, "<!--<script>" hide its end
-        "figures": json.dumps(figures).replace("<", "\\u003c"),
+        "figures": _script(figures),
+        "judged": _script(thresholds or {}),
+    } | _judgement(fit)
+
+
+def _script(values: Any) -> str:
+    """JSON within a script: "</script>" would end the element, and "<!--<script>" hide its end."""
+    return json.dumps(values).replace("<", "\\u003c")
+
+
+def _judgement(fit: Any) -> dict[str, Any]:
+    """How good it is, in words and numbers."""
+    judged = fit.metrics.get("holdout", fit.metrics["train"])
+    first = next(iter(judged))
+    guess = fit.metrics["baseline"][first]
+    held = "held-out" if "holdout" in fit.metrics else "training"
+    rows = [("holdout", "held-out rows"), ("train", "training rows"), ("baseline", "always guessing")]
+    table = [(label, fit.metrics[key]) for key, label in rows if key in fit.metrics]
+    if fit.comparison is not None:
+        table.insert(1, (fit.comparison["name"], fit.comparison["metrics"]))
+    return {
+        "sentence": f"{KIND.get(fit.model.loss, 'A linear model by ' + fit.model.loss)} of {fit.name} from "
+        f"{counted(len(fit.model.features), 'feature')}. On {counted(len(fit.holdout_y), f'{held} row')} its "
+        f"{METRICS.get(first, first)} is {_number(judged[first])}; always guessing gives {_number(guess)}.",
+        "cards": _cards(fit, judged, held),
+        "quality_note": f"Rows that were {'not ' if held == 'held-out' else ''}learnt from, beside the best constant "
+        "guess on the same rows. Nothing of the encoding was learnt from held-out rows.",
+        "compared": next((_sentence(text) for word, text, _ in fit.lines if word == "compared"), ""),
+        "metric_names": [METRICS.get(name, name.replace("_", " ")) for name in judged],
+        "metric_rows": [
+            {"name": label, "numbers": [_number(numbers.get(name)) for name in judged]} for label, numbers in table
+        ],
     }
 
 
@@ -154,43 +183,158 @@ def _effects_note(fit: Any) -> str:
 
 def _coefficient_columns(fit: Any) -> list[str]:
     if fit.model.weights.ndim == 1:
-        return ["per unit", "per deviation", "mean", "deviation"] if _scaled(fit) else ["per unit"]
+        factor = [FACTOR[fit.model.loss]] if _has_factor(fit) else []
+        return ["per unit", *factor, *(["per deviation", "mean", "deviation"] if _scaled(fit) else [])]
     return [str(name) for name in fit.model.coding.classes]
 
 
-def _coefficients(fit: Any) -> list[dict[str, Any]]:
-    raw = fit.model.coefficients
-    order = np.argsort(-np.abs(np.atleast_2d(fit.model.weights)).max(axis=0))[:SHOWN_COEFFICIENTS]
-    rows = []
-    for j in order:
-        feature = fit.model.encoder.details[j]
-        numbers: Any = raw[j]
-        if fit.model.weights.ndim == 1:
-            numbers = [raw[j], fit.model.weights[j], feature.mean, feature.scale if feature.kind == "number" else None]
-            numbers = numbers[: len(_coefficient_columns(fit))]
-        rows.append({"name": feature.name, "numbers": [_number(v) for v in numbers]})
-    numbers = [fit.model.raw_intercept] if fit.model.weights.ndim == 1 else fit.model.raw_intercept
-    shown = [_number(v) for v in np.ravel(numbers)]
-    rows.append({"name": "(intercept)", "numbers": shown + [""] * (len(_coefficient_columns(fit)) - len(shown))})
-    return rows
+def _column_bars(importance: list[ColumnEffect], fit: Any) -> Any:
+    """The columns by how much they move the score."""
+    names, spread = [effect.name for effect in importance], [effect.spread for effect in importance]
+    return evaluation.describe_bars(names, spread, "standard deviation" if _scaled(fit) else "size of the weight")
+
+
+def _columns_note(importance: list[ColumnEffect]) -> str:
+    shown, all_of_them = min(len(importance), SHOWN_COLUMNS), len(importance)
+    text = f"{counted(all_of_them, 'column')} and an intercept, in the units of the data"
+    return text if shown == all_of_them else f"{text}; the {shown:,} that move it most are shown"
+
+
+def _columns(fit: Any, importance: list[ColumnEffect]) -> list[dict[str, Any]]:
+    """Each column with its features, the largest first; what is not shown is counted."""
+    model, top = fit.model, importance[0].spread if importance else 0.0
+    raw, size = model.coefficients, np.abs(np.atleast_2d(model.weights)).max(axis=0)
+    left, columns = SHOWN_COEFFICIENTS, []
+    for effect in importance[:SHOWN_COLUMNS]:
+        order = sorted(effect.members, key=lambda j: -size[j])
+        shown = order[: max(min(left, SHOWN_LEVELS), 1)]
+        left -= len(shown)
+        columns.append(
+            {
+                "name": effect.name,
+                "kinds": ", ".join(dict.fromkeys(WORDS[model.encoder.details[j].kind] for j in effect.members)),
+                "spread": _number(effect.spread),
+                "width": f"{100 * effect.spread / top:.1f}" if top else "0",
+                "rows": [{"name": model.features[j], "numbers": _numbers(fit, j, raw)} for j in shown],
+                "left_out": len(order) - len(shown),
+            }
+        )
+    return columns
+
+
+def _numbers(fit: Any, j: int, raw: Any) -> list[str]:
+    """The numbers of a feature, as many as there are columns."""
+    model, feature = fit.model, fit.model.encoder.details[j]
+    if model.weights.ndim > 1:
+        return [_number(v) for v in raw[j]]
+    scale = feature.scale if feature.kind in ("number", "entry") else None
+    numbers: list[float | None] = [raw[j], *([_factor(raw[j])] if _has_factor(fit) else [])]
+    return [_number(v) for v in [*numbers, model.weights[j], feature.mean, scale][: len(_coefficient_columns(fit))]]
+
+
+def _has_factor(fit: Any) -> bool:
+    return fit.model.weights.ndim == 1 and fit.model.loss in FACTOR
+
+
+def _factor(coefficient: float) -> float | None:
+    """What the odds, or the rate, are multiplied by for one more unit."""
+    return float(np.exp(coefficient)) if abs(coefficient) < 700 else None
 
 
 def _quality_figures(fit: Any) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """Figures of how good the fit is, by name, and their titles."""
     y, z, loss = fit.holdout_y, fit.holdout_scores, read_loss(fit.model.loss)
     if fit.task == "regression":
-        predicted = plotly.plotly_predicted(evaluation.describe_predicted(y, loss.predict(z)))
-        return {"predicted": predicted}, [("predicted", "Predicted against actual")]
+        predicted = loss.predict(z)
+        residuals, spread = quality.describe_residuals(y, predicted)
+        return {
+            "predicted": plotly.plotly_predicted(evaluation.describe_predicted(y, predicted)),
+            "residuals": plotly_quality.plotly_residuals(residuals),
+            "spread": plotly_quality.plotly_histogram(spread),
+        }, [
+            ("predicted", "Predicted against actual"),
+            ("residuals", "Residuals against predicted"),
+            ("spread", "How the residuals are spread"),
+        ]
     if fit.task == "multiclass":
         counts = evaluation.describe_confusion(fit.model.coding.classes, y, z.argmax(axis=1))
         return {"confusion": plotly.plotly_confusion(counts)}, [("confusion", "Predicted class against actual class")]
     if not 0 < y.sum() < len(y):
         return {}, []
-    figures, titles = {"roc": plotly.plotly_roc(evaluation.describe_roc(y, z))}, [("roc", "ROC curve")]
+    names = fit.model.coding.classes
+    figures = {
+        "roc": plotly.plotly_roc(evaluation.describe_roc(y, z)),
+        "precision": plotly_quality.plotly_precision_recall(quality.describe_precision_recall(y, z)),
+    }
+    titles = [("roc", "ROC curve"), ("precision", "Precision against recall")]
     if loss.probability:
         p = np.clip(loss.predict(z), 0.0, 1.0)
         figures["calibration"] = plotly.plotly_calibration(evaluation.describe_calibration(y, p))
         titles.append(("calibration", "Calibration: predicted against observed share"))
-    return figures, titles
+        histogram = quality.describe_score_histogram(y, p, names, f"probability of {names[1]}", (0.0, 1.0))
+    else:
+        histogram = quality.describe_score_histogram(y, z, names, "score")
+    figures["histogram"] = plotly_quality.plotly_histogram(histogram)
+    return figures, [*titles, ("histogram", "How each class is scored")]
+
+
+def _thresholds(fit: Any) -> dict[str, Any] | None:
+    """What becomes of the rows at each threshold, for the slider of the page; for two classes only."""
+    y, z, loss = fit.holdout_y, fit.holdout_scores, read_loss(fit.model.loss)
+    if fit.task != "binary" or not 0 < y.sum() < len(y):
+        return None
+    if loss.probability:
+        scores, low, high, start = np.clip(loss.predict(z), 0.0, 1.0), 0.0, 1.0, 0.5
+    else:
+        scores, low, high, start = z, float(z.min()), float(z.max()), float(loss.threshold)
+    found = quality.describe_thresholds(y, scores, low, high, start)
+    return {
+        "classes": [str(name) for name in fit.model.coding.classes],
+        "start": found.start,
+        "at": [float(f"{v:.4g}") for v in found.at],
+        "tp": found.true_positive.tolist(),
+        "fp": found.false_positive.tolist(),
+        "fn": found.false_negative.tolist(),
+        "tn": found.true_negative.tolist(),
+    }
+
+
+def _classes(fit: Any) -> list[dict[str, Any]]:
+    """A row for each class, of which a page shows no more than 200."""
+    if fit.task == "regression" or not len(fit.holdout_y):
+        return []
+    z, threshold = fit.holdout_scores, read_loss(fit.model.loss).threshold
+    predicted = z.argmax(axis=1) if z.ndim == 2 else z > threshold
+    found = quality.describe_classes(fit.model.coding.classes, fit.holdout_y.astype(int), predicted.astype(int))
+    rows = zip(found.names, found.precision, found.recall, found.f1, found.rows, strict=True)
+    return [
+        {"name": name, "numbers": [*(_number(float(v)) for v in (precision, recall, f1)), f"{n:,}"]}
+        for name, precision, recall, f1, n in list(rows)[:SHOWN_CLASSES]
+    ]
+
+
+def _penalty_note(path: Any) -> str:
+    if path is None:
+        return ""
+    strengths, best, chosen = path.strengths, path.best, path.chosen
+    text = f"{counted(len(strengths), 'strength')} of {path.kind} were judged, {path.how}. "
+    if best == chosen:
+        return text + f"The lowest loss is at {strengths[chosen]:.3g}."
+    return text + (
+        f"The lowest loss is at {strengths[best]:.3g}; {strengths[chosen]:.3g} shrinks more and is worse by less than "
+        "one standard error."
+    )
+
+
+def _versions() -> str:
+    """What made this page, for who wants to make it again."""
+    from importlib.metadata import version
+    from platform import python_version
+
+    from descender import __version__
+
+    others = ", ".join(f"{name} {version(name)}" for name in ("numpy", "scipy", "scikit-learn", "duckdb", "pyarrow"))
+    return f"descender {__version__}, Python {python_version()}, {others}"
 
 
 def _certificate_title(found: Any) -> str:

@@ -16,7 +16,10 @@ module                 pictures
 ``race``               methods raced: how near each is to the bottom after how much work
 ``weights``            weights as images
 ``evaluation``         coefficients as bars, ROC, calibration, predicted against actual
+``quality``            precision and recall, thresholds, score histograms, residuals, classes: for the page
+``importance``         how much each column moves a linear model
 ``plotly``             the same descriptions as Plotly figures
+``plotly_quality``     the figures of ``quality`` and of the path of penalties
 ``style``              the one look, and ``save``
 =====================  ==============================================================================================
 """

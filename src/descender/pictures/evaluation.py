@@ -97,8 +97,7 @@ def describe_roc(y: ArrayLike, score: ArrayLike, sample_weight: ArrayLike | None
     """
     from sklearn.metrics import auc, roc_curve
 
-    Y, S = _pair(y, score)
-    _check_binary(Y)
+    Y, S = binary_pair(y, score)
     false, true, _ = roc_curve(Y, S, pos_label=1, sample_weight=sample_weight)
     kept = thin(true - false)
     return Roc(false[kept], true[kept], float(auc(false, true)))
@@ -106,8 +105,7 @@ def describe_roc(y: ArrayLike, score: ArrayLike, sample_weight: ArrayLike | None
 
 def describe_calibration(y: ArrayLike, probability: ArrayLike, bins: int = 10) -> Calibration:
     """Whether probabilities mean what they say, for targets 0 and 1, in up to `bins` bins of about equal count."""
-    Y, p = _pair(y, probability)
-    _check_binary(Y)
+    Y, p = binary_pair(y, probability)
     if p.min() < 0 or p.max() > 1:
         raise OptionError(f"probability has {p.min() if p.min() < 0 else p.max():g}: expected numbers from 0 to 1")
     if bins < 1:
@@ -134,7 +132,7 @@ def describe_confusion(names: Sequence[str], actual: ArrayLike, predicted: Array
 
 def describe_predicted(y: ArrayLike, predicted: ArrayLike, cells: int = 60) -> Predicted:
     """Predicted against actual numbers: points up to 2,000 of them, beyond that counts in `cells` x `cells` cells."""
-    Y, P = _pair(y, predicted)
+    Y, P = number_pair(y, predicted)
     spread = float(np.sum((Y - Y.mean()) ** 2))
     r2 = 1.0 - float(np.sum((Y - P) ** 2)) / spread if spread > 0 else np.nan
     low, high = float(min(Y.min(), P.min())), float(max(Y.max(), P.max()))
@@ -147,7 +145,15 @@ def describe_predicted(y: ArrayLike, predicted: ArrayLike, cells: int = 60) -> P
     return Predicted(none, none, counted, edges, r2, (f"{len(Y):,} rows, counted in cells",))
 
 
-def _pair(y: ArrayLike, other: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def binary_pair(y: ArrayLike, score: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Targets 0 and 1, both present, and a finite number for each."""
+    Y, S = number_pair(y, score)
+    _check_binary(Y)
+    return Y, S
+
+
+def number_pair(y: ArrayLike, other: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Two series of as many finite numbers, at least one."""
     Y, P = (np.asarray(a, dtype=np.float64) for a in (y, other))
     if Y.ndim != 1 or Y.shape != P.shape or not len(Y):
         raise ShapeError(f"y has shape {Y.shape} and the predictions {P.shape}; expected (n,) for both, n at least 1")

@@ -42,7 +42,8 @@ def words(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def _figure(data: list[Spec], title: str, x: Spec, y: Spec, notes: tuple[str, ...] = (), **more: Any) -> Spec:
+def figure(data: list[Spec], title: str, x: Spec, y: Spec, notes: tuple[str, ...] = (), **more: Any) -> Spec:
+    """Traces with their axes, in the one look of a page."""
     axis = {"gridcolor": "#DDDDDD", "zeroline": False, "linecolor": "#444444", "ticks": "outside", "automargin": True}
     small = [line for note in notes for line in wrap(note, LINE)]
     heads = [words(title)] * bool(title) + [
@@ -63,7 +64,8 @@ def _figure(data: list[Spec], title: str, x: Spec, y: Spec, notes: tuple[str, ..
     return {"data": data, "layout": layout | more}
 
 
-def _titled(text: str, **more: Any) -> Spec:
+def titled(text: str, **more: Any) -> Spec:
+    """An axis with its name."""
     return {"title": {"text": words(text), "font": {"size": 12}}, **more}
 
 
@@ -80,13 +82,13 @@ def plotly_curve(data: Curve) -> Spec:
         traces.append(
             {"type": "scatter", "mode": mode, "name": words(s.label), "x": plain(s.x), "y": plain(s.y), "line": line}
         )
-    y = _titled(data.y_label) | ({"type": "log", "exponentformat": "power"} if data.log else {})
-    x = _titled(data.x_label) | ({"type": "log"} if data.log_x else {})
+    y = titled(data.y_label) | ({"type": "log", "exponentformat": "power"} if data.log else {})
+    x = titled(data.x_label) | ({"type": "log"} if data.log_x else {})
     if data.x_label == "step" and max(s.x.max() for s in data.series) <= 8:
         x["dtick"] = 1  # there is no half a step
     if data.band is not None:
         traces += _band(data)
-    return _figure(traces, data.title, x, y, data.notes, showlegend=len(traces) > 1)
+    return figure(traces, data.title, x, y, data.notes, showlegend=len(traces) > 1)
 
 
 def _band(data: Curve) -> list[Spec]:
@@ -112,13 +114,14 @@ def plotly_bars(data: Bars) -> Spec:
     place = list(range(len(data.names)))
     bar = {"type": "bar", "orientation": "h", "x": plain(data.values), "y": place, "marker": {"color": colours}}
     bar |= {"customdata": [words(n) for n in data.names], "hovertemplate": "%{customdata}: %{x:.4g}<extra></extra>"}
-    ticks = [words(_cut(n, 32)) for n in data.names]
+    ticks = [words(cut(n, 32)) for n in data.names]
     y = {"tickvals": place, "ticktext": ticks, "autorange": "reversed", "ticks": ""}
     notes = (f"and {data.left_out:,} smaller",) if data.left_out else ()
-    return _figure([bar], "", _titled(_cut(data.label, 28), zeroline=True), y, notes, height=76 + 24 * len(place))
+    return figure([bar], "", titled(cut(data.label, 28), zeroline=True), y, notes, height=76 + 24 * len(place))
 
 
-def _cut(name: str, most: int) -> str:
+def cut(name: str, most: int) -> str:
+    """A name in at most so many signs."""
     return name if len(name) <= most else name[: most - 2] + "…"
 
 
@@ -133,8 +136,8 @@ def plotly_roc(data: Roc) -> Spec:
         "type": "scatter", "mode": "lines", "name": f"area {short(data.area)}", "line": {"color": BLUE, "width": 2},
         "x": plain(data.false_positive), "y": plain(data.true_positive),
     }  # fmt: skip
-    x, y = _titled("share of negatives called positive"), _titled("share of positives found")
-    return _figure([curve, _diagonal(0, 1, "guessing")], "", x, y)
+    x, y = titled("share of negatives called positive"), titled("share of positives found")
+    return figure([curve, _diagonal(0, 1, "guessing")], "", x, y)
 
 
 def plotly_calibration(data: Calibration) -> Spec:
@@ -147,8 +150,8 @@ def plotly_calibration(data: Calibration) -> Spec:
         "customdata": data.counts.tolist(),
         "hovertemplate": "predicted %{x:.3f}, observed %{y:.3f}, %{customdata} rows<extra></extra>",
     }  # fmt: skip
-    x, y = _titled("probability predicted"), _titled("share that was positive")
-    return _figure([bins, _diagonal(0, 1, "perfect")], "", x, y)
+    x, y = titled("probability predicted"), titled("share that was positive")
+    return figure([bins, _diagonal(0, 1, "perfect")], "", x, y)
 
 
 def plotly_confusion(data: Confusion) -> Spec:
@@ -158,14 +161,14 @@ def plotly_confusion(data: Confusion) -> Spec:
     heat |= {"colorscale": SHADES, "zmin": 0, "xgap": 1, "ygap": 1}
     heat |= {"text": data.counts.tolist(), "texttemplate": "%{text}"} if len(names) <= 30 else {}
     heat["hovertemplate"] = "%{y} taken for %{x}: %{z} rows<extra></extra>"
-    ticks: Spec = {"type": "category", "tickvals": names, "ticktext": [words(_cut(name, 16)) for name in data.names]}
+    ticks: Spec = {"type": "category", "tickvals": names, "ticktext": [words(cut(name, 16)) for name in data.names]}
     ticks |= {"ticks": "", "showgrid": False}
     if len(names) > 30:
         ticks |= {"tickvals": names[:: len(names) // 20], "ticktext": ticks["ticktext"][:: len(names) // 20]}
     x, y = (
         {"title": {"text": text, "standoff": 14, "font": {"size": 12}}, **ticks} for text in ("predicted", "actual")
     )
-    return _figure([heat], "", x, y | {"autorange": "reversed"})
+    return figure([heat], "", x, y | {"autorange": "reversed"})
 
 
 def plotly_predicted(data: Predicted) -> Spec:
@@ -190,7 +193,7 @@ def plotly_predicted(data: Predicted) -> Spec:
         trace |= {"x": plain(data.actual), "y": plain(data.predicted)}
     traces = [trace, _diagonal(float(data.edges[0]), float(data.edges[-1]), "perfect")]
     title = "" if np.isnan(data.r2) else f"R² = {short(data.r2)}"
-    return _figure(traces, title, _titled("actual"), _titled("predicted"), data.notes, showlegend=False)
+    return figure(traces, title, titled("actual"), titled("predicted"), data.notes, showlegend=False)
 
 
 def _shades(data: Contour) -> tuple[NDArray, Spec]:
@@ -219,9 +222,9 @@ def plotly_contour(data: Contour) -> Spec:
         "type": "scatter", "mode": "lines+markers", "x": plain(data.path[:, 0]), "y": plain(data.path[:, 1]),
         "line": {"color": VERMILLION, "width": 2}, "marker": {"size": 5}, "text": _hover(data), "hoverinfo": "text",
     }  # fmt: skip
-    x = _titled(data.names[0], range=[float(data.x[0]), float(data.x[-1])])
-    y = _titled(data.names[1], range=[float(data.y[0]), float(data.y[-1])])
-    return _figure([ground, steps], walked(data), x, y, data.notes, showlegend=False)
+    x = titled(data.names[0], range=[float(data.x[0]), float(data.x[-1])])
+    y = titled(data.names[1], range=[float(data.y[0]), float(data.y[-1])])
+    return figure([ground, steps], walked(data), x, y, data.notes, showlegend=False)
 
 
 def plotly_surface(data: Contour) -> Spec:
@@ -241,8 +244,8 @@ def plotly_surface(data: Contour) -> Spec:
         "z": plain(np.where(seen, heights, np.nan)),
         "line": {"color": VERMILLION, "width": 5}, "marker": {"size": 2.5, "color": BLACK},
     }  # fmt: skip
-    scene = {"xaxis": _titled(data.names[0]), "yaxis": _titled(data.names[1]), "zaxis": _titled("J")}
-    spec = _figure([ground, steps], walked(data), {}, {}, data.notes, showlegend=False, scene=scene)
+    scene = {"xaxis": titled(data.names[0]), "yaxis": titled(data.names[1]), "zaxis": titled("J")}
+    spec = figure([ground, steps], walked(data), {}, {}, data.notes, showlegend=False, scene=scene)
     return {"data": spec["data"], "layout": {k: v for k, v in spec["layout"].items() if k not in ("xaxis", "yaxis")}}
 
 
