@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import sparse
-from scipy.optimize import minimize
+from scipy.optimize import linprog, minimize
 
 from descender.costs import certificate as module
 from descender.costs.certificate import Certificate, certificate, cost_scale, relative_gap
@@ -13,6 +13,7 @@ from descender.costs.losses import Softmax
 from descender.costs.risk import Risk
 
 LOSSES = ("squared_error", "log_loss", "softmax")
+OTHERS = ("huber 0.3", "poisson", "squared_hinge", "quantile 0.8", "hinge")
 
 
 def make(loss, seed, l2, l1, intercept=True, weighted=False, kind="dense", n=20, d=3, scale=1.0, shift=0.0):
@@ -24,8 +25,12 @@ def make(loss, seed, l2, l1, intercept=True, weighted=False, kind="dense", n=20,
     if loss == "softmax":
         y = rng.integers(0, 3, n)
         y[:3] = [0, 1, 2]
-    elif loss == "squared_error":
+    elif loss == "squared_error" or loss.startswith(("huber", "quantile")):
         y = rng.normal(size=n) * 10.0 ** rng.integers(-2, 3)
+    elif loss == "poisson":
+        y = rng.poisson(np.exp(np.clip(X @ rng.normal(size=d), -20, 3)))
+    elif loss.endswith("hinge"):
+        y = X @ rng.normal(size=d) + rng.normal(size=n) > 0
     else:
         y = (X @ rng.normal(size=d) + rng.normal(size=n) > 0) if rng.random() < 0.8 else rng.random(n)
     s = rng.integers(0, 4, n).astype(float) + 0.01 if weighted else None
@@ -60,6 +65,7 @@ def lowest(risk, *starts):
 
 def rebuilt(risk, **changes):
     options = {"l2": risk.l2, "l1": risk.l1, "intercept": risk.intercept, "sample_weight": risk.sample_weight}
+    options["reduction"] = risk.reduction
     return Risk(risk.X, risk.y, risk.loss.name, **options | changes)
 
 
@@ -72,6 +78,41 @@ def newton(risk, w, steps=60):
             t /= 2
         w = w + t * p if t > 1e-10 else w
     return w
+
+
+def polyhedral(risk):
+    """The bottom of a risk whose loss is piecewise linear: by HiGHS without l2, by sequential least squares with it."""
+    n, d = risk.X.shape
+    free, k = int(risk.intercept), 2 * d + int(risk.intercept)
+    sigma = (np.ones(n) if risk.sample_weight is None else risk.sample_weight) / risk.denominator
+    low, high = risk.loss.dual_range(risk.y)
+    t = risk.loss.dual(np.ones(n), risk.y)
+    X = risk.X.toarray() if sparse.issparse(risk.X) else risk.X
+    # each loss is the least e with e >= high (t - x w - b) and e >= low (t - x w - b); w = up - down, both >= 0
+    rows = np.hstack([X, -X, np.ones((n, free))])
+    A = np.vstack([np.hstack([-high[:, None] * rows, -np.eye(n)]), np.hstack([-low[:, None] * rows, -np.eye(n)])])
+    rhs = np.concatenate([-high * t, -low * t])
+    price = np.concatenate([np.full(2 * d, risk.l1), np.zeros(free), sigma])
+    limits = [(0, None)] * (2 * d) + [(None, None)] * (free + n)
+
+    def weights(x):
+        return np.concatenate([x[:d] - x[d : 2 * d], x[2 * d : k]])
+
+    if risk.l2 == 0:
+        exact = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
+        found = linprog(price, A_ub=A, b_ub=rhs, bounds=limits, method="highs-ds", options=exact)
+        assert found.success
+        return weights(found.x)
+
+    def cost(x):
+        w = x[:d] - x[d : 2 * d]
+        return price @ x + 0.5 * risk.l2 * w @ w, price + risk.l2 * np.concatenate([w, -w, np.zeros(free + n)])
+
+    start = np.concatenate([np.zeros(k), np.maximum(high * t, low * t)])
+    held = {"type": "ineq", "fun": lambda x: rhs - A @ x, "jac": lambda x: -A}
+    found = minimize(cost, start, jac=True, method="SLSQP", bounds=limits, constraints=held,
+                     options={"ftol": 1e-14, "maxiter": 300})  # fmt: skip
+    return weights(found.x)
 
 
 def honest(found: Certificate, risk, w, best):
@@ -107,19 +148,44 @@ def test_no_rigorous_gap_is_below_the_true_one(loss, seed, l2, l1, intercept, we
         honest(found, risk, w, lowest(risk, w, best))
 
 
-@pytest.mark.parametrize("loss", LOSSES)
+@settings(max_examples=120)
+@given(
+    st.sampled_from(OTHERS), st.integers(0, 10_000), strengths, strengths, st.booleans(), st.booleans(),
+    st.sampled_from(["dense", "sparse"]), st.sampled_from([0.0, 1e-6, 1e-2, 1.0, 30.0]),
+    st.sampled_from(["mean", "sum"]),
+)  # fmt: skip
+@example("quantile 0.8", 1, 0.0, 0.0, True, True, "sparse", 0.0, "sum")
+@example("hinge", 1, 0.0, 0.0, True, True, "dense", 1e-6, "mean")
+@example("poisson", 1, 0.0, 0.0, True, True, "dense", 1e-6, "sum")
+def test_no_gap_of_another_loss_is_below_the_true_one(loss, seed, l2, l1, intercept, weighted, kind, away, reduction):
+    """At points near and far, and with a theta from elsewhere, which may be anything."""
+    base = make(loss, seed, l2, l1, intercept, weighted, kind)
+    risk = rebuilt(base, reduction=reduction)
+    rng = np.random.default_rng(seed + 1)
+    best = lowest(risk, np.zeros(risk.n_parameters)) if risk.loss.differentiable else polyhedral(risk)
+    w = best + away * rng.normal(size=risk.n_parameters)
+    if risk.loss.differentiable:
+        best = lowest(risk, w, best)
+    for theta in (None, 3.0 * rng.normal(size=20)):
+        found = certificate(risk, w, theta)
+        assert found.rigorous
+        honest(found, risk, w, best)
+
+
+@pytest.mark.parametrize("loss", LOSSES + OTHERS)
 @pytest.mark.parametrize("intercept", [True, False])
 def test_honest_where_a_class_is_absent_or_alone(loss, intercept):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(12, 2))
-    for y in (np.zeros(12), np.ones(12), np.r_[np.zeros(11), 2.0] if loss == "softmax" else np.r_[np.zeros(11), 1.0]):
+    far = 2.0 if loss in ("softmax", "squared_error") or loss.startswith(("huber", "quantile")) else 1.0
+    for y in (np.zeros(12), np.ones(12), np.r_[np.zeros(11), far]):
         for l2, l1 in ((0.1, 0.0), (0.0, 0.1), (0.0, 0.0)):
             risk = Risk(X, y, loss, l2=l2, l1=l1, intercept=intercept)
             w = rng.normal(size=risk.n_parameters)
             found = certificate(risk, w)
             assert found.rigorous or l2 == l1 == 0
             if found.rigorous:
-                honest(found, risk, w, lowest(risk, w))
+                honest(found, risk, w, lowest(risk, w) if risk.loss.differentiable else polyhedral(risk))
 
 
 # --- tight at the bottom -------------------------------------------------------------------------------------------
@@ -127,7 +193,7 @@ def test_honest_where_a_class_is_absent_or_alone(loss, intercept):
 
 @settings(max_examples=40)
 @given(
-    st.sampled_from(LOSSES[:2]),
+    st.sampled_from(["squared_error", "log_loss", "poisson"]),
     st.integers(0, 10_000),
     st.sampled_from([1e-3, 0.1, 10.0]),
     st.booleans(),
@@ -141,7 +207,7 @@ def test_the_gap_closes_at_the_bottom(loss, seed, l2, intercept, weighted):
     assert found.relative <= 1e-11
 
 
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("loss", [*LOSSES, *OTHERS[:3]])
 @pytest.mark.parametrize(("l2", "l1"), [(0.1, 0.0), (0.1, 0.05), (0.0, 0.05)])
 @pytest.mark.parametrize("intercept", [True, False])
 def test_the_gap_is_small_near_the_bottom_for_every_penalty(loss, l2, l1, intercept):
@@ -200,6 +266,36 @@ def test_separable_without_a_penalty_the_gap_is_not_far_below_the_cost(loss):
     assert found.gap >= risk.value(w)
 
 
+@pytest.mark.parametrize("loss", ["log_loss", "huber 0.3", "poisson", "squared_hinge", "squared_error"])
+@pytest.mark.parametrize(("l2", "l1"), [(0.0, 0.02), (0.0, 0.0)])
+@pytest.mark.parametrize("kind", ["dense", "sparse"])
+def test_without_l2_the_gap_is_of_second_order(loss, l2, l1, kind):
+    """Theta moves as a Newton step would move it: a hundredth of the distance, a thousandth of the gap at most."""
+    risk = make(loss, 3, l2, l1, kind=kind, n=60)
+    best = lowest(risk, np.zeros(risk.n_parameters))
+    support = best != 0
+    gaps = [certificate(risk, best + size * support * np.array([1.0, -1.0, 0.5, 1.0])).gap for size in (1e-2, 1e-4)]
+    assert gaps[1] < 1e-3 * gaps[0] or gaps[1] < 1e-9 * risk.value(best)
+
+
+@pytest.mark.parametrize("loss", ["hinge", "squared_hinge"])
+def test_certificates_of_classes_add(loss):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(40, 3)), rng.integers(0, 3, 40).astype(float)
+    risk = Risk(X, y, loss, l2=0.1)
+    w = rng.normal(size=risk.n_parameters)
+    parts = [certificate(risk.against_rest(k), risk.part_of(w, k)) for k in range(3)]
+    found = certificate(risk, w)
+    assert found.value == pytest.approx(risk.value(w), rel=1e-12)
+    assert found.gap == pytest.approx(sum(part.gap for part in parts))
+    best = np.zeros_like(w)
+    for k in range(3):
+        one = risk.against_rest(k)
+        risk.set_part(best, k, polyhedral(one) if loss == "hinge" else lowest(one, np.zeros(4)))
+    honest(found, risk, w, best)
+    assert cost_scale(risk) == pytest.approx(sum(cost_scale(risk.against_rest(k)) for k in range(3)))
+
+
 # --- where arithmetic is hard --------------------------------------------------------------------------------------
 
 
@@ -233,12 +329,13 @@ def test_honest_where_columns_are_far_from_zero(shift, l2):
         honest(found, risk, w, best)
 
 
-@pytest.mark.parametrize("loss", LOSSES)
-def test_honest_for_columns_of_all_sizes(loss):
+@pytest.mark.parametrize("loss", [*LOSSES, *OTHERS[:3]])
+@pytest.mark.parametrize(("l2", "l1"), [(1e-12, 0.0), (0.0, 0.0), (0.0, 1e-3)])
+def test_honest_for_columns_of_all_sizes(loss, l2, l1):
     risk = make(loss, 8, 0.01, 0.0)
-    scaled = Risk(risk.X * [1e-6, 1.0, 1e6], risk.y, loss, l2=1e-12)
+    scaled = Risk(risk.X * [1e-6, 1.0, 1e6], risk.y, loss, l2=l2, l1=l1)
     rng = np.random.default_rng(2)
-    for size in (0.0, 1e-9, 1.0):
+    for size in (0.0, 1e-9, 1e-3):
         w = size * rng.normal(size=scaled.n_parameters)
         honest(certificate(scaled, w), scaled, w, lowest(scaled, w))
 
@@ -288,6 +385,20 @@ def test_a_halved_gap_is_caught():
     honest(found, risk, w, best)
     with pytest.raises(AssertionError):
         honest(found._replace(gap=0.5 * found.gap), risk, w, best)
+
+
+@pytest.mark.parametrize("loss", ["huber 0.3", "poisson", "squared_hinge", "quantile 0.8", "hinge"])
+def test_a_wrong_range_of_theta_is_caught(loss, monkeypatch):
+    """A dual point outside of its interval proves too much."""
+    risk = make(loss, 11, 0.1, 0.0, n=60)
+    best = lowest(risk, np.zeros(4)) if risk.loss.differentiable else polyhedral(risk)
+    honest(certificate(risk, best), risk, best, best)
+    w = best + 0.3
+    everything = np.full(60, -np.inf), np.full(60, np.inf)
+    loss_of = type(risk.loss) if not isinstance(risk.loss, type) else risk.loss
+    monkeypatch.setattr(loss_of, "dual_range", staticmethod(lambda y: everything))
+    monkeypatch.setattr(loss_of, "dual", staticmethod(lambda theta, y: 10.0 * np.abs(theta)))
+    caught(risk, w, best)
 
 
 @pytest.mark.parametrize("loss", LOSSES)

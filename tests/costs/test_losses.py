@@ -352,7 +352,7 @@ def test_duals_end_where_they_say():
         low, high = loss.dual_range(y)
         for end, beyond in ((low, low - 0.1), (high, high + 0.1)):
             if np.isfinite(end).all():
-                assert (loss.value(np.clip(z, -690, 690) if loss is Poisson else z, y) + beyond * z).min() < -1e3
+                assert (loss.value(np.clip(z, -590, 590) if loss is Poisson else z, y) + beyond * z).min() < -1e3
 
 
 @pytest.mark.parametrize("k", KS)
@@ -367,7 +367,7 @@ def test_one_against_the_rest_is_the_sum_over_classes(k):
 
 
 def test_predictions_of_scores():
-    assert Poisson.predict(np.array([0.0, np.log(3.0), 1e4])) == pytest.approx([1.0, 3.0, np.exp(700.0)])
+    assert Poisson.predict(np.array([0.0, np.log(3.0), 1e4])) == pytest.approx([1.0, 3.0, np.exp(600.0)])
     assert Hinge.predict(np.array([-0.1, 0.0, 0.1])).tolist() == [0.0, 0.0, 1.0]
     assert Huber().predict(2.5) == Quantile().predict(2.5) == 2.5
 

@@ -102,7 +102,8 @@ def certificate(risk: Risk, w: Vector, theta: NDArray | None = None) -> Certific
     if not risk.convex:
         return None
     if isinstance(risk.loss, OneVsRest):
-        return _sum([certificate(risk.against_rest(k), risk.part_of(w, k)) for k in range(risk.n_classes)], risk)
+        parts = [certificate(risk.against_rest(k), risk.part_of(w, k)) for k in range(risk.n_classes)]
+        return total_certificate(risk, [part for part in parts if part is not None])
     scores = _scores(risk, w)
     value = float(np.sum(_sigma(risk) * risk.loss.value(scores, risk.y))) + risk.penalty(w)
     scale = cost_scale(risk)
@@ -114,12 +115,11 @@ def certificate(risk: Risk, w: Vector, theta: NDArray | None = None) -> Certific
     return Certificate(kind, True, float(gap), float(relative_gap(gap, value, scale)), value)
 
 
-def _sum(parts: Sequence[Certificate | None], risk: Risk) -> Certificate:
-    """The certificate of a sum of costs that share no parameter."""
-    found = [part for part in parts if part is not None]
-    gap, value = sum(part.gap for part in found), sum(part.value for part in found)
-    kind = " and ".join(dict.fromkeys(part.kind for part in found))
-    rigorous = all(part.rigorous for part in found)
+def total_certificate(risk: Risk, parts: Sequence[Certificate]) -> Certificate:
+    """The certificate of a sum of costs that share no parameter, as those of the classes each against the rest."""
+    gap, value = sum(part.gap for part in parts), sum(part.value for part in parts)
+    kind = " and ".join(dict.fromkeys(part.kind for part in parts))
+    rigorous = all(part.rigorous for part in parts)
     return Certificate(kind, rigorous, gap, float(relative_gap(gap, value, cost_scale(risk))), value)
 
 
@@ -248,7 +248,7 @@ def _balance(risk: Risk, z: NDArray) -> NDArray:
     """Scores shifted by the best intercept for these weights."""
     sigma, y = _sigma(risk), risk.y
     if risk.loss is not Softmax:
-        return z + _best_shift(risk, z)
+        return z + best_shift(risk, z)
     for _ in range(50):
         p = risk.loss.predict(z)
         r = (sigma * risk.loss.slope(z, y)).sum(axis=1)
@@ -260,7 +260,7 @@ def _balance(risk: Risk, z: NDArray) -> NDArray:
     return z
 
 
-def _best_shift(risk: Risk, z: NDArray) -> float:
+def best_shift(risk: Risk, z: NDArray) -> float:
     """Where the weighted slopes sum to zero: Newton's method on one number, within a bracket."""
     sigma, y, loss = _sigma(risk), risk.y, risk.loss
     low, high, t, span = -np.inf, np.inf, 0.0, 1.0

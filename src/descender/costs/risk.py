@@ -107,6 +107,13 @@ class Risk(Cost):
         W, b = self.split(w)
         return np.append(W[k], b[k]) if self.intercept else W[k].copy()
 
+    def set_part(self, w: Vector, k: int, part: Vector) -> None:
+        """Put the weights and the intercept of one class into a parameter vector."""
+        W, b = self.split(w)
+        W[k] = part[: self.n_features]
+        if self.intercept:
+            b[k] = part[-1]
+
     def join(self, W: NDArray, b: NDArray | float) -> Vector:
         """The parameter vector of weights and intercepts."""
         parts = [np.ravel(W)] + ([np.atleast_1d(b)] if self.intercept else [])

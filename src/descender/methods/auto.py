@@ -11,10 +11,13 @@ from descender.costs.losses import OneVsRest, Softmax
 from descender.costs.risk import Risk
 from descender.errors import CapabilityError, OptionError, suggest
 from descender.methods.advance import Options
+from descender.methods.dual import DualAscent
+from descender.methods.interior import InteriorPoint
 from descender.methods.lbfgs import LBFGS
 from descender.methods.method import Method
 from descender.methods.metric import LearntMetric, is_small, is_wide
 from descender.methods.newton_cg import NewtonCG
+from descender.methods.one_vs_rest import ClassByClass
 from descender.methods.proximal_gradient import ProximalGradient
 from descender.methods.rates import Backtracking, Constant, Rate, read_rate
 from descender.methods.rules import RULES
@@ -40,8 +43,13 @@ def choose(cost: Cost, tol: float | None = None) -> tuple[Method, str]:
         kind = "smooth" if cost.smooth else "smooth almost everywhere"
         return LBFGS(), f"L-BFGS, because {count}, {kind}, and every gradient tells curvature"
     tol = 1e-6 if tol is None else tol
-    if not cost.loss.differentiable or isinstance(cost.loss, OneVsRest):
-        raise CapabilityError(f"no method without a rate minimises {cost.loss.name} on such rows; name one and a rate")
+    if isinstance(cost.loss, OneVsRest):
+        half = 0.5 * tol  # relative to each class; their sum is at most twice relative to the whole
+        one, why = choose(cost.against_rest(0), half)
+        method = ClassByClass(tol, lambda risk: choose(risk, half)[0], name=f"{one.name}, one class after the other")
+        return method, f"{why}; each of {cost.n_classes} classes against the rest"
+    if not cost.loss.differentiable:
+        return _for_kinks(cost, tol)
     if cost.loss is Softmax:
         if cost.l1 > 0:
             return ProximalGradient(tol), "accelerated proximal gradient, because softmax has an l1 penalty"
@@ -58,6 +66,21 @@ def choose(cost: Cost, tol: float | None = None) -> tuple[Method, str]:
     return LearntMetric(tol, name=name), f"{name}, because {reason}"
 
 
+def _for_kinks(cost: Risk, tol: float) -> tuple[Method, str]:
+    """The method for a loss whose slope jumps."""
+    size = f"{cost.n_samples:,} x {cost.n_features:,}"
+    if not is_wide(cost):
+        method = InteriorPoint(tol)
+        return method, f"{method.name}, because the slope of {cost.loss.name} jumps and {size} allows all curvatures"
+    if cost.l2 > 0 and cost.l1 == 0:
+        ascent = DualAscent(tol)
+        return ascent, f"{ascent.name}, because the slope of {cost.loss.name} jumps and {size} are too many columns"
+    raise CapabilityError(
+        f"{cost.loss.name} with {'l1' if cost.l1 > 0 else 'no penalty'} on {cost.n_features:,} columns has no method "
+        "here: give l2 and no l1, or fewer columns, or a smooth loss such as squared_hinge or huber"
+    )
+
+
 def polishing_tol(cost: Cost, tol: float) -> float:
     """`tol`, or where steps with all curvatures cost next to nothing what takes the walk down to rounding.
 
@@ -66,7 +89,7 @@ def polishing_tol(cost: Cost, tol: float) -> float:
     """
     if not (isinstance(cost, Risk) and cost.convex and is_small(cost)) or is_wide(cost):
         return tol
-    slow = cost.loss is Softmax and (cost.l1 > 0 or cost.l2 == 0)
+    slow = not cost.loss.differentiable or (cost.loss is Softmax and (cost.l1 > 0 or cost.l2 == 0))
     return tol if slow else min(tol, POLISHED)
 
 

@@ -13,6 +13,8 @@ from descender.costs.risk import Risk, block_height
 
 FAR = 1e3
 """Deviations of a column from zero beyond which its products lose digits that matter."""
+FLAT = 1e-4
+"""What a row on a straight part of its loss counts for in the metric, as a share of the largest curvature."""
 
 
 class Reading(NamedTuple):
@@ -110,6 +112,26 @@ class Centred:
             gradient[self.d] = slopes
         return Reading(total + self.ridge(v), gradient, scores)
 
+    def scores(self, v: Vector) -> NDArray:
+        """The scores at v, in float64."""
+        out = np.empty(self.n)
+        for part in self._blocks():
+            out[part] = (self.X[part] - self.mean if self.far else self.X[part]) @ v[: self.d]
+        shift = 0.0 if self.far else self.mean @ v[: self.d]
+        return out + ((v[self.d] if self.intercept else 0.0) - shift)
+
+    def spread(self, r: NDArray) -> Vector:
+        """The sum over rows of r x, with x = 1 for the intercept, in float64."""
+        out = np.zeros(self.size)
+        for part in self._blocks():
+            out[: self.d] += (self.X[part] - self.mean if self.far else self.X[part]).T @ r[part]
+        total = float(r.sum())
+        if not self.far:
+            out[: self.d] -= total * self.mean
+        if self.intercept:
+            out[self.d] = total
+        return out
+
     def ridge(self, v: Vector) -> float:
         """The l2 penalty."""
         return 0.5 * self.l2 * float(v[: self.d] @ v[: self.d])
@@ -119,15 +141,19 @@ class Centred:
         return float(self.sigma @ self.loss.value(scores, self.y)) + self.ridge(v)
 
     def _weights(self, scores: NDArray, cautious: bool) -> NDArray:
-        curvature = np.maximum(self.loss.curvature(scores, self.y), 0.0)
-        if cautious:  # where none bounds it, that of the score which is best for the row is a fair guess
-            bound = self.loss.curvature_bound
-            curvature = bound if np.isfinite(bound) else np.maximum(curvature, np.maximum(np.abs(self.y), 1.0))
-        return self.sigma * curvature
+        curvature, bound = np.maximum(self.loss.curvature(scores, self.y), 0.0), self.loss.curvature_bound
+        if not np.isfinite(bound):  # where nothing bounds it, that of the score which is best for the row is a guess
+            bound = np.maximum(curvature, np.maximum(np.abs(self.y), 1.0))
+        return self.sigma * (bound if cautious else np.where(curvature > 0.0, curvature, FLAT * bound))
 
     def hessian(self, scores: NDArray, cautious: bool = False) -> NDArray:
         """The second derivatives at known scores; with `cautious`, by the largest curvature that the loss can have."""
-        h = self._weights(scores, cautious)
+        H = self.moment(self._weights(scores, cautious))
+        H[np.arange(self.d), np.arange(self.d)] += self.l2
+        return H
+
+    def moment(self, h: NDArray) -> NDArray:
+        """The sum over rows of h x x', with x = 1 for the intercept."""
         H = np.zeros((self.size, self.size))
         edge = np.zeros(self.d)
         for part in self._blocks():
@@ -144,7 +170,6 @@ class Centred:
         if self.intercept:
             H[self.d, : self.d] = H[: self.d, self.d] = edge
             H[self.d, self.d] = h.sum()
-        H[np.arange(self.d), np.arange(self.d)] += self.l2
         return H
 
     def curvatures(self, scores: NDArray, cautious: bool = False) -> Vector:

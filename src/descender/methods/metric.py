@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from descender.costs.certificate import Certificate, certificate, cost_scale
+from descender.costs.certificate import certificate, cost_scale
 from descender.costs.cost import Cost, Vector
 from descender.costs.risk import Risk
-from descender.methods.advance import COLUMNS
 from descender.methods.centred import Centred, Reading
+from descender.methods.ending import ending
 from descender.methods.lbfgs import Pairs
-from descender.methods.method import Block, Budget, Outcome, one_step
+from descender.methods.method import Block, Budget, one_step
 from descender.methods.metrics import Dense, Diagonal, Metric
 from descender.methods.proximal import proximal_step
 from descender.methods.sampling import Draw, draw, sample_size
@@ -35,6 +35,12 @@ WIDE = 4000
 DIAGONAL_REFRESH = (4, 12, 30)
 SMALLEST_GOAL = 1e-24
 """Of the decrement, which is of second order where a gap is of first."""
+DAMPING = 0.02
+"""What is added to the diagonal of a proximal model, as a share of it, after a step that was too long."""
+BLIND = 1e4
+"""How many times what a metric promises the gap may be before it is taken to see too little curvature."""
+FAR_START = 10.0
+"""How many times the cost of the best constant a start may cost; from a worse one the walk begins at the constant."""
 STAGE_SHARE = 0.3
 """A sample of k rows knows the minimum to about d/(2k) of the cost; its descent stops at this share of that."""
 
@@ -49,6 +55,7 @@ class Walker:
         self.pairs = Pairs(15)
         self.metric: Metric = Diagonal(np.ones(len(v)))
         self.hessian: NDArray | None = None
+        self.cautious, self.damping = False, 0.0
         self.decrement = np.inf
         self.step: Vector | None = None
 
@@ -66,14 +73,16 @@ class Walker:
         self.hessian, self.metric = H, Dense(H)
         self.pairs.pairs.clear()
 
-    def learn_diagonal(self) -> None:
+    def learn_diagonal(self, cautious: bool = False) -> None:
         """Take the metric from the curvatures of the coordinates; the corrections stay."""
-        self.metric = Diagonal(self.problem.curvatures(self.reading.scores))
+        self.metric, self.cautious = Diagonal(self.problem.curvatures(self.reading.scores, cautious)), cautious
 
     def look(self) -> float:
         """The next step, and half of what its model promises: the decrement."""
         if self.l1 > 0:
-            self.step, self.decrement = proximal_step(self.problem, self.v, self.reading, self.hessian, self.l1)
+            self.step, self.decrement = proximal_step(
+                self.problem, self.v, self.reading, self.hessian, self.l1, self.cautious, self.damping
+            )
         else:
             g = self.reading.gradient
             self.step = -self.pairs.solve(g, self.metric.solve)
@@ -96,6 +105,7 @@ class Walker:
                 trial = self._read(self.v + t * self.step)
                 if not self._lower(trial, self.v + t * self.step, t):
                     return False
+        self.damping = self.damping / 3.0 if t == 1.0 else max(3.0 * self.damping, DAMPING)
         s = t * self.step
         self.pairs.add(s, trial.gradient - self.reading.gradient)
         self.v, self.reading, self.step = self.v + s, trial, s
@@ -158,14 +168,14 @@ class LearntMetric:
         wide = is_wide(cost)
         m = n if wide or is_small(cost) else sample_size(n, d)
         sample = draw(problem, columns, m, rng)
-        v, reads = problem.enter(w), 1.0
-        start_value = problem.value_at(problem.X @ w[:d].astype(problem.X.dtype) + (w[d] if cost.intercept else 0.0), v)
-        empty = w[None, :]
+        v, start_value = better_start(cost, problem, w)
+        moved, used = v is not None, 0
+        v = problem.enter(w) if v is None else v
         if not wide:
             v, used = descend_sample(problem, sample, v, m, cost.l1)
-            reads += used / n
-            if reads > 1.0:
-                yield Block(one_step(start_value, np.nan, np.nan, np.nan, 1), problem.leave(v), int(reads * n), empty)
+        if moved or used:
+            log, reads = one_step(start_value, np.nan, np.nan, np.nan, 1), 1.0 + used / n
+            yield Block(log, problem.leave(v), int(reads * n), w[None, :])
         yield from self._descend(cost, problem, sample, v, m, wide)
 
     def _descend(self, cost: Risk, problem: Centred, sample: Draw, v: Vector, m: int, wide: bool) -> Iterator[Block]:
@@ -175,9 +185,9 @@ class LearntMetric:
         self._learn(walker, part, rows, wide)
         unit = cost_scale(cost) / 1000.0
         goal = self.tol * (0.2 if m >= n else 0.4)
-        previous, best = np.inf, None
+        previous = np.inf
         iteration = counted = 0
-        stale = False
+        stale = blind = False
         while True:
             decrement = walker.look()
             target = goal * max(abs(walker.value), unit)
@@ -195,7 +205,8 @@ class LearntMetric:
             norm = float(np.linalg.norm(problem.leave_gradient(walker.reading.gradient)))
             done = decrement <= target or walker.reads >= self.max_reads
             moved = not done and walker.move()
-            if not done and not moved:
+            if not moved and (blind or not done):
+                blind = False
                 moved, previous = self._cautious(walker, part, rows, wide), np.inf
                 stale = moved
             if moved:
@@ -207,13 +218,13 @@ class LearntMetric:
             point = problem.leave(walker.v)
             found = certificate(cost, point)
             assert found is not None
-            best = found if best is None or found.gap < best.gap else best
             content = found.relative <= self.tol
             floor = not done or goal < SMALLEST_GOAL
             if content or floor or walker.reads >= self.max_reads:
-                yield self._end(walker, point, found, content, walker.reads - counted)
+                yield ending(cost, self.tol, point, found, walker.reads - counted)
                 return
             goal *= 0.03
+            blind = found.gap > BLIND * max(decrement, 1e-3 * target)
 
     def _wants_metric(self, n: int, d: int, m: int, wide: bool, iteration: int, ahead: float) -> bool:
         if wide:
@@ -224,7 +235,7 @@ class LearntMetric:
         """A step in the metric of the largest curvature a loss can have, for points where the own one vanishes."""
         scores = walker.reading.scores[rows]
         if wide:
-            walker.metric = Diagonal(part.curvatures(scores, cautious=True))
+            walker.learn_diagonal(cautious=True)
             walker.pairs.pairs.clear()
         else:
             walker.learn(part.hessian(scores, cautious=True))
@@ -236,14 +247,17 @@ class LearntMetric:
         else:
             walker.learn(part.hessian(walker.reading.scores[rows]))
 
-    def _end(self, walker: Walker, point: Vector, found: Certificate, content: bool, reads: int) -> Block:
-        nothing = np.empty((0, len(COLUMNS)))
-        if content:
-            outcome = Outcome("converged", str(found))
-        else:
-            outcome = Outcome("floor", f"no further descent in this arithmetic: {found}, {self.tol:.0e} was asked")
-        final = walker.problem.risk.value_and_gradient(point)
-        return Block(nothing, point, 0, None, outcome=outcome, final=final, certificate=found, evaluations=reads + 2)
+
+def better_start(cost: Risk, problem: Centred, w: Vector) -> tuple[Vector | None, float]:
+    """The best constant where the start costs far more, else None; and the cost of the start."""
+    d = problem.d
+    with np.errstate(all="ignore"):
+        scores = problem.X @ w[:d].astype(problem.X.dtype) + (w[d] if cost.intercept else 0.0)
+        value = problem.value_at(scores, w) + cost.l1 * float(np.abs(w[:d]).sum())
+    v = np.zeros(problem.size)
+    v[d:] = cost.loss.trivial(cost.y, problem.sigma)
+    constant = problem.value_at(np.zeros(problem.n) + (v[d] if cost.intercept else 0.0), v)
+    return (None, value) if value <= FAR_START * constant else (v, value)
 
 
 def descend_sample(problem: Centred, sample: Draw, v: Vector, m: int, l1: float) -> tuple[Vector, int]:

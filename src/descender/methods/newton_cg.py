@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from descender.costs.certificate import certificate, cost_scale
 from descender.costs.cost import Cost, Vector
 from descender.costs.risk import Risk
-from descender.methods.advance import COLUMNS
 from descender.methods.centred import column_facts
-from descender.methods.method import Block, Budget, Outcome, one_step
+from descender.methods.ending import ending
+from descender.methods.method import Block, Budget, one_step
 
 MAX_INNER = 100
 STALLED = 3
@@ -164,12 +164,7 @@ class NewtonCG:
             assert found is not None
             content = found.relative <= self.tol
             if content or not done or goal < 1e-16:
-                kind = "converged" if content else "floor"
-                text = str(found) if content else f"no further descent in this arithmetic: {found}"
-                nothing = np.empty((0, len(COLUMNS)))
-                final = cost.value_and_gradient(point)
-                outcome = Outcome(kind, text)
-                yield Block(nothing, point, 0, None, outcome=outcome, final=final, certificate=found)
+                yield ending(cost, self.tol, point, found, problem.reads - counted)
                 return
             goal *= 0.03
 

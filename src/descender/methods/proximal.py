@@ -12,7 +12,15 @@ from descender.methods.centred import Centred, Reading
 WORKING_SET = 400
 
 
-def proximal_step(problem: Centred, v: Vector, reading: Reading, H: NDArray | None, l1: float) -> tuple[Vector, float]:
+def proximal_step(
+    problem: Centred,
+    v: Vector,
+    reading: Reading,
+    H: NDArray | None,
+    l1: float,
+    cautious: bool = False,
+    damping: float = 0.0,
+) -> tuple[Vector, float]:
     r""":math:`\arg\min_p g\cdot p + \tfrac12 p\cdot Hp + \lambda_1 (|w+p|_1 - |w|_1)` and half of what it promises.
 
     Without H only a working set of coordinates moves - those that are not zero and those whose gradient exceeds l1 the
@@ -24,11 +32,13 @@ def proximal_step(problem: Centred, v: Vector, reading: Reading, H: NDArray | No
     g, d = reading.gradient, problem.d
     if H is None:
         chosen = working_set(g[:d], v[:d], l1)
-        H = problem.restricted(chosen).hessian(reading.scores)
+        H = problem.restricted(chosen).hessian(reading.scores, cautious)
         if problem.intercept:
             chosen = np.append(chosen, d)
     else:
         chosen = np.arange(len(v))
+    if damping > 0:
+        H = H + damping * np.diag(np.diag(H))
     strengths = np.where(chosen < d, l1, 0.0)
     p = minimise_quadratic(H, g[chosen], v[chosen], strengths)
     step = np.zeros_like(v)

@@ -18,9 +18,9 @@ import numpy as np
 from descender.costs.certificate import certificate
 from descender.costs.cost import Cost, Vector
 from descender.costs.risk import Risk
-from descender.methods.advance import COLUMNS
 from descender.methods.centred import column_facts
-from descender.methods.method import Block, Budget, Outcome, one_step
+from descender.methods.ending import ending
+from descender.methods.method import Block, Budget, one_step
 
 CERTIFY_EVERY = 25
 
@@ -77,11 +77,5 @@ class ProximalGradient:
                 found = certificate(cost, w)
                 assert found is not None
                 if found.relative <= self.tol or still:
-                    content = found.relative <= self.tol
-                    text = str(found) if content else f"no further descent in this arithmetic: {found}"
-                    outcome = Outcome("converged" if content else "floor", text)
-                    final = cost.value_and_gradient(w)
-                    yield Block(
-                        np.empty((0, len(COLUMNS))), w, 0, None, outcome=outcome, final=final, certificate=found
-                    )
+                    yield ending(cost, self.tol, w, found)
                     return

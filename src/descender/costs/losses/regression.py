@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import xlogy
+from scipy.special import xlog1py, xlogy
 
 from descender.costs.location import robust_scale, root, weighted_quantile
 from descender.costs.losses.base import INFINITY, BaseLoss, spelled
@@ -159,7 +159,8 @@ class Poisson(BaseLoss):
     r""":math:`e^z - y z + (y\log y - y)`: half the Poisson deviance of the mean :math:`e^z`; y at least 0.
 
     J. Nelder, R. Wedderburn, *Generalized linear models*, 1972.  The bracket, which no score changes, makes it 0 for a
-    perfect score.  Beyond z = 700 the exponential goes on as its tangent.
+    perfect score; with it, :math:`y (e^u - 1 - u)` for :math:`u = z - \log y` keeps its digits for counts of any size.
+    Beyond z = 600 the exponential goes on as its tangent.
 
     Wrong where counts spread more than their mean (their variance should be near it): errors of coefficients are then
     larger than they look, the prediction of the mean still holds.
@@ -173,25 +174,28 @@ class Poisson(BaseLoss):
     @staticmethod
     def value(z, y):
         """The loss."""
-        near = np.minimum(z + 0.0 * y, 700.0)
-        mean = np.exp(near) * (1.0 + (z - near))
-        return mean - y * z + (y * np.log(np.maximum(y, 1e-300)) - y)
+        near = np.minimum(z + 0.0 * y, 600.0)
+        beyond = np.exp(near) * (z - near)
+        above = near - np.log(np.maximum(y, 1e-300))
+        above = np.where(y > 0.0, above, 0.0)
+        return np.where(y > 0.0, y * (np.expm1(above) - above), np.exp(near)) + (beyond - y * (z - near))
 
     @staticmethod
     def slope(z, y):
         """Its derivative by z."""
-        return np.exp(np.minimum(z + 0.0 * y, 700.0)) - y
+        return np.exp(np.minimum(z + 0.0 * y, 600.0)) - y
 
     @staticmethod
     def curvature(z, y):
         """Its second derivative by z."""
-        return np.exp(np.minimum(z + 0.0 * y, 700.0))
+        return np.exp(np.minimum(z + 0.0 * y, 600.0))
 
     @staticmethod
     def dual(theta, y):
         """-loss*(-theta)."""
-        mean = np.maximum(y - theta, 0.0)
-        return mean - xlogy(mean, mean) + (xlogy(y, y) - y)
+        mean, some = np.maximum(y - theta, 0.0), np.where(y > 0.0, y, 1.0)
+        of_some = theta * np.log(some) - (theta + xlog1py(mean, np.maximum(-theta / some, -1.0)))
+        return np.where(y > 0.0, of_some, mean - xlogy(mean, mean))
 
     @staticmethod
     def dual_range(y):
@@ -211,4 +215,4 @@ class Poisson(BaseLoss):
     @staticmethod
     def predict(z):
         """From score to the mean."""
-        return np.exp(np.minimum(np.float64(1.0) * z, 700.0))
+        return np.exp(np.minimum(np.float64(1.0) * z, 600.0))

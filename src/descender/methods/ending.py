@@ -1,0 +1,23 @@
+"""How a certified walk ends: the last block, the same for every method."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from descender.costs.certificate import Certificate
+from descender.costs.cost import Vector
+from descender.costs.risk import Risk
+from descender.methods.advance import COLUMNS
+from descender.methods.method import Block, Outcome
+
+
+def ending(risk: Risk, tol: float, point: Vector, found: Certificate, reads: int = 0) -> Block:
+    """The last block at a point with its certificate, after `reads` of the rows that no step of the log counted.
+
+    Its outcome is "converged" where the certificate is within `tol`, else "floor".
+    """
+    outcome = Outcome("converged", str(found))
+    if found.relative > tol:
+        outcome = Outcome("floor", f"no further descent in this arithmetic: {found}, {tol:.0e} was asked")
+    nothing, final = np.empty((0, len(COLUMNS))), risk.value_and_gradient(point)
+    return Block(nothing, point, 0, None, outcome=outcome, final=final, certificate=found, evaluations=reads + 2)
