@@ -24,6 +24,7 @@ _HOMES = {
     "Model": "descender.model",
     "Online": "descender.verbs.online",
     "Record": "descender.record",
+    "stationary_points": "descender.verbs.stationary",
     "sweep": "descender.verbs.sweep",
     "Walk": "descender.descent",
 }

@@ -93,7 +93,8 @@ class Walk:
     ``nfev`` counts all evaluations of J, those before the first step and after the last among them: of a Python
     function the number of its calls, also for difference quotients.  ``njev`` counts gradients, however made.  A point
     that is asked for twice in a row is evaluated once.  After a walk from many starts both are of all walks, and
-    ``minima`` are the minima that they found (:class:`~descender.verbs.starts.Minima`).
+    ``minima`` are the minima that they found (:class:`~descender.verbs.starts.Minima`).  ``stationary`` is what algebra
+    found, where it was asked for (:class:`~descender.verbs.stationary.Stationary`).
 
     ``walk["name"]`` is the value of a variable; where no variable has the name, the field of the result, as in
     ``walk["fun"]``.
@@ -121,6 +122,7 @@ class Walk:
     findings: list[Any] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     minima: Any = None
+    stationary: Any = None
 
     def __getitem__(self, name: str) -> Any:
         """The value of a variable by its name, else a field of the result."""

@@ -71,6 +71,15 @@ def minimize(
     explain: Annotated[
         bool, o.option("--explain", help="Write out the first step with its numbers.", panel=o.OUTPUT)
     ] = False,
+    exact: Annotated[
+        float | None,
+        o.option(
+            "--exact",
+            help="Solve gradient = 0 by algebra, too, within SECONDS (10).",
+            panel=o.OUTPUT,
+            metavar="SECONDS",
+        ),
+    ] = None,
     export_python: Annotated[
         str | None,
         o.option("--export-python", help="Write the walk as a NumPy script.", panel=o.OUTPUT, metavar="FILE"),
@@ -118,7 +127,7 @@ def minimize(
             learning_rate=learning_rate, batch_size=o.batch_size_of(batch_size), clip_norm=clip_norm,
             clip_value=clip_value, gradient_tol=gradient_tol, step_tol=step_tol, cost_tol=cost_tol,
             max_steps=steps, max_evaluations=evaluations, max_epochs=epochs, max_seconds=seconds,
-            on_divergence=on_divergence, seed=seed, **settings,
+            on_divergence=on_divergence, seed=seed, exact=exact or False, **settings,
         )  # fmt: skip
     walk.record.facts |= {"constants": constants, "data": data, "success": walk.success, "message": walk.message}
     asked = any(budget is not None for budget in (steps, epochs, evaluations, seconds))
@@ -129,6 +138,10 @@ def minimize(
     if walk.minima is not None:
         walk.record.facts["minima"] = walk.minima.as_json()
         tell.lines(["", *minima_table(walk), ""] if len(walk.minima) else [])
+    if walk.stationary is not None:
+        walk.record.facts["stationary"] = walk.stationary.as_json()
+        tell.say(walk.stationary.says(), "algebra")
+        tell.lines(["", *stationary_table(walk), ""] if len(walk.stationary) else [])
     if table is not None:
         tell.lines(["", *walk_table(cost, walk, table), ""])
     if explain:
@@ -244,6 +257,14 @@ def minima_table(walk: Walk, most: int = 20) -> list[str]:
     return lines + ([f"... and {len(rows) - most:,} more minima"] if len(rows) > most else [])
 
 
+def stationary_table(walk: Walk, most: int = 20) -> list[str]:
+    """All stationary points that algebra found, the lowest first, with their closed form if it is short."""
+    rows = walk.stationary.rows()
+    shown = [[*row[: min(SHOWN, len(walk.names))], *row[-3:]] for row in rows[:most]]
+    lines = [line.rstrip() for line in fitting([*walk.names[:SHOWN], "J", "", ""], shown)]
+    return lines + ([f"... and {len(rows) - most:,} more"] if len(rows) > most else [])
+
+
 def walk_table(cost: Formula, walk: Walk, count: int) -> list[str]:
     """The worked table: iteration, each variable, its derivative and its step (old - new), the cost."""
     import numpy as np
@@ -294,7 +315,11 @@ def walk_json(cost: Formula, walk: Walk) -> dict[str, Any]:
         "why": walk.why,
         "findings": [found.as_dict() for found in walk.findings],
         "notes": walk.notes,
-    } | ({} if walk.minima is None else {"minima": walk.minima.as_json()})
+    } | {
+        name: found.as_json()
+        for name, found in (("minima", walk.minima), ("stationary", walk.stationary))
+        if found is not None
+    }
 
 
 def status(walk: Walk, asked: bool = True) -> int:

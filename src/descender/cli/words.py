@@ -15,7 +15,7 @@ SEVERAL = ("--start", "--range", "--constant", "--set")
 """Options that take NAME=VALUE words until the next option."""
 SCHEDULED = ("--learning-rate", "--alpha", "-a")
 """Options that take a name and numbers, such as ``inverse-time 0.1 0.01``."""
-COUNTED = {"--table": "5"}
+COUNTED = {"--table": "5", "--exact": "10"}
 """Options whose number may be left out."""
 NUMBER = r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?"
 PYTHON_NAMES = {
@@ -91,7 +91,7 @@ def rewrite(args: list[str], options: Mapping[str, bool]) -> list[str]:
                 taken.append(args.pop(0))
             done.append(f"{word}={' '.join(taken)}")
         elif word in COUNTED and word in options:
-            count = args.pop(0) if args and re.fullmatch(r"[-+]?[\d_,]+", args[0]) else COUNTED[word]
+            count = args.pop(0) if args and re.fullmatch(r"[-+]?[\d_,]+(\.\d*)?", args[0]) else COUNTED[word]
             done.append(f"{word}={count}")
         elif options.get(word):
             done += [word, *args[:1]]

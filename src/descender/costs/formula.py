@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from descender.costs.cost import Cost, Kernel, Rows, Vector
 from descender.costs.display import Show, pretty
-from descender.costs.grammar import Reader
+from descender.costs.grammar import Reader, Reading
 from descender.costs.parts import KINKED, Expr
 from descender.costs.program import Program, kernel_source, write_program
 from descender.costs.syntax import identifier
@@ -170,9 +170,7 @@ class Formula(Cost):
         text = re.sub(r"\bsum\s*\(", f"{self.n_samples}*mean(", self.text)
         if text == self.text:
             return self
-        columns = dict(zip(self._reading.columns, self._columns, strict=True))
-        constants = dict(zip(self._reading.constants, self._numbers, strict=True))
-        return Formula(text, columns, constants, self.names)
+        return Formula(text, self.columns, self.constants, self.names)
 
     def kernel(self) -> Kernel:
         """The value and gradient as a loop over rows, the same for the same formula wherever it is made."""
@@ -183,6 +181,26 @@ class Formula(Cost):
         pairs = [(i, j) for i in range(len(self.names)) for j in range(i, len(self.names))]
         outputs = [self._derivative(self._gradient[i], self.names[j]) for i, j in pairs]
         return write_program(outputs, self._reading)
+
+    @property
+    def reading(self) -> Reading:
+        """The formula as it was read, for algebra."""
+        return self._reading
+
+    @property
+    def slopes(self) -> list[Expr]:
+        """The derivatives as SymPy has them, with held parts."""
+        return list(self._gradient)
+
+    @property
+    def columns(self) -> dict[str, NDArray[np.float64]]:
+        """The columns of data that the formula uses."""
+        return dict(zip(self._reading.columns, self._columns, strict=True))
+
+    @property
+    def constants(self) -> dict[str, float]:
+        """The given constants that the formula uses."""
+        return dict(zip(self._reading.constants, self._numbers, strict=True))
 
     def _derivative(self, expr: Expr, name: str) -> Expr:
         import sympy as sp

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from descender.costs.certificate import certificate
 from descender.costs.cost import Cost, Vector
 from descender.costs.counted import as_cost, counted
+from descender.costs.formula import Formula
 from descender.costs.risk import Risk
 from descender.descent import Step, Walk, descend
 from descender.doctor.descent import examine
@@ -22,6 +23,7 @@ from descender.verbs.judging import judge, leave_critical_start, rerun
 from descender.verbs.reading import describe, read_cost
 from descender.verbs.scipy_words import speaks_scipy
 from descender.verbs.starts import from_many_starts
+from descender.verbs.stationary import SECONDS, stationary_points
 
 
 @speaks_scipy
@@ -49,6 +51,7 @@ def minimize(
     patience: int | None = None,
     seed: int = 0,
     starts: Any = None,
+    exact: bool | float = False,
     gradient: Any = None,
     check_gradient: bool | int = False,
     n_samples: int | None = None,
@@ -94,6 +97,9 @@ def minimize(
     on_divergence
         ``"stop"`` before a step that is not finite (default with an explicit rate), ``"recover"`` with a third of the
         rate (default with ``"auto"``), ``"raise"``, or ``"continue"``: NaN shows
+    exact
+        of a formula: True, or for how many seconds at most (10), to set its derivatives to zero and solve by algebra;
+        what was found, or why not, is the walk's ``stationary`` (:func:`~descender.verbs.stationary.stationary_points`)
     callback, holdout
         called with each :class:`~descender.descent.Step`, which is an array, the point; return True or raise
         StopIteration to stop.  A held-out cost, noted once an epoch
@@ -123,6 +129,8 @@ def minimize(
     target, w = read_cost(cost, start, gradient, data, constants, args, n_samples)
     if patience is not None and holdout is None:
         raise OptionError("patience waits for a lower held-out cost: give holdout, a function of the point, too")
+    if exact and not isinstance(target, Formula):
+        raise OptionError("exact: algebra needs a typed formula; of this cost only values and gradients are known")
     check_numbers(
         clip_norm=clip_norm, clip_value=clip_value, tol=tol, gradient_tol=gradient_tol, step_tol=step_tol,
         cost_tol=cost_tol, max_steps=max_steps, max_evaluations=max_evaluations, max_epochs=max_epochs,
@@ -157,4 +165,6 @@ def minimize(
     walk.findings += [look.found] if look and look.found else []
     walk.findings += examine(target, w, walk, rerun(target, first, chosen, walk, seed))
     walk.nfev, walk.njev = count.nfev, count.njev
+    if exact:
+        walk.stationary = stationary_points(count.cost, seconds=SECONDS if exact is True else exact)
     return walk

@@ -19,6 +19,7 @@ from descender.descent import Walk
 from descender.errors import CostError, InputError, OptionError, StartError
 from descender.methods.bounds import Bounds, read_bounds
 from descender.verbs.reading import read_cost
+from descender.verbs.stationary import SECONDS, stationary_points
 
 MOST = 100_000
 """Starts at most: each is a descent of its own."""
@@ -114,6 +115,7 @@ def from_many_starts(verb: Callable[..., Walk]) -> Callable[..., Walk]:
         }
         target, points = _target_and_points(cost, start, starts, options, own)
         limit, began = options.pop("max_seconds", None), time.perf_counter()
+        exact = options.pop("exact", False)
         walks: list[Walk | InputError | CostError] = []
         for point in points:
             left = None if limit is None else limit - (time.perf_counter() - began)
@@ -125,7 +127,10 @@ def from_many_starts(verb: Callable[..., Walk]) -> Callable[..., Walk]:
                 walks.append(error)
             if getattr(walks[-1], "status", "") == "interrupted":
                 break
-        return _answer(target, points[: len(walks)], walks, len(points))
+        best = _answer(target, points[: len(walks)], walks, len(points))
+        if exact:
+            best.stationary = stationary_points(target, seconds=SECONDS if exact is True else exact)
+        return best
 
     return one_or_many
 
