@@ -501,3 +501,15 @@ def test_many_starts_as_json():
     wrong = run("minimize", "x**2", "--starts", "grid")
     assert wrong.exit_code == 2
     assert "--starts grid: expected" in wrong.stderr
+
+
+def test_algebra_beside_the_walk():
+    result = run("minimize", "x**4 - 2*x**2 + x/2", "--start", "x=2", "--exact", "20.5", "--no-files")
+    assert result.exit_code == 0, result.stderr
+    assert "algebra    3 stationary points, and there are no others\n" in result.stdout
+    assert [line.split()[-1] for line in result.stdout.splitlines() if line.endswith("mum")] == [
+        "minimum", "minimum", "maximum",
+    ]  # fmt: skip
+    found = as_json("minimize", "x**2/10 + cos(x)", "--start", "x=2", "--exact", "--no-files")["stationary"]
+    assert found["points"] == []
+    assert found["failure"].startswith("no method of algebra")

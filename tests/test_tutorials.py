@@ -293,10 +293,19 @@ def test_steps_are_long_far_away_and_short_near(run):
 
 def test_algebra_solves_what_it_can_and_says_what_it_cannot(run):
     exact = run("4_minima")["exact"]
+    quartic, waves, tilted = exact.values()
     roots = np.sort(np.roots([4, 0, -4, 0.5]).real)
-    np.testing.assert_allclose(np.sort(np.ravel(exact["x**4 - 2*x**2 + x/2"])), roots, rtol=1e-10)
-    assert exact["x**2/10 + cos(x)"].startswith("no method of algebra")
-    assert isinstance(list(exact.values())[-1], str)
+    np.testing.assert_allclose(np.sort(np.ravel([p.x for p in quartic])), roots, rtol=1e-10)
+    assert [p.kind for p in quartic] == ["minimum", "minimum", "maximum"]
+    assert waves.failure.startswith("no method of algebra")
+    assert [p.kind for p in tilted].count("minimum") == 4
+    assert len(tilted) == 9
+
+
+def test_starts_and_algebra_agree_on_the_minima(run):
+    figures = run("4_minima")
+    algebra = list(figures["exact"].values())[-1].minima
+    np.testing.assert_allclose([m.x for m in figures["walk"].minima], [p.x for p in algebra], atol=1e-6)
 
 
 def test_many_starts_find_all_four_minima(run):
