@@ -67,7 +67,8 @@ def online(
         if number is not None and number < 1:
             raise OptionError(f"{option}={number}: expected at least 1")
     tell = Teller(quiet=as_json)
-    learner = Online(loss, method=method, learning_rate=learning_rate, **o.assignments("--set", set))
+    settings: dict[str, Any] = dict(o.assignments("--set", set))
+    learner = Online(loss, method=method, learning_rate=learning_rate, **settings)
     with Stream(data, target, o.words_of(exclude), binary=loss in OF_TWO_CLASSES) as stream, Interrupt() as interrupt:
         path = None if no_files else Path(out) / f"{name or slug(stream.target)}.descender"
         check_outputs([path], force)

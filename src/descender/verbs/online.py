@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
 
-from descender.costs.losses import LOSSES, read_loss
-from descender.costs.risk import Risk
+from descender.costs.losses import LOSSES, Softmax, read_loss
+from descender.costs.risk import Risk, check_rows
 from descender.data.columns import Number
 from descender.data.encode import Encoder
 from descender.data.files import check_names
@@ -31,14 +32,18 @@ from descender.errors import (
 from descender.methods import advance as walk
 from descender.methods.advance import Options
 from descender.methods.auto import textbook
+from descender.methods.centred import column_facts
 from descender.methods.estimates import mini_batches
 from descender.methods.rates import Constant
 from descender.methods.rules import RULES
 from descender.methods.textbook import PLAIN_STEPS, compiled_walk, plain_walk
 from descender.model import Model
+from descender.verbs.samples import numbers_of, pairs_of, take
 
 AUTOMATIC = ("adagrad", Constant(0.5))
 """Without a rate: AdaGrad on columns standardised by what was seen of them so far."""
+SCALED = ("squared_error", "huber", "quantile")
+"""Losses of targets in any unit: their automatic rate is in the targets' deviation, and the intercept begins at one."""
 METHODS = ("auto", "sgd", *RULES)
 """Methods that one sample at a time can follow."""
 OF_TWO_CLASSES = tuple(k for k, loss in LOSSES.items() if "binary" in loss.tasks and "regression" not in loss.tasks)
@@ -60,7 +65,8 @@ class Online:
 
     Each sample x, y moves the weights by one step of a textbook rule on its own loss,
     :math:`w \leftarrow w - a\,\ell'(w\cdot x + b,\ y)\,x`; nothing of it is kept.  With ``learning_rate="auto"`` the
-    columns are standardised by their running mean and deviation and the rule is AdaGrad; with a number, the columns are
+    columns are standardised by their running mean and deviation and the rule is AdaGrad, at a rate in the deviation of
+    the targets where these have a unit; with a number, the columns are
     taken as they are and the rule is plain stochastic gradient descent, or the `method` that was named.
 
     H. Robbins and S. Monro, 1951; B. P. Welford, *Note on a method for calculating corrected sums of squares and
@@ -81,11 +87,13 @@ class Online:
         learning_rate: Any = "auto",
         l2: float = 0.0,
         clip_norm: float | None = None,
+        n_classes: int | None = None,
         **hyperparameters: Any,
     ):
-        if read_loss(loss).scores_per_class:
+        if read_loss(loss).scores_per_class and n_classes is None:
             one_score = [name for name, known in LOSSES.items() if not known.scores_per_class]
             raise OptionError(f"loss={loss!r}; {suggest(loss, one_score)}")
+        self.n_classes = n_classes
         self.loss, self.l2, self.automatic = loss, l2, isinstance(learning_rate, str) and learning_rate == "auto"
         if method not in METHODS:
             raise OptionError(f"method={method!r}; {suggest(str(method), METHODS)}")
@@ -104,28 +112,37 @@ class Online:
         self.origin: NDArray[np.float64] = np.empty(0)
         self.total: NDArray[np.float64] = np.empty(0)
         self._position: Any = None
+        self.spread: NDArray[np.float64] = np.zeros(2)
         self.losses: NDArray[np.float64] = np.empty(0)
+        self.sparse = False
         self._book: Any = None
         self._compiled: Any = None
+        self._probe: Any = None
 
-    def learn(self, X: ArrayLike, y: ArrayLike) -> None:
+    def __getstate__(self) -> dict[str, Any]:
+        """What is kept of it in a file: compiled code is not, and is found again."""
+        return vars(self) | {"_compiled": None}
+
+    def learn(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> None:
         """Learn the rows of `X` (k, d) in their order; the same as learning them one by one, to the last bit.
+
+        `X` may be sparse: its columns are then scaled by their root mean square and stay sparse.  A loss that is
+        multiplied by a `sample_weight` is the loss of a sample that counts as much more.
 
         Raises :class:`DataError` or :class:`ShapeError` for a sample that is wrong, with its number, and
         :class:`DivergedError` if the rate is too high for the data.  The samples before it were then learnt.
         """
-        self._learn(X, y, self.samples)
+        self._learn(X, y, self.samples, sample_weight)
 
-    def _learn(self, X: Any, y: Any, first: int) -> None:
+    def _learn(self, X: Any, y: Any, first: int, sample_weight: Any = None) -> None:
         """Learn the samples after sample number `first`, up to the first one that is wrong."""
         rows, targets, wrong = self._sound(X, y, first)
-        if len(rows) and not self.samples:
-            self._begin(rows)
+        s = None if sample_weight is None else check_rows(np.zeros((len(y), 0)), y, sample_weight)[2]
+        if rows.shape[0] and not self.samples:
+            self._begin(rows, targets)
         self.losses = np.empty(0)
-        # which steps are compiled is a matter of how many there were, and never of how the samples arrived
-        early = max(PLAIN_STEPS - self.samples, 0)
-        for part in (slice(0, early), slice(early, None)):
-            if len(rows[part]) and not self._steps(rows[part], targets[part]):
+        for part in _segments(self.samples, len(targets)):
+            if not self._steps(rows[part], targets[part], None if s is None else s[part]):
                 raise DivergedError(
                     f"the weights left the finite numbers at sample {first + len(self.losses) + 1}; "
                     "give a smaller learning_rate, or leave it out"
@@ -133,25 +150,31 @@ class Online:
         if wrong:
             raise wrong
 
-    def _steps(self, rows: NDArray, targets: NDArray) -> bool:
+    def _steps(self, rows: Any, targets: NDArray, s: NDArray | None) -> bool:
         """Take a step for each sample; whether all of them led to finite weights."""
-        before = self.mean, self.square, self.total
+        before = self.mean, self.square, self.total, self.spread
+        rate = self._book.rate
+        if self.automatic and self.loss.split()[0] in SCALED:
+            if self.samples & (self.samples - 1) == 0:
+                self._unit = self._deviation()
+            rate = rate._replace(rate=rate.rate * self._unit)
+            self.spread = _running(self.spread, np.vander(targets - self._first, 3)[:, 1::-1])[0]
         X = self._standardise(rows, learn=True) if self.automatic else rows
-        risk = Risk(X, targets, self.loss, l2=self.l2)
+        risk = self._risk(X, targets, s)
         if self.samples < PLAIN_STEPS:
             step = plain_walk(risk, self._book)
         else:
             kernel = risk.kernel()
             self._compiled = self._compiled or compiled_walk(kernel, self._book)
             step = partial(self._compiled, data=kernel.data)
-        batches = next(mini_batches(len(rows), 1, np.random.default_rng(0), shuffle=False))
-        log, none = np.zeros((len(rows), len(walk.COLUMNS))), np.empty((0, len(self.w)))
+        batches = next(mini_batches(len(targets), 1, np.random.default_rng(0), shuffle=False))
+        log, none = np.zeros((len(targets), len(walk.COLUMNS))), np.empty((0, len(self.w)))
         position = self._position
-        done, why = step(self._book.rate, self.options, batches, position, none, self.samples, log, none, none)
+        done, why = step(rate, self.options, batches, position, none, self.samples, log, none, none)
         sound = why != walk.NOT_FINITE
         if not sound:  # the sample that led there leaves no trace
             done = int(np.isfinite(log).all(axis=1).argmin())
-            self.mean, self.square, self.total = before
+            self.mean, self.square, self.total, self.spread = before
             if self.automatic:
                 self._standardise(rows[:done], learn=True)
             if not np.isfinite(position["w"]).all():
@@ -161,18 +184,28 @@ class Online:
         self.losses = np.concatenate([self.losses, log[:done, 0]])
         return sound
 
-    def _sound(self, X: Any, y: Any, first: int) -> tuple[NDArray, NDArray, DescenderError | None]:
+    def _risk(self, X: Any, y: NDArray, s: NDArray | None = None) -> Risk:
+        """The cost of each sample for itself: the loss times its weight, and the penalty."""
+        return Risk(X, y, self.loss, l2=self.l2, sample_weight=s, reduction="sum", n_classes=self.n_classes)
+
+    def _sound(self, X: Any, y: Any, first: int) -> tuple[Any, NDArray, DescenderError | None]:
         """The samples up to the first one that is wrong, as numbers, and what is wrong with that one."""
-        rows, targets, wrong = _numbers(X, y, first)
+        if sparse.issparse(X):
+            return self._sound_sparse(X, y)
+        rows, targets, wrong = numbers_of(X, y, first)
         if wrong and not len(rows):
             raise wrong
+        rows = sparse.csr_array(rows) if self.sparse else rows
         width = len(self.mean) if self.samples else rows.shape[-1]
         if rows.ndim != 2 or targets.shape != rows.shape[:1]:
             raise ShapeError(f"X has shape {rows.shape} and y has shape {targets.shape}; expected one target a row")
         if rows.shape[1] != width:
             raise ShapeError(f"a sample has {rows.shape[1]} columns; the first had {width}")
-        finite, loss = np.isfinite(rows), read_loss(self.loss)
-        suits = np.isfinite(targets) & loss.suits(targets)
+        loss, suits = self._suits(targets)
+        if self.sparse:
+            rows, targets, _ = self._sound_sparse(rows, targets)
+            return rows, targets, wrong
+        finite = np.isfinite(rows)
         sound = finite.all(axis=1) & suits
         if sound.all():
             return rows, targets, wrong
@@ -185,6 +218,28 @@ class Online:
         else:
             wrong = TargetError(f"{who}: the target is {targets[bad]:g}; {self.loss} needs {loss.targets}")
         return rows[:bad], targets[:bad], wrong
+
+    def _sound_sparse(self, X: Any, y: Any) -> tuple[Any, NDArray, None]:
+        """Sparse samples, all of which must be sound."""
+        if self.samples and not self.sparse:
+            return self._sound(X.toarray(), y, self.samples)  # type: ignore[return-value]
+        X, y, _ = check_rows(X, y, None)
+        if self.samples and X.shape[1] != len(self.mean):
+            raise ShapeError(f"a sample has {X.shape[1]} columns; the first had {len(self.mean)}")
+        loss, suits = self._suits(y)
+        if not suits.all():
+            bad = int(suits.argmin())
+            raise TargetError(
+                f"sample {self.samples + bad + 1}: the target is {y[bad]:g}; {self.loss} needs {loss.targets}"
+            )
+        return X, y, None
+
+    def _suits(self, targets: NDArray) -> tuple[Any, NDArray]:
+        """The loss, and which targets it accepts."""
+        loss = read_loss(self.loss)
+        if self.n_classes is not None and self.n_classes > 2 and "multiclass" in loss.tasks:
+            return Softmax, Softmax.suits(targets) & (targets < self.n_classes)
+        return loss, np.isfinite(targets) & loss.suits(targets)
 
     def follow(self, rows: Iterable[Any], target: str | None = None, every: int = 1000) -> Iterator[Seen]:
         """Learn from an iterator of (x, y) pairs, or of mappings with a `target`; look up after `every` samples.
@@ -199,11 +254,11 @@ class Online:
         """
         if every < 1:
             raise OptionError(f"every={every}: expected at least 1")
-        samples, first = _pairs(rows, target), 0
+        samples, first = pairs_of(rows, target), 0
         total, count = 0.0, 0
         wrong: InputError | None = None
         while not wrong:
-            chunk, wrong = _take(samples, min(AT_ONCE, every - count))
+            chunk, wrong = take(samples, min(AT_ONCE, every - count))
             if not chunk:
                 break
             self._learn([x for x, _ in chunk], [y for _, y in chunk], first)
@@ -221,18 +276,61 @@ class Online:
         """The scores of rows."""
         if not self.samples:
             raise CapabilityError("nothing was learnt yet: call learn or follow first")
+        rows: Any
         try:
-            rows = np.array(X, dtype=np.float64, ndmin=2)
+            rows = X if sparse.issparse(X) else np.array(X, dtype=np.float64, ndmin=2)
         except (TypeError, ValueError) as error:
             raise DataError(f"X must hold numbers, the same count in each row: {error}") from None
         if rows.ndim != 2 or rows.shape[1] != len(self.mean):
             raise ShapeError(f"X has shape {rows.shape}; expected rows of {len(self.mean)} columns")
+        if sparse.issparse(rows):
+            W, b = self.coefficients
+            return rows @ W.T + b
+        W, b = self._probe.split(self.w)
         rows = self._standardise(rows, learn=False) if self.automatic else rows
-        return rows @ self.w[:-1] + self.w[-1]
+        return rows @ W.T + b
 
     def predict(self, X: ArrayLike) -> NDArray[np.float64]:
-        """The predicted numbers, or probabilities of class 1."""
-        return read_loss(self.loss).predict(self.scores(X))
+        """The predicted numbers, or probabilities of class 1; of more classes, one column each."""
+        return read_loss(self.loss).predict(self.scores(X).T).T
+
+    @property
+    def coefficients(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Weights (d,) and intercept (), or (K, d) and (K,) for K classes, in the units of the columns."""
+        W, b = self._probe.split(self.w)
+        if not self.automatic:
+            return W.copy(), np.array(b)
+        W = W / self.scale
+        return W, b - W @ self.mean
+
+    def resume(self, W: NDArray, b: NDArray, X: Any, y: NDArray, seen: int, s: NDArray | None = None) -> None:
+        r"""Begin at weights in the units of the columns, as if `seen` samples like those of `X` had led there.
+
+        The columns' means and deviations are those of `X`, and AdaGrad's sums of squared gradients are `seen` times
+        their mean over `X` at these weights, so that the next steps are small beside what was learnt.
+        """
+        rows, y, _ = self._sound(X, y, 0)
+        self._begin(rows, y)
+        self.samples = max(int(seen), rows.shape[0])
+        self.spread = np.array([y - y[0], (y - y[0]) ** 2]).mean(axis=1) * self.samples
+        self._unit = self._deviation()
+        if self.automatic:
+            ones = np.full(rows.shape[0], 1.0 / rows.shape[0])
+            facts: Any = column_facts(rows, ones, centre=not self.sparse)
+            self.mean, self.square = facts.mean, facts.squares * self.samples
+            self.total = (self.mean - self.origin) * self.samples
+            rows = (
+                self._standardise(rows, learn=False) if not self.sparse else rows @ sparse.diags_array(1 / self.scale)
+            )
+            b, W = b + W @ self.mean, W * self.scale
+        self.w = self._probe.join(W, b)
+        self._position = self._book.position(self.w)
+        if self.automatic:
+            risk = self._risk(rows, y, s)
+            slopes = np.atleast_2d(risk.loss.slope(risk.scores(self.w, rows), y)) * (1.0 if s is None else s)
+            squares = rows.power(2) if self.sparse else rows**2
+            share = self.samples / rows.shape[0]
+            self._position.states[:] = share * risk.join((squares.T @ (slopes**2).T).T, (slopes**2).sum(axis=1))
 
     def model(self, names: Sequence[str], target: str = "y") -> Model:
         """The model as learnt so far, which finds the columns `names` by name and predicts `target`; to be saved.
@@ -257,10 +355,13 @@ class Online:
         d = len(names)
         mean, scale = (self.mean, self.scale) if self.automatic else (np.zeros(d), np.ones(d))
         columns = tuple(Number(*known, missing=0.0) for known in zip(names, mean.tolist(), scale.tolist(), strict=True))
-        two = self.loss in OF_TWO_CLASSES
+        W, b = self._probe.split(self.w)
+        two = self.loss in OF_TWO_CLASSES and W.ndim == 1
         coding = TargetCoding(target, "binary", (0, 1)) if two else TargetCoding(target, "regression")
+        if W.ndim == 2:
+            coding = TargetCoding(target, "multiclass", tuple(range(len(W))))
         facts = {"n_rows": self.samples, "l2": self.l2, "online": True}
-        return Model(Encoder(columns), coding, self.loss, self.w[:-1].copy(), np.array(self.w[-1]), facts=facts)
+        return Model(Encoder(columns), coding, self.loss, W.copy(), np.array(b), facts=facts)
 
     @property
     def scale(self) -> NDArray[np.float64]:
@@ -268,17 +369,26 @@ class Online:
         deviation = np.sqrt(self.square / max(self.samples, 1))
         return np.where(deviation > 0, deviation, 1.0)
 
-    def _begin(self, rows: NDArray) -> None:
-        d = rows.shape[1]
-        self.w, self.mean, self.square = np.zeros(d + 1), np.zeros(d), np.zeros(d)
-        self.origin, self.total = rows[0].copy(), np.zeros(d)
-        probe = Risk(rows[:1], np.zeros(1), self.loss, l2=self.l2)
+    def _begin(self, rows: Any, targets: NDArray) -> None:
+        d, self.sparse = rows.shape[1], sparse.issparse(rows)
+        self._probe = probe = self._risk(rows[:1], np.zeros(1))
+        self.mean, self.square, self.total = np.zeros(d), np.zeros(d), np.zeros(d)
+        self.origin = np.zeros(d) if self.sparse else rows[0].copy()
         named = "sgd" if self.method == "auto" else self.method
         method, rate = AUTOMATIC if self.automatic else (named, self.learning_rate)
         self._book = textbook(probe, str(method), rate, 1, self.options, "stop", **self.hyperparameters)
+        self.w, self.spread = np.zeros(probe.n_parameters), np.zeros(2)
+        self._first, self._unit = float(targets[0]), 0.0
+        if self.automatic and self.loss.split()[0] in SCALED:
+            self.w[-1] = self._first
         self._position = self._book.position(self.w)
 
-    def _standardise(self, rows: NDArray, learn: bool) -> NDArray:
+    def _deviation(self) -> float:
+        """The deviation of the targets so far."""
+        first, second = self.spread / max(self.samples, 1)
+        return float(np.sqrt(max(second - first**2, 0.0)))
+
+    def _standardise(self, rows: Any, learn: bool) -> Any:
         """The rows less the mean and over the deviation of all samples up to each of them, or of those seen so far.
 
         Sums accumulate in the order of the samples, so that the bits do not depend on how many arrive at a time; the
@@ -286,8 +396,10 @@ class Online:
         """
         if not learn:
             return (rows - self.mean) / self.scale
-        if not len(rows):
+        if not rows.shape[0]:
             return rows
+        if self.sparse:
+            return self._scale(rows)
         count = self.samples + np.arange(1.0, len(rows) + 1.0)[:, None]
         self.total, sums = _running(self.total, rows - self.origin)
         means = self.origin + sums / count
@@ -297,74 +409,30 @@ class Online:
         deviation = np.sqrt(squares / count)
         return (rows - means) / np.where(deviation > 0, deviation, 1.0)
 
+    def _scale(self, rows: Any) -> Any:
+        """Sparse rows over the root mean square of each column up to each of them."""
+        values, self.square = rows.data.astype(np.float64), self.square.copy()
+        for i, (start, stop) in enumerate(itertools.pairwise(rows.indptr)):
+            columns = rows.indices[start:stop]
+            np.add.at(self.square, columns, values[start:stop] ** 2)
+            size = np.sqrt(self.square[columns] / (self.samples + i + 1))
+            values[start:stop] /= np.where(size > 0, size, 1.0)
+        return sparse.csr_array((values, rows.indices, rows.indptr), shape=rows.shape)
+
+
+def _segments(samples: int, count: int) -> Iterator[slice]:
+    """The next samples in parts that end after 1, 2, 4, 8 ... samples of the stream.
+
+    How a part is walked is a matter of how many samples there were before it, and never of how they arrived.
+    """
+    start = 0
+    while start < count:
+        stop = min(count, (1 << (samples + start).bit_length()) - samples)
+        yield slice(start, stop)
+        start = stop
+
 
 def _running(start: NDArray, rows: NDArray) -> tuple[NDArray, NDArray]:
     """The sum after the last row, and after each of them."""
     sums = np.cumsum(np.vstack([start, rows]), axis=0)[1:]
     return sums[-1], sums
-
-
-def _numbers(X: Any, y: Any, first: int) -> tuple[NDArray, NDArray, DescenderError | None]:
-    """Samples as numbers, up to the first one that is none or has another width, and what is wrong with that one."""
-    try:
-        return np.array(X, dtype=np.float64, ndmin=2), np.atleast_1d(np.asarray(y, dtype=np.float64)), None
-    except (TypeError, ValueError, OverflowError):
-        pass
-    rows: list[NDArray] = []
-    targets: list[float] = []
-    wrong: DescenderError | None = None
-    many = isinstance(X, Iterable)
-    for number, (x, target) in enumerate(zip(X if many else [X], y if many else [y], strict=False), first + 1):
-        try:
-            row, value = np.atleast_1d(np.asarray(x, dtype=np.float64)), float(target)
-        except (TypeError, ValueError, OverflowError):
-            wrong = DataError(f"sample {number} is {x!r} with the target {target!r}: expected numbers")
-            break
-        if rows and row.shape != rows[0].shape:
-            wrong = ShapeError(f"sample {number} has {row.size} columns; the first had {rows[0].size}")
-            break
-        rows.append(row)
-        targets.append(value)
-    return np.array(rows), np.array(targets), wrong
-
-
-def _take(samples: Iterator[Any], most: int) -> tuple[list[Any], InputError | None]:
-    """Up to `most` samples, and what is wrong with the next one."""
-    taken = []
-    try:
-        for sample in itertools.islice(samples, most):
-            taken.append(sample)
-    except InputError as error:
-        return taken, error
-    return taken, None
-
-
-def _pairs(rows: Iterable[Any], target: str | None) -> Iterator[tuple[Sequence[float], float]]:
-    """(x, y) of pairs, or of mappings whose columns are those of the first."""
-    names: list[str] | None = None
-    for number, row in enumerate(rows, 1):
-        if not isinstance(row, Mapping):
-            try:
-                x, y = row
-                yield np.atleast_1d(np.asarray(x, dtype=np.float64)).tolist(), float(y)
-            except (TypeError, ValueError, OverflowError):
-                raise DataError(f"sample {number} is {row!r}: expected a pair of numbers x and a number y") from None
-            continue
-        if target is None or target not in row:
-            raise DataError(f"sample {number} has no {target!r}; {suggest(str(target), row)}")
-        names = names or [name for name in row if name != target]
-        try:
-            yield [float(row[name]) for name in names], float(row[target])
-        except KeyError as error:
-            raise DataError(f"sample {number} has no {error.args[0]!r}, which the first one had") from None
-        except (TypeError, ValueError, OverflowError):
-            bad = next(n for n in [*names, target] if not _is_number(row[n]))
-            raise DataError(f"sample {number}: {bad} is {row[bad]!r}, not a number") from None
-
-
-def _is_number(value: Any) -> bool:
-    try:
-        float(value)
-    except (TypeError, ValueError, OverflowError):
-        return False
-    return True

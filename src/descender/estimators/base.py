@@ -1,0 +1,263 @@
+"""What the doors share: from checked arrays to walks, and from walks to scikit-learn's attributes."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator
+from sklearn.callback import CallbackSupportMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from descender.costs.certificate import Certificate
+from descender.costs.losses import LOSSES, Loss, read_loss
+from descender.costs.risk import Risk
+from descender.descent import Step, Walk
+from descender.doctor.finding import Finding
+from descender.errors import CapabilityError, DataError, OptionError, ShapeError, suggest
+from descender.methods.auto import polishing_tol
+from descender.verbs.minimize import minimize
+from descender.verbs.online import Online
+
+TOL = 1e-6
+
+
+class Linear(CallbackSupportMixin, BaseEstimator):
+    """A linear model: the walks that find it, and what is known about them."""
+
+    loss: str
+    l2: float | None
+    l1: float
+    fit_intercept: bool
+    method: str
+    learning_rate: Any
+    batch_size: int | str | None
+    max_iter: int | None
+    tol: float
+    warm_start: bool
+    random_state: Any
+    options: Mapping[str, Any] | None
+    coef_: NDArray
+    intercept_: Any
+    classes_: NDArray
+    certificate_: Certificate | None
+    findings_: list[Finding]
+    loss_curve_: Any
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    def _check(self, X: Any, reset: bool) -> Any:
+        """Rows as they can be read: float32 stays float32, sparse stays sparse."""
+        return validate_data(self, X, reset=reset, accept_sparse="csr", dtype=[np.float64, np.float32], order="C")
+
+    def _check_both(self, X: Any, y: Any, **more: Any) -> tuple[Any, Any]:
+        return validate_data(self, X, y, accept_sparse="csr", dtype=[np.float64, np.float32], order="C", **more)
+
+    def _scores(self, X: Any) -> NDArray:
+        """x·w + b: (n,) or (n, K)."""
+        check_is_fitted(self)
+        X = self._check(X, reset=False)
+        return X @ self.coef_.T.astype(X.dtype, copy=False) + np.asarray(self.intercept_, dtype=X.dtype)
+
+    def _strength(self, total_weight: float) -> float:
+        return 1.0 / total_weight if self.l2 is None else self.l2
+
+    def _seed(self) -> int:
+        return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+
+    def _descend(
+        self, X: Any, targets: Sequence[NDArray], loss: str, s: NDArray | None, y: Any, n_classes: int | None = None
+    ) -> None:
+        """A walk for each column of targets, and the attributes that they lead to; callbacks see `y`."""
+        context = self._init_callback_context(max_subtasks=self.max_iter if len(targets) == 1 else len(targets))
+        known = {"X": X, "y": y, "metadata": None if s is None else {"sample_weight": s}}
+        context.call_on_fit_task_begin(estimator=self, **known)
+        self._rows_fitted = X.shape[0]
+        start = self._start() if self.warm_start and hasattr(self, "coef_") else None
+        d, several = X.shape[1], n_classes or len(targets)
+        W, b = np.zeros((several, d)), np.zeros(several)
+        walks, seed = [], self._seed()
+        for k, column in enumerate(targets):
+            risk = Risk(
+                X, column, loss,
+                l2=self._strength(float(len(column)) if s is None else float(s.sum())), l1=self.l1,
+                intercept=self.fit_intercept, sample_weight=s, n_classes=n_classes,
+            )  # fmt: skip
+            rows = slice(None) if n_classes else slice(k, k + 1)
+
+            def put(w: NDArray, risk: Risk = risk, rows: slice = rows) -> dict[str, Any]:
+                W[rows], b[rows] = risk.split(w)
+                return self._shaped(W.copy(), b.copy(), X.dtype)
+
+            part = context if len(targets) == 1 else context.subcontext(task_name="output", max_subtasks=self.max_iter)
+            if part is not context:
+                part.call_on_fit_task_begin(estimator=self, **known)
+            told = _Told(self, part, put, known) if getattr(self, "_skl_callbacks", None) else None
+            first = None if start is None else risk.join(start[0][rows], start[1][rows])
+            walk = self._walk(risk, first, seed, told)
+            if told:
+                told.tell(walk.nit, walk.x)
+            attributes = put(walk.x)
+            if part is not context:
+                part.call_on_fit_task_end(estimator=self, **known, reconstruction_attributes=attributes)
+            walks.append(walk)
+        self._take(walks, self._shaped(W, b, X.dtype))
+        context.call_on_fit_task_end(estimator=self, **known, reconstruction_attributes={})
+
+    def _walk(self, risk: Risk, start: NDArray | None, seed: int, callback: Callable[[Step], Any] | None) -> Walk:
+        if isinstance(self.tol, bool) or not isinstance(self.tol, int | float | np.number) or not self.tol > 0:
+            raise OptionError(f"tol={self.tol!r}: expected a positive relative gap")
+        if self.max_iter is not None and (not isinstance(self.max_iter, int | np.integer) or self.max_iter < 1):
+            raise OptionError(f"max_iter={self.max_iter!r}: expected None or a whole number of at least 1")
+        plain = self.method == "auto" and self.learning_rate == "auto" and self.batch_size is None
+        tol = polishing_tol(risk, self.tol) if plain else self.tol
+        most = {"max_steps" if plain or self.method == "lbfgs" else "max_epochs": self.max_iter}
+        more: dict[str, Any] = {**most, **(self.options or {})}
+        return minimize(
+            risk, start, self.method,
+            learning_rate=self.learning_rate, batch_size=self.batch_size,
+            tol=tol if risk.convex else None, seed=seed, callback=callback, **more,
+        )  # fmt: skip
+
+    def _learn(self, X: Any, targets: Sequence[NDArray], loss: str, s: NDArray | None, n_classes: int | None) -> None:
+        """A step for each row, of a learner for each column of targets; after a fit they begin where it ended."""
+        if self.l1 or self.batch_size not in (None, 1):
+            given = f"l1={self.l1}" if self.l1 else f"batch_size={self.batch_size}"
+            raise CapabilityError(f"partial_fit learns row by row and has no {given}; fit has")
+        if not hasattr(self, "_online"):
+            rate = {"learning_rate": self.learning_rate, "l2": self.l2 or 0.0, "n_classes": n_classes}
+            learners = [Online(loss, method=self.method, **rate, **(self.options or {})) for _ in targets]
+            if hasattr(self, "coef_"):
+                W, b = self._start()
+                for k, (online, column) in enumerate(zip(learners, targets, strict=True)):
+                    rows: Any = slice(None) if n_classes else k
+                    online.resume(W[rows], b[rows], X, column, self._rows_fitted, s)
+            self._online, self.loss_curve_ = learners, []
+        for online, column in zip(self._online, targets, strict=True):
+            online.learn(X, column, s)
+        parts = [online.coefficients for online in self._online]
+        W = np.concatenate([np.atleast_2d(part[0]) for part in parts])
+        b = np.concatenate([np.atleast_1d(part[1]) for part in parts])
+        self.__dict__.update(self._shaped(W, b, X.dtype))
+        self.loss_curve_.append(float(sum(online.losses.mean() for online in self._online)))
+        self.n_iter_, self.certificate_, self.findings_ = 1, None, []
+        self.__dict__.pop("record_", None)
+
+    def _start(self) -> tuple[NDArray, NDArray]:
+        """Weights (K, d) and intercepts (K,) where a warm start begins."""
+        W = np.atleast_2d(self.coef_).astype(np.float64)
+        return W, np.broadcast_to(np.asarray(self.intercept_, dtype=np.float64), W.shape[0])
+
+    def _shaped(self, W: NDArray, b: NDArray, dtype: Any) -> dict[str, Any]:
+        """`coef_` and `intercept_` as scikit-learn shapes them."""
+        return {"coef_": W.astype(dtype), "intercept_": b.astype(dtype)}
+
+    def _take(self, walks: list[Walk], attributes: Mapping[str, Any]) -> None:
+        """The attributes of a finished fit, and a warning if it did not reach what was asked."""
+        self.__dict__.pop("_online", None)
+        self.__dict__.update(attributes)
+        records, curves = [walk.record for walk in walks], [_curve(walk) for walk in walks]
+        self.record_ = records[0] if len(walks) == 1 else records
+        self.loss_curve_ = curves[0] if len(walks) == 1 else curves
+        self.n_iter_ = max(max(_epochs(walk) for walk in walks), 1)
+        self.certificate_ = _together([walk.certificate for walk in walks])
+        self.findings_ = [finding for walk in walks for finding in walk.findings]
+        found = self.certificate_
+        reached = found.relative <= self.tol if found is not None else all(walk.success for walk in walks)
+        if not reached and not any(walk.status == "callback" for walk in walks):
+            worst = next((walk for walk in walks if not walk.success), walks[0])
+            told = " ".join(str(finding) for finding in self.findings_)
+            warnings.warn(
+                f"{worst.message}; {found or 'the minimum was not reached'}. {told}".rstrip(),
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+
+
+class _Told:
+    """Tells scikit-learn's callbacks of each step, with a model that predicts as after it."""
+
+    def __init__(self, estimator: Linear, context: Any, put: Callable, known: Mapping[str, Any]):
+        self.estimator, self.context, self.put, self.known = estimator, context, put, known
+        self.steps, self.x = 0, np.empty(0)
+
+    def __call__(self, step: Step) -> bool:
+        """Tell of the step that led to a point; whether a callback wants the walk to end there."""
+        return self.tell(step.number, step.x)
+
+    def tell(self, number: int, x: NDArray) -> bool:
+        """Tell of step `number`, which led to `x`, unless it was told."""
+        before, self.x = self.x, x
+        if number <= self.steps:
+            return False
+        self.steps = number
+        context = self.context.subcontext(task_name="step")
+        context.call_on_fit_task_begin(
+            estimator=self.estimator, **self.known, reconstruction_attributes=lambda: self.put(before)
+        )
+        return context.call_on_fit_task_end(
+            estimator=self.estimator, **self.known, reconstruction_attributes=lambda: self.put(x)
+        )
+
+
+def check_loss(given: Any, task: str) -> Loss:
+    """The loss, if it is one of the task."""
+    known = [name for name, loss in LOSSES.items() if task in loss.tasks]
+    if not isinstance(given, str) or not given.strip() or given.split()[0] not in known:
+        raise OptionError(f"loss={given!r}; {suggest(str(given), known)}")
+    return read_loss(given)
+
+
+def present(X: Any, y: Any, sample_weight: ArrayLike | None) -> tuple[Any, Any, NDArray | None]:
+    """The rows whose weight is not 0; those of weight 0 are not there."""
+    if sample_weight is None:
+        return X, y, None
+    try:
+        s = np.asarray(sample_weight, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"sample_weight must hold numbers: {error}") from None
+    s = np.full(X.shape[0], s) if s.ndim == 0 else s
+    if s.shape != (X.shape[0],):
+        raise ShapeError(f"sample_weight has shape {s.shape}; expected ({X.shape[0]},), one weight a row")
+    if not np.isfinite(s).all() or (s < 0).any() or not s.any():
+        raise DataError("every sample_weight must be finite and at least 0, and not all of the weights zero")
+    kept = s > 0
+    return (X, y, s) if kept.all() else (X[kept], y[kept], s[kept])
+
+
+def _curve(walk: Walk) -> NDArray:
+    """The cost at each step; where batches only estimate it, at each epoch."""
+    full, step = walk.record["full_cost"], walk.record["step"]
+    known = np.isfinite(full[:-1])
+    if not known.any():
+        return walk.record["cost"]
+    return full[np.append(known, step[-1] > step[:-1][known][-1])]
+
+
+def _epochs(walk: Walk) -> int:
+    """Steps, or epochs of a method that reads batches."""
+    full = walk.record["full_cost"][:-1]
+    return int(np.isfinite(full).sum()) - 1 if np.isfinite(full).any() else walk.nit
+
+
+def _together(found: list[Certificate | None]) -> Certificate | None:
+    """What is known of a sum of costs: gaps add up, and no relative gap is above the largest."""
+    known = [one for one in found if one is not None]
+    if len(known) < len(found) or len(known) == 1:
+        return found[0] if len(found) == 1 else None
+    kinds = list(dict.fromkeys(one.kind for one in known))
+    return Certificate(
+        kind=", ".join(kinds),
+        rigorous=all(one.rigorous for one in known),
+        gap=sum(one.gap for one in known),
+        relative=max(one.relative for one in known),
+        value=sum(one.value for one in known),
+    )
