@@ -117,7 +117,10 @@ class TestStream:
         learner = Online(**options[setting])
         list(learner.follow(zip(X, y, strict=True)))
         loaded = Model.load(found["model"])
-        assert np.array_equal(loaded.predict({"small": X[:, 1], "big": X[:, 0]}), learner.predict(X))
+        assert np.array_equal(loaded.weights, learner.w[:-1])
+        assert loaded.intercept == learner.w[-1]
+        predicted = loaded.predict({"small": X[:, 1], "big": X[:, 0]})
+        np.testing.assert_allclose(predicted, learner.predict(X), rtol=1e-12, atol=1e-13)
         raw = [found["weights"]["big"], found["weights"]["small"]]
         np.testing.assert_allclose(X @ raw + found["intercept"], learner.predict(X), rtol=1e-9, atol=1e-9)
 
