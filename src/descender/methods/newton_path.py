@@ -320,16 +320,19 @@ def newton_path(
     folds: Folds,
     start: NDArray,
     watch: Watch | None = None,
-    tol: float = POINT_TOL,
+    tol: float | None = None,
     seed: int = 0,
 ) -> list[Point]:
-    """The path of a smooth convex loss from `start`, each point to a relative gap of about `tol`."""
+    """The path of a smooth convex loss from `start`, each point to a relative gap of about `tol`.
+
+    Without a `tol` it is `POINT_TOL`, and less where the loss falls steeply from strength to strength.
+    """
     path = NewtonPath(risk, folds, start, seed)
     unit = float(np.abs(path.reading.values).max()) / 1000.0
     points, before, drop = [], float(path.reading.values[-1]), 1.0
     for strength in strengths:
         l1, l2 = (float(strength), risk.l2) if kind == "l1" else (risk.l1, float(strength))
-        gap = path.descend(l1, l2, unit, max(tol, STEEP * drop))
+        gap = path.descend(l1, l2, unit, max(POINT_TOL, STEEP * drop) if tol is None else tol)
         now = float(path.reading.values[-1])
         before, drop = now, abs(before - now) / max(abs(now), unit)
         w = path.rows.leave(path.V[:, -1])

@@ -192,7 +192,7 @@ def _descend(
         squares_path(small, kind, strengths, folds, judge.see)
     else:
         judge.tol = POINT_TOL if tol is None else tol
-        newton_path(small, kind, strengths, folds, trivial_start(small), judge.see, judge.tol, seed)
+        newton_path(small, kind, strengths, folds, trivial_start(small), judge.see, tol, seed)
 
 
 def _smooth(loss: Any) -> bool:
