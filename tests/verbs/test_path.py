@@ -14,7 +14,7 @@ from descender.costs.certificate import certificate
 from descender.costs.risk import Risk
 from descender.data.split import crossed, forward, once
 from descender.errors import CapabilityError, OptionError
-from descender.methods.path import lasso, leave_one_out, rotated, squares_path
+from descender.methods.path import homotopy, lasso, leave_one_out, rotated, squares_path
 from descender.verbs import path as module
 from descender.verbs.path import choose_penalty, penalised
 
@@ -152,6 +152,23 @@ def test_lasso_is_at_the_minimum_also_of_columns_that_are_equal(seed, l1, l2):
     unit = 1e-6 * max(1.0, float(np.abs(c).max()))
     assert (np.abs(slope) <= l1 + unit).all()
     assert np.abs((slope + l1 * np.sign(w))[w != 0]).max(initial=0.0) <= unit
+
+
+@given(st.integers(0, 10**6), st.sampled_from([0.0, 0.1]))
+def test_the_homotopy_meets_the_lasso_at_every_strength(seed, l2):
+    rng = np.random.default_rng(seed)
+    n, d = int(rng.integers(3, 30)), int(rng.integers(1, 12))
+    X = rng.normal(size=(n, d)) + rng.normal(size=(n, 1))
+    if seed % 3 == 0:
+        X[:, rng.integers(d)] = X[:, rng.integers(d)]
+    y = X @ rng.normal(size=d) + rng.normal(size=n)
+    G, c = X.T @ X / n, X.T @ y / n
+    strengths = np.abs(c).max() * np.geomspace(1.2, 1e-3, 12)
+    W = homotopy(G, c, strengths, l2)
+    for strength, w in zip(strengths, W.T, strict=True):
+        slope = G @ w - c + l2 * w
+        assert (np.abs(slope) <= strength + 1e-7 * np.abs(c).max()).all()
+        assert np.abs((slope + strength * np.sign(w))[w != 0]).max(initial=0.0) <= 1e-7 * np.abs(c).max()
 
 
 def test_lasso_notices_a_planted_fault():

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.linalg import LinAlgError, cho_factor, cho_solve
+from scipy.linalg.lapack import dpotrf, dpotrs
 
 from descender.costs.risk import Risk, block_height
 from descender.data.split import Folds
@@ -83,25 +83,24 @@ class SideBySide:
         W = v[: self.weights].reshape(self.C, self.d)
         return self.risk.join(W, v[self.weights :] - W @ self.mean)
 
-    def scores(self, X: Any, V: NDArray) -> NDArray:
-        """(C, rows, F)."""
+    def linear(self, V: NDArray) -> tuple[NDArray, NDArray]:
+        """The weights (d, C F) in the type of the rows, and the shifts (C F), of the scores at the columns of V."""
         F = V.shape[1]
-        W = V[: self.weights].reshape(self.C, self.d, F)
-        shift = V[self.weights :] - np.einsum("cdf,d->cf", W, self.mean)
-        flat = np.ascontiguousarray(W.transpose(1, 0, 2), dtype=X.dtype).reshape(self.d, self.C * F)
-        return np.ascontiguousarray(np.asarray(X @ flat).reshape(-1, self.C, F).transpose(1, 0, 2)) + shift[:, None, :]
+        W = V[: self.weights].reshape(self.C, self.d, F).transpose(1, 0, 2).reshape(self.d, self.C * F)
+        return np.ascontiguousarray(W, dtype=self.X.dtype), V[self.weights :].ravel() - self.mean @ W
 
     def read(self, V: NDArray) -> Reading:
         """All fits at the columns of V, reading each row once."""
         self.reads += 1
         loss, F, K = self.risk.loss, V.shape[1], self.judged.shape[1]
-        one = self.C == 1
+        one, (W, shift) = self.C == 1, self.linear(V)
         values, gradient, slopes = np.zeros(F), np.zeros((self.d, self.C, F)), np.zeros((self.C, F))
         losses, squares, scores = np.zeros(K), np.zeros(K), np.empty((self.C, self.n, F))
         for start in range(0, self.n, self.height):
             part = slice(start, min(start + self.height, self.n))
             X, y, sigma, judged = self.X[part], self.y[part], self.sigma[part], self.judged[part]
-            z = scores[:, part] = self.scores(X, V)
+            Z = np.asarray(X @ W) + shift
+            z = scores[:, part] = Z.reshape(-1, self.C, F).transpose(1, 0, 2)
             cost = loss.value(z[0] if one else z, y)
             values += np.einsum("if,if->f", sigma, cost)
             losses += np.einsum("ik,ik->k", judged, cost[:, :K])
@@ -182,12 +181,12 @@ class Metric:
         # of several classes' intercepts only differences count
         self.inverse = np.linalg.pinv(H[weights:, weights:], rcond=1e-12, hermitian=True)
         self.edge, self.S = edge, H[:weights, :weights] - edge.T @ self.inverse @ edge
-        self.factor: tuple[float, Any] | None = None
+        self.factor: tuple[float, NDArray] | None = None
 
     def solve(self, g: NDArray, l2: float) -> NDArray:
         """The inverse of the Hessian with an l2 penalty, times g."""
         slope = g[: self.weights] - self.edge.T @ (self.inverse @ g[self.weights :])
-        p = cho_solve(self._factor(l2), slope, check_finite=False)
+        p = dpotrs(self._factor(l2), slope, lower=1)[0]
         return np.append(p, self.inverse @ (g[self.weights :] - self.edge @ p))
 
     def proximal(self, v: NDArray, g: NDArray, l1: float, l2: float) -> tuple[NDArray, float]:
@@ -198,19 +197,17 @@ class Metric:
         gain = l1 * float(np.abs(w + p).sum() - np.abs(w).sum())
         return step, -0.5 * (float(g @ step) + gain)
 
-    def _factor(self, l2: float) -> Any:
+    def _factor(self, l2: float) -> NDArray:
+        """The Cholesky factor of the Hessian with an l2 penalty, kept for the next step at this strength."""
         if self.factor is None or self.factor[0] != l2:
-            H = self.S.copy()
-            index = np.arange(self.weights)
-            for jitter in (1e-14, 1e-12, 1e-10, 1e-8, 1e-6, 1e-4):
-                H[index, index] = self.S[index, index] + l2 + jitter * max(float(self.S[index, index].max()), 1e-300)
-                try:
-                    self.factor = l2, cho_factor(H, lower=True, check_finite=False)
+            diagonal = np.diag(self.S)
+            for jitter in (1e-14, 1e-12, 1e-10, 1e-8, 1e-6, 1e-4, 1.0):
+                H = self.S.copy()
+                H.flat[:: self.weights + 1] += l2 + jitter * max(float(diagonal.max()), 1e-300)
+                factor, failed = dpotrf(H, lower=1)
+                if not failed:
                     break
-                except LinAlgError:
-                    continue
-            else:
-                self.factor = l2, (np.eye(self.weights) * np.sqrt(np.trace(self.S) + l2), True)
+            self.factor = l2, factor
         return self.factor[1]
 
 
@@ -250,9 +247,13 @@ class NewtonPath:
         metric = self.metrics[f]
         if l1 > 0:
             return metric.proximal(self.V[:, f], g, l1, l2)
-        pairs, penalty = Pairs(MEMORY), np.where(np.arange(len(g)) < self.rows.weights, l2, 0.0)
-        for s, y in self.memory[f]:
-            pairs.add(s, y + penalty * s)
+        pairs, weights = Pairs(MEMORY), self.rows.weights
+        for s, y, sy, ss in self.memory[f]:
+            curved = sy + l2 * ss
+            if curved > 0:
+                y = y.copy()
+                y[:weights] += l2 * s[:weights]
+                pairs.pairs.append((s, y, 1.0 / curved))
         step = -pairs.solve(g, lambda q: metric.solve(q, l2))
         if g @ step >= 0:
             step = -metric.solve(g, l2)
@@ -272,7 +273,7 @@ class NewtonPath:
                 self.learn(wanting)
                 steps, promise = self.look(l1, l2)
                 wanting &= promise > 0
-            moved = self._move(steps * wanting, costs, promise, l1, l2)
+            moved = self._move(steps * wanting, costs, promise * wanting, l1, l2)
             if (stuck & ~moved & wanting).all():
                 break
             stuck = ~moved
@@ -293,7 +294,8 @@ class NewtonPath:
                 t[f] = self._shorten(f, float(t[f]), trial.scores[:, :, f], V[:, f], costs[f], l1, l2)
         moved = lower & (t > 0) & steps.any(axis=0)
         for f in map(int, np.flatnonzero(moved)):
-            self.memory[f].append((t[f] * steps[:, f], trial.gradient[:, f] - self.reading.gradient[:, f]))
+            s, y = t[f] * steps[:, f], trial.gradient[:, f] - self.reading.gradient[:, f]
+            self.memory[f].append((s, y, float(s @ y), float(s[: self.rows.weights] @ s[: self.rows.weights])))
         self.V = np.where(lower, V, self.V)
         self.reading = trial if lower.all() else self.reading.where(lower, trial)
         return moved

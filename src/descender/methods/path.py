@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.linalg import LinAlgError, cho_factor, cho_solve
+from scipy.linalg.lapack import dposv
 
 from descender.costs.risk import Risk
 from descender.data.split import Folds
@@ -31,7 +31,8 @@ WIDEST = 2000
 
 class Point(NamedTuple):
     """A strength of a path: the held-out loss of each fold and its mean square over rows, the largest relative gap of
-    a fold, and the parameters of the fit to all rows (of the last fold where there is none to all).
+    a fold - ``proved`` or estimated -, and the parameters of the fit to all rows (of the last fold where there is none
+    to all).
     """
 
     strength: float
@@ -39,6 +40,7 @@ class Point(NamedTuple):
     squares: NDArray
     gap: float
     w: NDArray
+    proved: bool = False
 
 
 Watch = Callable[[Point], bool]
@@ -115,6 +117,20 @@ class Quadratic(NamedTuple):
         """At the columns of W."""
         return 0.5 * (self.square - 2.0 * (self.c @ W) + np.einsum("jl,jl->l", W, self.G @ W))
 
+    def gap(self, W: NDArray, l1: Any, l2: Any) -> NDArray:
+        """The duality gaps at the columns of W, one for each penalty, over the costs."""
+        GW = self.G @ W
+        U, ww, cw = self.c[:, None] - GW, np.einsum("jl,jl->l", W, GW), self.c @ W
+        l1, l2 = l1 + np.zeros(W.shape[1]), l2 + np.zeros(W.shape[1])
+        primal = 0.5 * (self.square - 2 * cw + ww) + l1 * np.abs(W).sum(axis=0) + 0.5 * l2 * (W * W).sum(axis=0)
+        largest, excess = np.abs(U).max(axis=0, initial=0.0), np.maximum(np.abs(U) - l1, 0.0)
+        safe = np.where(l2 > 0, l2, 1.0)
+        share = np.where((l2 > 0) | (largest <= l1), 1.0, l1 / np.maximum(largest, 1e-300))
+        conjugate = np.where(l2 > 0, (excess**2).sum(axis=0) / (2.0 * safe), 0.0)
+        dual = share * (self.square - cw) - 0.5 * share**2 * (self.square - 2 * cw + ww) - conjugate
+        unit = np.maximum(primal, max(1e-3 * self.square, 1e-300))
+        return (np.maximum(primal - dual, 0.0) + 1e-14 * self.square) / unit
+
 
 def squares_path(risk: Risk, kind: str, strengths: NDArray, folds: Folds, watch: Watch | None = None) -> list[Point]:
     """The path of a squared error, from the moments of the rows alone: exact for l2, to 1e-9 and less for l1."""
@@ -124,9 +140,13 @@ def squares_path(risk: Risk, kind: str, strengths: NDArray, folds: Folds, watch:
     fits = [moments.about(cells, origin) for cells in learn]
     judges = [moments.about(np.array([folds.judge[k]]), fits[k].mean, fits[k].level) for k in range(len(folds.judge))]
     if kind == "l2" and risk.l1 == 0:
-        solved, gaps = [_ridge(fit, strengths) for fit in fits], np.zeros(len(strengths))
+        solved = [_ridge(fit, strengths) for fit in fits]
+    elif kind == "l1":
+        solved = [homotopy(fit.G, fit.c, strengths, risk.l2) for fit in fits]
     else:
-        solved, gaps = _lassos(fits, kind, strengths, risk)
+        solved = [_lassos(fit, strengths, risk.l1) for fit in fits]
+    l1, l2 = (strengths, risk.l2) if kind == "l1" else (risk.l1, strengths)
+    gaps = np.max([fit.gap(W, l1, l2) for fit, W in zip(fits, solved, strict=True)], axis=0)
     losses = np.array([judges[k].value(solved[k]) for k in range(len(judges))])
     squares = np.full_like(losses, np.nan)
     if len(judges) == 1:
@@ -135,7 +155,7 @@ def squares_path(risk: Risk, kind: str, strengths: NDArray, folds: Folds, watch:
     for at, strength in enumerate(strengths):
         w = solved[-1][:, at]
         b = fits[-1].level + moments.level - (fits[-1].mean + moments.centre) @ w
-        points.append(Point(float(strength), losses[:, at], squares[:, at], float(gaps[at]), risk.join(w, b)))
+        points.append(Point(float(strength), losses[:, at], squares[:, at], float(gaps[at]), risk.join(w, b), True))
         if watch is not None and watch(points[-1]):
             break
     return points
@@ -147,17 +167,87 @@ def _ridge(fit: Quadratic, strengths: NDArray) -> NDArray:
     return V @ ((V.T @ fit.c)[:, None] / (np.maximum(e, 0.0)[:, None] + strengths))
 
 
-def _lassos(fits: list[Quadratic], kind: str, strengths: NDArray, risk: Risk) -> tuple[list[NDArray], NDArray]:
-    """The weights for each strength in turn, each begun at the one before; and the largest relative gap of a fold."""
-    solved = [np.zeros((risk.n_features, len(strengths))) for _ in fits]
-    gaps = np.zeros(len(strengths))
-    for fit, W in zip(fits, solved, strict=True):
-        w = np.zeros(risk.n_features)
-        for at, strength in enumerate(strengths):
-            l1, l2 = (strength, risk.l2) if kind == "l1" else (risk.l1, strength)
-            w = W[:, at] = lasso(fit.G, fit.c, w, l1, l2)
-            gaps[at] = max(gaps[at], _lasso_gap(fit, w, l1, l2))
-    return solved, gaps
+def _lassos(fit: Quadratic, strengths: NDArray, l1: float) -> NDArray:
+    """The weights for each strength of l2 beside an l1 penalty, each begun at the one before: (d, strengths)."""
+    W, w = np.zeros((len(fit.c), len(strengths))), np.zeros(len(fit.c))
+    for at, strength in enumerate(strengths):
+        w = W[:, at] = lasso(fit.G, fit.c, w, l1, float(strength))
+    return W
+
+
+def homotopy(G: NDArray, c: NDArray, strengths: NDArray, l2: float = 0.0) -> NDArray:
+    r"""The weights at falling strengths of l1, (d, strengths): between two kinks of the path they are straight lines.
+
+    From where all are zero, the strength falls to where a weight leaves zero or comes back to it.  Where columns are
+    so nearly dependent that the line is lost, :func:`lasso` goes on from strength to strength.
+
+    M. Osborne, B. Presnell, B. Turlach, *A new approach to variable selection in least squares problems*, 2000;
+    B. Efron and others, *Least angle regression*, 2004.
+
+    >>> homotopy(np.eye(2), np.array([3.0, -1.0]), np.array([4.0, 2.0, 0.5]))
+    array([[ 0. ,  1. ,  2.5],
+           [ 0. ,  0. , -0.5]])
+    """
+    d, W = len(c), np.zeros((len(c), len(strengths)))
+    H = G.copy()
+    H.flat[:: d + 1] += l2
+    kinks, ways = _kinks(H, c, float(strengths[-1]))
+    # each strength lies on the line from the kink above it
+    at = np.searchsorted(-kinks, -strengths, side="left") - 1
+    for k in np.unique(at[at >= 0]):
+        start, way = ways[k]
+        W[:, at == k] = start[:, None] + way[:, None] * (kinks[k] - strengths[at == k])
+    slopes = c[:, None] - H @ W
+    off = np.where(W != 0, np.abs(slopes - np.sign(W) * strengths), np.abs(slopes) - strengths).max(axis=0, initial=0.0)
+    for lost in np.flatnonzero(off > 1e-8 * (1e-3 * np.abs(c).max(initial=0.0) + strengths)):
+        W[:, lost] = lasso(G, c, W[:, lost - 1] if lost else np.zeros(d), float(strengths[lost]), l2)
+    return W
+
+
+def _kinks(H: NDArray, c: NDArray, last: float) -> tuple[NDArray, list[tuple[NDArray, NDArray]]]:
+    """The strengths at which the path turns, down to the `last`; where it is there, and how it goes on per unit."""
+    d, w, slope = len(c), np.zeros(len(c)), c.copy()
+    level = float(np.abs(c).max(initial=0.0))
+    kinks, ways, on = [], [], np.array([int(np.abs(c).argmax())])
+    signs = np.sign(slope[on])
+    inverse = 1.0 / np.maximum(H[on[:, None], on], 1e-300)
+    for _ in range(10 * d + 10):
+        if level <= last or not len(on):
+            break
+        move = np.zeros(d)
+        move[on] = inverse @ signs
+        along = H @ move
+        kinks.append(level)
+        ways.append((w, move))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            below, above = (level - slope) / (1.0 - along), (level + slope) / (1.0 + along)
+            enter = np.minimum(_ahead(below, level), _ahead(above, level))
+            leave = _ahead(-w[on] / move[on], level)
+        enter[on] = np.inf
+        j, k = int(enter.argmin()), int(leave.argmin())
+        step = min(float(enter[j]), float(leave[k]), level)
+        w, slope, level = w + step * move, slope - step * along, level - step
+        if leave[k] <= enter[j]:
+            w[on[k]] = 0.0
+            rest = np.arange(len(on)) != k
+            inverse = inverse[rest][:, rest] - np.outer(inverse[rest, k], inverse[k, rest]) / inverse[k, k]
+            on, signs = on[rest], signs[rest]
+        elif np.isfinite(enter[j]):
+            v = inverse @ H[on, j]
+            left = float(H[j, j] - H[on, j] @ v)
+            if left <= 1e-10 * H[j, j]:
+                break
+            larger = np.empty((len(on) + 1, len(on) + 1))
+            larger[:-1, :-1] = inverse + np.outer(v, v / left)
+            larger[-1, :-1] = larger[:-1, -1] = -v / left
+            larger[-1, -1] = 1.0 / left
+            inverse, on, signs = larger, np.append(on, j), np.append(signs, np.sign(slope[j]))
+    return np.array(kinks), ways
+
+
+def _ahead(steps: NDArray, level: float) -> NDArray:
+    """The steps that lead on, the others beyond reach."""
+    return np.where(steps > 1e-12 * level, steps, np.inf)
 
 
 def lasso(G: NDArray, c: NDArray, w: NDArray, l1: float, l2: float = 0.0) -> NDArray:
@@ -189,10 +279,10 @@ def lasso(G: NDArray, c: NDArray, w: NDArray, l1: float, l2: float = 0.0) -> NDA
 
 def _solve(H: NDArray, right: NDArray) -> NDArray:
     """The solution for a symmetric matrix that is not negative; the shortest where there are several."""
-    try:
-        return cho_solve(cho_factor(H, lower=True, check_finite=False), right, check_finite=False)
-    except LinAlgError:
-        return np.linalg.lstsq(H, right, rcond=1e-13)[0]
+    if not len(H):
+        return right
+    _, x, failed = dposv(H, right, lower=1)
+    return np.linalg.lstsq(H, right, rcond=1e-13)[0] if failed else x
 
 
 def _feature_sign(H: NDArray, c: NDArray, w: NDArray, l1: float) -> NDArray:
@@ -228,18 +318,6 @@ def _feature_sign(H: NDArray, c: NDArray, w: NDArray, l1: float) -> NDArray:
     return w
 
 
-def _lasso_gap(fit: Quadratic, w: NDArray, l1: float, l2: float) -> float:
-    """The duality gap, over the cost."""
-    Gw = fit.G @ w
-    u, ww, cw = fit.c - Gw, float(w @ Gw), float(fit.c @ w)
-    primal = 0.5 * (fit.square - 2 * cw + ww) + l1 * float(np.abs(w).sum()) + 0.5 * l2 * float(w @ w)
-    largest = float(np.abs(u).max(initial=0.0))
-    share = 1.0 if l2 > 0 or largest <= l1 else l1 / largest
-    conjugate = float(np.sum(np.maximum(np.abs(u) - l1, 0.0) ** 2)) / (2.0 * l2) if l2 > 0 else 0.0
-    dual = share * (fit.square - cw) - 0.5 * share**2 * (fit.square - 2 * cw + ww) - conjugate
-    return max(primal - dual, 0.0) / max(primal, 1e-3 * fit.square, 1e-300)
-
-
 def _square_losses(risk: Risk, folds: Folds, moments: Moments, fit: Quadratic, W: NDArray) -> NDArray:
     """The mean square of a judging row's loss for each strength; of a single fold."""
     rows = np.flatnonzero(folds.judges(0))
@@ -269,17 +347,20 @@ def leave_one_out(risk: Risk, strengths: NDArray) -> list[Point]:
     X = np.asarray(risk.X.toarray() if risk.sparse else risk.X, dtype=np.float64)
     mean, level = (sigma @ X, float(sigma @ risk.y)) if risk.intercept else (np.zeros(d), 0.0)
     X, y = X - mean, risk.y - level
-    e, V = np.linalg.eigh((X * sigma[:, None]).T @ X)
+    G, along_y = (X * sigma[:, None]).T @ X, X.T @ (sigma * y)
+    e, V = np.linalg.eigh(G)
     along = X @ V
     inverse = 1.0 / (np.maximum(e, 0.0)[:, None] + strengths)
-    W = V @ ((along.T @ (sigma * y))[:, None] * inverse)
+    W = V @ ((V.T @ along_y)[:, None] * inverse)
     leverage = sigma[:, None] * (float(risk.intercept) + along**2 @ inverse)
     residual = (y[:, None] - X @ W) / np.maximum(1.0 - leverage, 1e-12)
     losses = 0.5 * residual**2
+    fit = Quadratic(G, along_y, float(sigma @ y**2), mean, level)
+    gaps = fit.gap(W, 0.0, strengths)
     return [
         Point(
-            float(strength), sigma @ losses[:, [at]], sigma @ losses[:, [at]] ** 2, 0.0,
-            risk.join(W[:, at], level - mean @ W[:, at]),
+            float(strength), sigma @ losses[:, [at]], sigma @ losses[:, [at]] ** 2, float(gaps[at]),
+            risk.join(W[:, at], level - mean @ W[:, at]), True,
         )
         for at, strength in enumerate(strengths)
     ]  # fmt: skip

@@ -40,7 +40,7 @@ MUCH_WORK = 5e6
 """Numbers in X, times classes, from which a path of single walks is judged by one hold-out."""
 ALL_LEFT_OUT = 2000
 """Rows up to which each is left out in turn, where that is exact."""
-CERTIFIED = 1e8
+CERTIFIED = 1e6
 """Numbers to be read for certificates of every point; beyond, those of the points that decide."""
 WALK_TOL = 1e-4
 
@@ -184,7 +184,7 @@ def _descend(
         folds = _folds(n, times, groups, seed, not newton and n * d * risk.n_classes >= MUCH_WORK)
     judge.split(folds)
     if not newton:
-        judge.tol, judge.walked = WALK_TOL if tol is None else tol, True
+        judge.tol = WALK_TOL if tol is None else tol
         _walks(risk, kind, strengths, folds, judge, seed)
         return
     small, judge.back = rotated(risk) if wide else (risk, judge.back)
@@ -264,7 +264,6 @@ class _Judge:
         self.weights: NDArray = np.ones(1)
         self.rows = 1
         self.learns: NDArray | None = None
-        self.walked = False
         self.back: Callable[[NDArray], NDArray] = lambda w: w
 
     def single(self, rows: int, how: str) -> None:
@@ -325,13 +324,14 @@ class _Judge:
     def _certify(self, points: list[Point], W: NDArray, deciding: set[int]) -> tuple[NDArray, NDArray]:
         """Bounds of what is left to descend at every point, or at those that decide where rows are many."""
         gaps = np.array([p.gap for p in points])
-        if self.walked:
-            return gaps, np.isfinite(gaps)
+        proved = np.array([p.proved for p in points])
+        if proved.all():
+            return gaps, proved
         some = range(len(points)) if self.risk.X.size * len(points) <= CERTIFIED else deciding
         s = np.ones(len(self.risk.y)) if self.risk.sample_weight is None else self.risk.sample_weight
         s = s if self.learns is None else s * self.learns
-        certified = np.zeros(len(points), dtype=np.bool_)
-        for at in some:
+        certified = proved.copy()
+        for at in set(some) - set(np.flatnonzero(proved)):
             there = penalised(self.risk, self.kind, points[at].strength, s)
             bound = certificate(there, W[at])
             if bound is not None and bound.rigorous:
@@ -357,19 +357,21 @@ def _walks(risk: Risk, kind: str, strengths: NDArray, folds: Folds, judge: _Judg
     def visit(at: int) -> bool:
         near = min(known, key=lambda i: abs(i - at), default=None)
         starts = np.stack([trivial_start(risk)] * K) if near is None else known[near]
-        ends, losses, squares, gaps = [], np.zeros(K), np.zeros(K), []
+        ends, losses, squares, found = [], np.zeros(K), np.zeros(K), []
         for k in range(K):
             cost = penalised(risk, kind, float(strengths[at]), s * folds.learns(k))
             walk = descend(cost, starts[k], choose(cost, judge.tol)[0], Stop(max_steps=2000), seed=seed)
             if walk.status == "interrupted":
                 raise KeyboardInterrupt
             ends.append(walk.x)
-            gaps.append(walk.certificate.relative if walk.certificate else np.nan)
+            found.append(walk.certificate)
             rows = np.flatnonzero(folds.judges(k) & (s > 0))
             loss = risk.loss.value(cost.scores(walk.x, risk.X[rows]), risk.y[rows])
             losses[k], squares[k] = np.average(loss, weights=s[rows]), np.average(loss**2, weights=s[rows])
         known[at] = np.stack(ends)
-        return judge.see(Point(float(strengths[at]), losses, squares, float(np.max(gaps)), ends[-1]))
+        gap = max(bound.relative if bound else np.inf for bound in found)
+        proved = all(bound is not None and bound.rigorous for bound in found)
+        return judge.see(Point(float(strengths[at]), losses, squares, gap, ends[-1], proved))
 
     steps = (4, 2, 1) if judge.early else (1,)
     for at in range(0, len(strengths), steps[0]):
