@@ -130,13 +130,13 @@ def _delimited(path: Path, shown: str, kinds: Mapping[str, str], wanted: Wanted)
         found = delimited(text, shown, notes)
         con = connect()
         try:
-            sniffed = found.relation(con)
+            sniffed, types = found.sniffed(con)
         except duckdb.Error:
             try:
-                sniffed = found.relation(con, sample_size="-1")
+                sniffed, types = found.sniffed(con, sample_size="-1")
             except duckdb.Error as error:
                 raise found.complaint(error) from None
-        types, here = {}, wanted(found.names)
+        here = wanted(found.names)
         for j, (name, given) in enumerate(zip(found.names, map(str, sniffed.types), strict=True)):
             kind = kinds.get(name)
             if kind in ("category", "text") or (kind is None and name in here):

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 LARGEST = 1e300
+EXACT = 2.0**53
+"""Up to here float64 holds every whole number."""
 SMALLEST_DEVIATION = 1e-290
 COUNTERS = re.compile(r"index|idx|row|rows?_?(id|index|number|num|no|nr)|unnamed(: ?\d+)?|column\d+|no\.?|nr\.?|#|key|")
 """Names, in small letters, of columns that may do nothing but count the rows."""
@@ -82,8 +84,11 @@ class Number:
         missing = 1.0 - len(present) / len(x)
         if len(present) == 0:
             return cls(name, 0.0, 0.0, missing)
-        if is_integer(cells.type) and is_identifier(name, present):
+        whole = is_integer(cells.type) or bool((present == np.floor(present)).all())
+        if whole and is_identifier(name, present):
             return cls(name, float(present[0]), 0.0, missing, identifier=True)
+        if np.abs(present).max() > EXACT and (present == np.floor(present)).all():
+            told = told or f"{name} has whole numbers beyond 2**53, of which 16 digits are kept: is it an identifier?"
         mean, scale = mean_and_deviation(present)
         return cls(name, mean, scale, missing, spelt=spelt, told=told)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from descender.data.encodings import as_utf8, is_packed, unpacked
 from descender.data.files import DELIMITERS, MISSING, check_names, literal
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 HEAD_BYTES = 1 << 20
+SAMPLES = 200
+"""Rows whose cells are looked at as they are spelt."""
 
 
 class NotTextError(Exception):
@@ -51,6 +54,21 @@ class Delimited:
     delimiter: str
     names: tuple[str, ...]
     has_header: bool
+    samples: tuple[tuple[str, ...], ...] = ()
+
+    def sniffed(self, con: duckdb.DuckDBPyConnection, **options: str) -> tuple[Any, dict[str, str]]:
+        """The rows, not read yet, and for columns c0, c1, ... the types that must be told to read them right.
+
+        Times that are not spelt as ISO 8601 has them are left as text, for the same reason as dates.
+        """
+        found = self.relation(con, **options)
+        types = {}
+        for j, kind in enumerate(map(str, found.types)):
+            cells = (row[j].strip() for row in self.samples if j < len(row))
+            spelt = next((cell for cell in cells if cell not in MISSING), "")
+            if kind == "TIMESTAMP" and not re.match(r"\d{4}-\d\d?-\d\d?", spelt):
+                types[f"c{j}"] = "VARCHAR"
+        return (self.relation(con, types=str(types), **options) if types else found), types
 
     def relation(self, con: duckdb.DuckDBPyConnection, **options: str) -> duckdb.DuckDBPyRelation:
         """The rows, not read yet; the columns are called c0, c1, ... as DuckDB would rename some otherwise."""
@@ -65,6 +83,7 @@ class Delimited:
             "comment": "''",
             "skip": "0",
             "hive_partitioning": "false",
+            "dateformat": "'%Y-%m-%d'",  # whether 3/4 is in March or in April, no reader of one file should guess
         }
         given = ", ".join(f"{key}={value}" for key, value in (fixed | options).items() if value)
         return con.sql(f"SELECT * FROM read_csv({literal(self.path)}, {given})")
@@ -78,10 +97,10 @@ class Delimited:
         import duckdb
 
         try:
-            found = self.relation(connect()).to_arrow_table()
+            found = self.sniffed(connect())[0].to_arrow_table()
         except duckdb.Error:
             try:  # a cell far down may not be of the type that the first rows suggest: look at all of them
-                found = self.relation(connect(), sample_size="-1").to_arrow_table()
+                found = self.sniffed(connect(), sample_size="-1")[0].to_arrow_table()
             except duckdb.Error as error:
                 raise self.complaint(error) from None
         return found.rename_columns(list(self.names))
@@ -131,7 +150,12 @@ def delimited(path: Path, shown: str, notes: list[str]) -> Delimited:
     if not text.strip():
         raise DataError(f"{shown} holds blank lines only: expected a header line and rows below it")
     delimiter, names, has_header = _header(text, shown, notes)
-    return Delimited(path, shown, delimiter, tuple(names), has_header)
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    try:
+        samples = tuple(tuple(row) for row in itertools.islice(rows, int(has_header), SAMPLES))
+    except csv.Error:  # DuckDB says what is wrong, and where
+        samples = ()
+    return Delimited(path, shown, delimiter, tuple(names), has_header, samples)
 
 
 def _header(text: str, shown: str, notes: list[str]) -> tuple[str, list[str], bool]:

@@ -10,7 +10,7 @@ import numpy as np
 from descender.data.columns import Boolean, Number, as_text, is_identifier, is_number, is_text, names_rows
 from descender.data.entries import Entries, is_entries
 from descender.data.levels import Category
-from descender.data.moments import Moment, spells_moments
+from descender.data.moments import Moment, spelling_of_moments
 from descender.data.spelling import spells_no_number_on_purpose, spelt_numbers
 from descender.data.words import Words, words_a_cell
 
@@ -77,8 +77,8 @@ def _learn_text(name: str, cells: pa.ChunkedArray) -> Column:
     import pyarrow.compute as pc
 
     text = as_text(cells)
-    if spells_moments(text):
-        return Moment.learn(name, text)
+    if spelling := spelling_of_moments(text):
+        return Moment.learn(name, text, spelling)
     found = Category.learn(name, cells)
     if found.dropped in ("constant", "no value"):
         return found

@@ -28,6 +28,13 @@ if TYPE_CHECKING:
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 PARTS = ("month", "weekday", "hour")
 DAY = 86_400.0
+ISO = "ISO 8601"
+SPELLINGS = tuple(
+    date + time
+    for date in ("%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d", "%Y.%m.%d")
+    for time in ("", " %H:%M", " %H:%M:%S")
+)
+"""Ways to spell a date, and a time after it, besides ISO 8601."""
 
 
 @dataclass(frozen=True)
@@ -44,13 +51,14 @@ class Moment:
     elapsed: Number
     parts: dict[str, dict[int, float]]
     missing: float
+    spelling: str = ISO
 
     @classmethod
-    def learn(cls, name: str, cells: pa.ChunkedArray) -> Moment:
-        """The parts that vary, with the share of each of their values."""
+    def learn(cls, name: str, cells: pa.ChunkedArray, spelling: str = ISO) -> Moment:
+        """The parts that vary, with the share of each of their values; text is read by its `spelling`."""
         import pyarrow.compute as pc
 
-        cells = _moments(cells)
+        cells = _moments(cells, spelling)
         zone = getattr(cells.type, "tz", None)
         missing = cells.null_count / len(cells)
         known = pc.drop_null(cells)
@@ -61,7 +69,7 @@ class Moment:
             seen = np.flatnonzero(counts)
             if len(seen) > 1:
                 parts[part] = {int(value): float(counts[value] / len(cells)) for value in seen}
-        return cls(name, zone, elapsed, parts, missing)
+        return cls(name, zone, elapsed, parts, missing, spelling)
 
     @property
     def dropped(self) -> str | None:
@@ -73,10 +81,12 @@ class Moment:
     @property
     def told(self) -> str | None:
         """What a reader should know about it."""
-        constant = [part for part in PARTS if part not in self.parts]
-        if self.dropped or not constant:
+        if self.dropped:
             return None
-        return f"{self.name}: the {' and the '.join(constant)} is constant: left out"
+        constant = [part for part in PARTS if part not in self.parts]
+        left_out = [f"the {' and the '.join(constant)} is constant: left out"] if constant else []
+        read = [f"read as {self.spelling}"] if self.spelling != ISO else []
+        return f"{self.name}: {'; '.join([*read, *left_out])}" if read or left_out else None
 
     @cached_property
     def features(self) -> tuple[Feature, ...]:
@@ -97,7 +107,7 @@ class Moment:
         """Take the cells apart."""
         import pyarrow.compute as pc
 
-        cells = _moments(cells)
+        cells = _moments(cells, self.spelling)
         at = len(self.elapsed.features)
         if at:
             yield from self.elapsed.encode(_days(cells), dtype)
@@ -143,20 +153,31 @@ def _part(cells: pa.ChunkedArray, zone: str | None, part: str) -> pa.ChunkedArra
     return take(cells)
 
 
-def _moments(cells: pa.ChunkedArray) -> pa.ChunkedArray:
+def _moments(cells: pa.ChunkedArray, spelling: str = ISO) -> pa.ChunkedArray:
     """Dates and times as such; text that spells them is read."""
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     if pa.types.is_timestamp(cells.type) or pa.types.is_date(cells.type):
         return cells
     if pa.types.is_null(cells.type):
         return cells.cast(pa.timestamp("us"))
-    if is_text(cells.type):
-        return _read_moments(as_text(cells))
-    raise BadCellError(0, f"is a {cells.type}: expected dates or times, as in training")
+    if not is_text(cells.type):
+        raise BadCellError(0, f"is a {cells.type}: expected dates or times, as in training")
+    text = as_text(cells)
+    if spelling == ISO:
+        return _read_iso(text)
+    read = _read(text, spelling)
+    wrong = pc.and_(pc.is_valid(text), pc.is_null(read)).to_numpy()
+    if wrong.any():
+        first = int(wrong.argmax())
+        raise BadCellError(
+            first, f'is "{text[first].as_py()[:40]}": expected dates or times as {spelling}, as in training'
+        )
+    return read
 
 
-def _read_moments(text: pa.ChunkedArray) -> pa.ChunkedArray:
+def _read_iso(text: pa.ChunkedArray) -> pa.ChunkedArray:
     """ISO 8601 text as moments; in UTC where it tells a zone."""
     import pyarrow as pa
 
@@ -169,20 +190,34 @@ def _read_moments(text: pa.ChunkedArray) -> pa.ChunkedArray:
     raise BadCellError(0, f"holds text: expected dates or times, as in training ({wrong})") from None
 
 
-def spells_moments(text: pa.ChunkedArray) -> bool:
-    """Whether all cells of a column of text are dates or times as ISO 8601 writes them.
+def _read(text: pa.ChunkedArray, spelling: str) -> pa.ChunkedArray:
+    """Text as moments, missing where it is not spelt so."""
+    import pyarrow.compute as pc
+
+    return pc.strptime(pc.utf8_trim_whitespace(text), format=spelling, unit="us", error_is_null=True)
+
+
+def spelling_of_moments(text: pa.ChunkedArray) -> str | None:
+    """How all cells of a column of text spell dates or times; None where they do not.
+
+    Of two that fit, as month and day may be exchanged, the first of ``SPELLINGS``: the one with the month before.
 
     >>> import pyarrow as pa
-    >>> spells_moments(pa.chunked_array([["2020-02-29", None]])), spells_moments(pa.chunked_array([["2020-02-30"]]))
-    (True, False)
+    >>> spelling_of_moments(pa.chunked_array([["2020-02-29", None]]))
+    'ISO 8601'
+    >>> spelling_of_moments(pa.chunked_array([["24/12/2020 18:30", "1/2/2021 7:05"]]))
+    '%d/%m/%Y %H:%M'
     """
     import pyarrow.compute as pc
 
     known = pc.drop_null(text)
-    if not len(known) or not pc.all(pc.match_substring_regex(known.slice(0, 100), r"^\d{4}-\d\d-\d\d")).as_py():
-        return False
-    try:
-        _read_moments(known)
-    except BadCellError:
-        return False
-    return True
+    head = known.slice(0, 100)
+    if len(known) and pc.all(pc.match_substring_regex(head, r"^\d{4}-\d\d-\d\d")).as_py():
+        try:
+            _read_iso(known)
+            return ISO
+        except BadCellError:
+            return None
+    if not len(known) or not pc.all(pc.match_substring_regex(head, r"^\s*\d{1,4}[-/.]\d\d?[-/.]\d{2,4}\b")).as_py():
+        return None
+    return next((s for s in SPELLINGS if not _read(head, s).null_count and not _read(known, s).null_count), None)

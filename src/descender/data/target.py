@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from descender.data.columns import BadCellError, as_text, is_number, is_text, numbers
+from descender.data.spelling import spelt_numbers
 from descender.errors import OptionError, RecordError, TargetError, suggest
 
 if TYPE_CHECKING:
@@ -115,6 +116,8 @@ def code_target(
     if distinct == 1:
         raise TargetError(f'the target {name} is "{values[0]}" in every row: there is nothing to learn')
     chosen = task or _suited(values, distinct)
+    if is_text(values.type) and distinct > MOST_INTEGER_CLASSES:
+        _refuse_strays(values, name, row_numbers)
     if chosen == "regression":
         coding = TargetCoding(name, chosen)
         return coding, coding.encode(values, row_numbers)
@@ -136,6 +139,18 @@ def _suited(values: pa.ChunkedArray, distinct: int) -> str:
         return "binary"
     few = distinct <= MOST_INTEGER_CLASSES and len(values) >= 5 * distinct
     return "multiclass" if is_text(values.type) or (pa.types.is_integer(values.type) and few) else "regression"
+
+
+def _refuse_strays(values: pa.ChunkedArray, name: str, row_numbers: NDArray[np.integer] | None) -> None:
+    """A target of numbers of which some cells are none is no target of classes."""
+    text = as_text(values)
+    numbers = spelt_numbers(text)
+    if 2 * numbers.null_count < len(text) and numbers.null_count:
+        index = int(np.argmax(numbers.is_null().to_numpy()))
+        raise TargetError(
+            f'{_where(name, index, row_numbers)} is "{text[index].as_py()[:40]}", and most others are numbers: '
+            "correct the cell or leave the row out"
+        )
 
 
 def _cells(column: Any, name: str, row_numbers: NDArray[np.integer] | None) -> pa.ChunkedArray:

@@ -1,0 +1,189 @@
+"""What goes wrong with tables, through the command line: an error of ours or a word about it, and nothing lost."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from descender.cli import app
+from descender.data.split import holdout
+
+RNG = np.random.default_rng(0)
+N = 300
+X = RNG.normal(size=N)
+Y = 2 * X + 0.1 * RNG.normal(size=N)
+ROWS = [f"{a:.4f},{b:.4f}" for a, b in zip(X, Y, strict=True)]
+TOWNS = [f"{('Köln', 'München', 'Orléans')[i % 3]},{row}" for i, row in enumerate(ROWS)]
+HELD = int(np.flatnonzero(holdout(N))[0])
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(*words, **options):
+    return CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False, **options)
+
+
+def fit(path, *words):
+    return run("fit", path, "--target", "y", "--l2", "0.001", "--no-compare", *words)
+
+
+def table(header, rows, encoding="utf-8"):
+    return (header + "\n" + "\n".join(rows) + "\n").encode(encoding)
+
+
+def changed(row, at=122):
+    return table("x,y", [*ROWS[:at], row, *ROWS[at + 1 :]])
+
+
+def column(cells, name="k"):
+    return table(f"{name},x,y", [f"{cell},{row}" for cell, row in zip(cells, ROWS, strict=True)])
+
+
+REFUSED = {
+    "text in the target": (changed("1,oops"), 'the target y in row 123 is "oops", and most others are numbers'),
+    "an infinite value": (changed("inf,1"), "column x, row 123 is infinite"),
+    "an infinite target": (changed("1,-inf"), "the target y is infinite in row 123"),
+    "1e308": (changed("1e308,1"), r"column x, row 123 is 1e\+308: magnitudes above 1e\+300"),
+    "a target of 1e308": (changed("1,1e308"), r"the target y in row 123 is 1e\+308"),
+    "a short row": (changed("1"), r'line 124 \("1"\) has 1 cell where the first line has 2'),
+    "a long row": (changed("1,2,3"), r'line 124 \("1,2,3"\) has 3 cells where the first line has 2'),
+    "an open quote": (changed('"1,2'), "opens a quote that is never closed|cannot be read"),
+    "nothing but zeros": (table("x,y", ["0,0"] * 40), "there is nothing to learn"),
+    "a name twice": (table("x,x,y", [f"1,{row}" for row in ROWS]), 'names column "x" 2 times'),
+    "NUL bytes": (changed("\0,1"), "is a binary file"),
+    "no column to learn from": (table("y", [f"{v}" for v in Y]), "no column is left to learn from"),
+    "no target": (table("x,z", ROWS), 'no column "y" to learn'),
+    "a header alone": (b"x,y\n", "no row below it"),
+    "an empty file": (b"", "is empty"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_be_learnt_from_is_refused_and_nothing_is_lost(case, own_folder):
+    content, text = REFUSED[case]
+    (own_folder / "good.csv").write_bytes(table("x,y", ROWS))
+    assert fit("good.csv").exit_code == 0
+    before = {path.name: path.read_bytes() for path in own_folder.iterdir()}
+    (own_folder / "bad.csv").write_bytes(content)
+    result = fit("bad.csv")
+    assert result.exit_code == 2
+    assert re.search(text, " ".join(result.stderr.split())), result.stderr
+    assert "Traceback" not in result.stderr
+    (own_folder / "bad.csv").unlink()
+    assert {path.name: path.read_bytes() for path in own_folder.iterdir()} == before
+
+
+TOLD = {
+    "text among numbers": (
+        changed("oops,1"), 'column x of t.csv: 1 of its 300 values is no number, such as "oops" in row 123'
+    ),
+    "a constant column": (column([7] * N), "k is constant in the training rows: left out"),
+    "constant in training only": (
+        column([9 if i == HELD else 7 for i in range(N)]), "k is constant in the training rows: left out"
+    ),
+    "beyond int64": (column([2**63 + 7 * i for i in range(N)]), r"k has whole numbers beyond 2\*\*53"),
+    "an identifier": (column(range(N), "id"), "id has a different value in nearly every row, as an identifier has"),
+    "Latin-1": (table("town,x,y", TOWNS, "latin-1"), r"t\.csv is not UTF-8 text: read as Latin-1 \(line 2 is"),
+    "GB18030": (
+        table("城市,x,y", [f"{'京沪穗'[i % 3]}市,{row}" for i, row in enumerate(ROWS)], "gb18030"),
+        r"t\.csv is not UTF-8 text: read as GB18030 \(line 1 is",
+    ),
+    "mixed encodings": (
+        table("town,x,y", TOWNS[:200]) + "\n".join(TOWNS[200:]).encode("latin-1"),
+        r"t\.csv mixes encodings: \d+ of its lines are not UTF-8 text, the first is line 20\d: read as Latin-1",
+    ),
+    "decimal commas": (
+        table("x;y", [row.replace(",", ";").replace(".", ",") for row in ROWS]),
+        r"column x of t\.csv is read with decimal commas",
+    ),
+    "dates as people write them": (
+        column([f"{1 + i % 28}/{1 + i % 12}/2024" for i in range(N)], "day"), "day: read as %d/%m/%Y"
+    ),
+    "a leak": (
+        table("x,y,z", [f"{v:.4f},{w:.4f},{w:.4f}" for v, w in zip(RNG.normal(size=N), Y, strict=True)]), "D031 z alone"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", TOLD)
+def test_what_is_odd_is_told_and_the_model_stands(case, own_folder):
+    content, text = TOLD[case]
+    (own_folder / "t.csv").write_bytes(content)
+    result = fit("t.csv")
+    assert result.exit_code == 0, result.stderr
+    assert re.search(text, result.stdout), result.stdout
+    # the file can be predicted as it is, and from what a program reads the same is heard
+    assert run("predict", "y.descender", "t.csv", "--out", "p.csv").exit_code == 0
+    said = json.loads(fit("t.csv", "--json").stdout)
+    heard = [*said["told"], *(f"{f['code']} {f['cause']}" for f in said["findings"])]
+    assert any(re.search(text, line) for line in heard)
+
+
+def test_a_leak_is_never_left_out(own_folder):
+    (own_folder / "t.csv").write_bytes(TOLD["a leak"][0])
+    assert "x, z" not in fit("t.csv").stdout
+    said = json.loads(fit("t.csv", "--json").stdout)
+    assert said["n_features"] == 2
+
+
+def test_text_among_numbers_is_missing_when_predicted_too(own_folder):
+    (own_folder / "t.csv").write_bytes(changed("oops,1"))
+    assert fit("t.csv").exit_code == 0
+    (own_folder / "new.csv").write_text("x\n1.5\nnothing\n-1\n")
+    result = run("predict", "y.descender", "new.csv", "--out", "p.csv", "--json")
+    assert json.loads(result.stdout)["missing"] == {"x": 1}
+
+
+def test_more_columns_than_rows(own_folder):
+    rows = [",".join(f"{v:.3f}" for v in RNG.normal(size=301)) for _ in range(60)]
+    (own_folder / "wide.csv").write_bytes(table(",".join([*(f"x{j}" for j in range(300)), "y"]), rows))
+    said = json.loads(fit("wide.csv", "--json").stdout)
+    assert said["converged"]
+    assert said["certificate"]["rigorous"]
+    assert said["n_features"] == 300
+
+
+def test_hostile_names_stay_names(own_folder):
+    names = ['"<script>alert(1)</script>"', '"a\nb"', '"../../etc/passwd"', '"{{ 7*7 }}"', "价格"]
+    rows = [",".join(f"{v:.3f}" for v in RNG.normal(size=5)) + f",{b:.4f}" for b in Y]
+    (own_folder / "t.csv").write_bytes(table(",".join([*names, "y"]), rows))
+    assert fit("t.csv").exit_code == 0
+    page = (own_folder / "y.html").read_text(encoding="utf-8")
+    assert "<script>alert(1)" not in page
+    assert "{{ 7*7 }}" in page
+    assert {path.name for path in own_folder.iterdir()} == {"t.csv", "y.descender", "y.html", "y.record.parquet"}
+    assert run("predict", "y.descender", "t.csv", "--out", "p.csv").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [
+        ("SELECT * FROM nowhere", "nowhere does not exist.*visible as"),
+        ("SELECT x, y FROM data WHERE", "syntax error"),
+        ("SELECT x / 'a' AS x, y FROM data", "Could not convert|cannot be run"),
+        ("DROP TABLE data", "one SELECT, which only reads"),
+        ("COPY data TO 'stolen.csv'", "one SELECT, which only reads"),
+    ],
+)
+def test_a_query_that_is_wrong(own_folder, query, text):
+    (own_folder / "t.csv").write_bytes(table("x,y", ROWS))
+    result = fit("t.csv", "--sql", query)
+    assert result.exit_code == 2
+    assert re.search(text, " ".join(result.stderr.split()))
+    assert not (own_folder / "stolen.csv").exists()
+
+
+def test_two_hundred_thousand_categories_stay_small(own_folder):
+    """The same with two million takes seconds, and no more memory for each; see docs/data.md."""
+    n = 200_000
+    rows = [f"user {i % 199_999},{i % 7},{(i % 7) * 2}" for i in range(n)]
+    (own_folder / "t.csv").write_bytes(table("user,x,y", rows))
+    result = fit("t.csv")
+    assert result.exit_code == 0
+    assert re.search("user has a different value in nearly every row|user has no value that enough", result.stdout)
