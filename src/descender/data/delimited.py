@@ -198,9 +198,11 @@ def _settle_text(table: pa.Table, shown: str, delimiter: str, notes: list[str]) 
         if not pa.types.is_string(table.schema.field(j).type):
             continue
         cells, unspelt = trimmed(table.column(j))
-        commas = has_decimal_commas(cells) or (delimiter == ";" and pc.any(pc.match_substring(cells, ",")).as_py())
         head = pc.drop_null(cells.slice(0, 10_000))
-        if 2 * pc.count(spelt_numbers(head, commas)).as_py() >= len(head) > 0:
+        most = max((pc.count(spelt_numbers(head, comma)).as_py() for comma in (False, True)), default=0)
+        if 2 * most >= len(head) > 0:
+            commas = has_decimal_commas(cells)
+            commas = commas or (delimiter == ";" and pc.any(pc.match_substring(cells, ",")).as_py())
             numbers = spelt_numbers(cells, commas)
             strays = pc.and_(pc.is_valid(cells), pc.is_null(numbers))
             many, total = pc.sum(strays).as_py(), len(cells) - cells.null_count
