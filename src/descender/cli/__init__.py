@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from descender.cli import compare, draw, fit, minimize, online, predict, sweep
+from descender.cli import compare, draw, fit, minimize, online, predict, sweep, verify
 from descender.cli.words import Verb
 
 app = typer.Typer(
@@ -22,7 +22,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"]},
 )
-for verb in (fit.fit, predict.predict, online.online, minimize.minimize, sweep.sweep, compare.compare, draw.draw):
+for verb in (
+    fit.fit,
+    predict.predict,
+    verify.verify,
+    online.online,
+    minimize.minimize,
+    sweep.sweep,
+    compare.compare,
+    draw.draw,
+):
     app.command(cls=Verb)(verb)
 
 

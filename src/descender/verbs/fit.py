@@ -163,6 +163,12 @@ def fit(
     )  # fmt: skip
     W, b = risk.split(walk.x)
     facts = {"source": table.source.described, "n_rows": len(design.y), "l2": risk.l2, "l1": risk.l1, "seed": seed}
+    facts["recipe"] = {
+        "target": target if isinstance(target, str) else None if target is None else "y",
+        "excluded": excluded, "sql": sql, "task": task, "holdout": plan["holdout"], "reduction": plan["reduction"],
+        "class_weight": {str(k): float(v) for k, v in class_weight.items()}
+        if isinstance(class_weight, Mapping) else class_weight, **table.roles._asdict(),
+    }  # fmt: skip
     model = Model(
         design.encoder, table.coding, plan["loss"], W.copy(), np.array(b, dtype=np.float64), walk.certificate, facts
     )
