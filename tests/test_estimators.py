@@ -17,14 +17,15 @@ from sklearn.linear_model import (
     LinearRegression,
     LogisticRegression,
     PoissonRegressor,
+    QuantileRegressor,
     Ridge,
     RidgeClassifier,
 )
-from sklearn.metrics import r2_score
+from sklearn.metrics import d2_pinball_score, r2_score
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.svm import LinearSVC
+from sklearn.svm import SVC, LinearSVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from descender import LinearClassifier, LinearRegressor
@@ -40,6 +41,7 @@ GRID = [
     LinearClassifier(fit_intercept=False, class_weight="balanced"),
     LinearRegressor("huber 1.0"),
     LinearRegressor("poisson"),
+    LinearRegressor("quantile 0.9"),
     LinearClassifier("squared_hinge"),
     LinearClassifier("squared_error"),
     LinearClassifier("sigmoid_squared_error"),
@@ -166,6 +168,28 @@ def test_huber_regression_at_the_scale_that_it_found():
     np.testing.assert_allclose(ours.intercept_, theirs.intercept_, atol=1e-4)
     assert 0.4 < ours.score(X, y) < 0.6
     assert LinearRegressor().fit(X, y).score(X, y) == r2_score(y, LinearRegressor().fit(X, y).predict(X))
+
+
+def test_a_quantile_is_the_linear_program_of_scikit_learn():
+    X, y = diabetes()
+    theirs = QuantileRegressor(quantile=0.8, alpha=0.01).fit(X, y)
+    ours = LinearRegressor("quantile 0.8", l2=0, l1=0.01).fit(X, y)
+    np.testing.assert_allclose(ours.coef_, theirs.coef_, atol=1e-5)
+    assert ours.score(X, y) == pytest.approx(d2_pinball_score(y, theirs.predict(X), alpha=0.8), abs=1e-6)
+    assert ours.certificate_.rigorous
+    assert ours.certificate_.relative < 1e-6
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_hinge_is_a_support_vector_machine(classes):
+    X, y = load_iris(return_X_y=True)
+    X, y = X[y < classes], y[y < classes]
+    ours = LinearClassifier("hinge", l2=1 / (0.5 * len(y))).fit(X, y)
+    for k in range(classes if classes > 2 else 1):
+        theirs = SVC(kernel="linear", C=0.5, tol=1e-8).fit(X, y == (k if classes > 2 else 1))
+        np.testing.assert_allclose(ours.coef_[k], theirs.coef_[0], atol=5e-4)
+    assert ours.certificate_.relative < 1e-6
+    assert not hasattr(ours, "predict_proba")
 
 
 @pytest.mark.parametrize("classes", [2, 3])

@@ -19,7 +19,7 @@ from descender.costs.losses import LOSSES, Loss, read_loss
 from descender.costs.risk import Risk
 from descender.descent import Step, Walk
 from descender.doctor.finding import Finding
-from descender.errors import CapabilityError, DataError, OptionError, ShapeError, suggest
+from descender.errors import DataError, OptionError, ShapeError, suggest
 from descender.methods.auto import polishing_tol
 from descender.verbs.minimize import minimize
 from descender.verbs.online import Online
@@ -129,9 +129,6 @@ class Linear(CallbackSupportMixin, BaseEstimator):
 
     def _learn(self, X: Any, targets: Sequence[NDArray], loss: str, s: NDArray | None, n_classes: int | None) -> None:
         """A step for each row, of a learner for each column of targets; after a fit they begin where it ended."""
-        if self.l1 or self.batch_size not in (None, 1):
-            given = f"l1={self.l1}" if self.l1 else f"batch_size={self.batch_size}"
-            raise CapabilityError(f"partial_fit learns row by row and has no {given}; fit has")
         if not hasattr(self, "_online"):
             rate = {"learning_rate": self.learning_rate, "l2": self.l2 or 0.0, "n_classes": n_classes}
             learners = [Online(loss, method=self.method, **rate, **(self.options or {})) for _ in targets]
@@ -206,6 +203,14 @@ class _Told:
         return context.call_on_fit_task_end(
             estimator=self.estimator, **self.known, reconstruction_attributes=lambda: self.put(x)
         )
+
+
+def streams(estimator: Linear) -> bool:
+    """Whether rows can be learnt one by one: with l2, and without batches."""
+    if not estimator.l1 and estimator.batch_size in (None, 1):
+        return True
+    given = f"l1={estimator.l1}" if estimator.l1 else f"batch_size={estimator.batch_size}"
+    raise AttributeError(f"partial_fit learns row by row and has no {given}; fit has")
 
 
 def check_loss(given: Any, task: str) -> Loss:

@@ -15,7 +15,7 @@ from sklearn.utils.multiclass import _check_partial_fit_first_call, check_classi
 
 from descender.costs.losses import LOSSES, Softmax, read_loss
 from descender.errors import CapabilityError, TargetError
-from descender.estimators.base import TOL, Linear, check_loss, present
+from descender.estimators.base import TOL, Linear, check_loss, present, streams
 from descender.verbs.objectives import class_codes, class_weighted, coded
 
 
@@ -107,6 +107,7 @@ class LinearClassifier(ClassifierMixin, Linear):
         self._descend(X, targets, loss, s, y, len(classes) if loss == "softmax" else None)
         return self
 
+    @available_if(streams)
     def partial_fit(
         self, X: Any, y: Any, classes: ArrayLike | None = None, sample_weight: ArrayLike | None = None
     ) -> LinearClassifier:

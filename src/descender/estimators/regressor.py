@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import RegressorMixin
 from sklearn.callback import with_callbacks
+from sklearn.utils.metaestimators import available_if
 
 from descender.costs.losses import read_loss
 from descender.errors import ShapeError
-from descender.estimators.base import TOL, Linear, check_loss, present
+from descender.estimators.base import TOL, Linear, check_loss, present, streams
 
 
 class LinearRegressor(RegressorMixin, Linear):
@@ -108,6 +109,7 @@ class LinearRegressor(RegressorMixin, Linear):
         self._descend(X, columns, self.loss, s, y)
         return self
 
+    @available_if(streams)
     def partial_fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> LinearRegressor:
         """Learn the rows of X one by one, in constant memory; after :meth:`fit`, from where it ended.
 

@@ -25,6 +25,7 @@ PICKLES = (".pkl", ".pickle", ".joblib")
 class Verified:
     """What :func:`verify` found: the verdict, whether the data are those of the fit, and what is to be said."""
 
+    path: str
     verdict: Verdict
     same_data: bool
     stored: dict[str, Any] | None
@@ -37,7 +38,8 @@ class Verified:
 
     def as_json(self) -> dict[str, Any]:
         """Plain data: the schema of ``descender verify --json``."""
-        return self.verdict.as_json() | {"same_data": self.same_data, "stored": self.stored, "told": self.told}
+        found = {"model": self.path, "same_data": self.same_data, "stored": self.stored, "told": self.told}
+        return self.verdict.as_json() | found
 
 
 def verify(
@@ -95,7 +97,7 @@ def verify(
     if told:
         told.append("so these are not the data that it was fitted to, or not as they were")
     stored = loaded.certificate._asdict() if loaded.certificate is not None else None
-    return Verified(verdict, not told, stored, told)
+    return Verified(os.fspath(model), verdict, not told, stored, told)
 
 
 def _risk(model: Model, recipe: dict[str, Any], table: Any, held: Any) -> Risk:
