@@ -128,3 +128,15 @@ def test_a_counted_cost_is_the_cost_in_all_else():
     assert (value, count.gradient(np.zeros(2)).tolist()) == (1.0, [-2.0, 0.0])
     assert count.value(w) == formula.value(w) == 41.0
     assert (count.nfev, count.njev, count.asked) == (2, 1, 3)
+
+
+def test_rows_seen_counts_the_trials_of_backtracking():
+    rng = np.random.default_rng(0)
+    risk = Risk(rng.normal(size=(40, 2)), (rng.random(40) > 0.5).astype(float), "log_loss", l2=0.1)
+    walk = minimize(risk, np.ones(3), "gd", learning_rate="backtracking", max_steps=5)
+    read = walk.record["rows_seen"]
+    assert read[0] == 0
+    assert (read % 40 == 0).all()
+    assert read[1] >= 2 * 40  # the first step reads all rows for its start and for each trial
+    assert read[-1] > 40 * walk.nit
+    assert abs(read[-1] / 40 - walk.record["evaluations"][-1]) <= 2

@@ -23,6 +23,7 @@ from descender.methods.variance_reduced import Judge, Reduced, Reduction
 PLAIN_STEPS, PLAIN_BLOCK = 256, 32
 """Steps that are taken before a compiler is asked: a short walk never waits for one.  They come in blocks, too, but
 singly from a function of a user, who may be waiting for each."""
+TRIALS = walk.COLUMNS.index("evaluations")
 BLOCK = 4096
 """Steps of one compiled block: under a millisecond of a small formula, so that a key press is heard."""
 PATH_NUMBERS = 1 << 20
@@ -92,7 +93,7 @@ class Textbook:
             path = np.empty((count if count * w.size <= PATH_NUMBERS else 0, w.size), dtype=w.dtype)
             answers = np.empty((len(path) if hasattr(self.rule, "answer") else 0, w.size), dtype=w.dtype)
             done, why = step(now, options, batches, position, noise.next(count), taken, log, path, answers)
-            rows = batches.stops[:done] - batches.starts[:done]
+            rows = (batches.stops - batches.starts)[:done] * log[:done, TRIALS].astype(np.intp)
             rows = cost.reads(rows) if isinstance(cost, Reduced) else rows
             ended, note, found = reader.used(done), None, None
             look = judge if judge is not None and ended and why == walk.RAN and judge.due() else None
