@@ -18,6 +18,7 @@ module                 pictures
 ``evaluation``         coefficients as bars, ROC, calibration, predicted against actual
 ``quality``            precision and recall, thresholds, score histograms, residuals, classes: for the page
 ``importance``         how much each column moves a linear model
+``penalty``            how a penalty was chosen: the held-out loss and the coefficients along the strengths
 ``plotly``             the same descriptions as Plotly figures
 ``plotly_quality``     the figures of ``quality`` and of the path of penalties
 ``style``              the one look, and ``save``

@@ -12,7 +12,7 @@ first coarsely, then finely around the best.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,6 +85,12 @@ class PenaltyPath:
             why = "the lowest held-out loss"
         count = len(self.strengths)
         return f"{self.kind} = {self.strength:.3g}, {why} of {count} strengths, by {self.how}"
+
+    def plot(self, features: Sequence[str] | None = None, axes: Any = None) -> Any:
+        """Draw the held-out loss and the coefficients along the strengths with Matplotlib; returns the two axes."""
+        from descender.pictures.penalty import describe_penalty, draw_penalty
+
+        return draw_penalty(describe_penalty(self, features), axes)
 
     def as_json(self) -> dict[str, Any]:
         """Plain data."""
