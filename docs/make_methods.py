@@ -21,7 +21,13 @@ PAGE_TEXT = """# Methods
 `minimize(..., method=...)` and with `--method`, to learn it, to compare it, or to know better.
 
 Throughout, $g$ is the gradient (of all samples or of a batch, clipped if that was asked), $a$ the learning rate, $t$
-the number of the step from 0, and $w$ the weights; products and roots are taken coordinate by coordinate.
+the number of the step from 0, and $w$ the weights; products and roots are taken coordinate by coordinate. Within bounds
+the point is brought back into its box after every step, and the gradient that ends a walk is the projected one.
+
+Two rules, `polyak-ruppert` and `schedule-free`, report another point than the one where they read gradients. The record
+and the callback tell of the points where gradients were read, with the costs that were read there; the result, the last
+row of the record, and every cost that is measured of all samples or held out belong to what is reported. Such a walk
+uses up its budget: that a point is at rest says nothing about a mean.
 
 ## The rules
 
@@ -57,6 +63,9 @@ columns are few: `auto` needs a few readings, these need tens.
 
 `learning_rate` is a number or one of these by name with its numbers, such as `"inverse-time 0.1 0.01"`. Left out, it
 is found by backtracking where costs are exact, and from the curvature of the loss where batches only estimate them.
+Schedules know the number of the step alone and go with every rule. `barzilai-borwein`, `polyak`, `adaptive` and `dog`
+measure a step along the gradient and go with the rules that take one: `gd`, `noise`, `polyak-ruppert` and the names
+above that stand for `gd`. Rates that compare costs or gradients of different steps need all samples at each.
 
 {rates}
 
@@ -80,7 +89,7 @@ def split(docstring):
     text = re.sub(r"\.\. math::.*?\n\s*\n", "\n\n", docstring + "\n\n", flags=re.DOTALL)
     parts = [" ".join(part.split()) for part in re.split(r"\n\s*\n", text) if part.strip()]
     warning = next((part for part in parts if part.startswith("Wrong choice")), "")
-    source = next((part for part in parts[1:] if re.search(r"\b(18|19|20)\d\d\b", part)), "")
+    source = "\n\n".join(part for part in parts[1:] if part != warning)
     formula = " ".join(math.group(1).replace(r"\,", " ").split()) if math else ""
     return [plain(text) for text in (parts[0], source, warning)] + [formula]
 
@@ -96,13 +105,23 @@ def options(owner):
     return ", ".join(f"`{name}={defaults[name]:g}`" for name in owner._fields if name in defaults)
 
 
+def numbers(owner):
+    """The numbers of a rate in their order; those in brackets may be left out."""
+    defaults = owner._field_defaults
+    words = {"then": "SCHEDULE"}
+    return [f"[{name}={defaults[name]:g}]" if name in defaults else words.get(name, name) for name in owner._fields]
+
+
 def section(name, owner):
     """One rule or rate."""
     about, source, warning, formula = split(owner.__doc__)
     lines = [f"### `{name}`", about]
     lines += [f"$$ {formula} $$"] if formula else []
     lines += [text for text in (source, warning) if text]
-    lines += [f"Its own options: {options(owner)}."] if options(owner) else []
+    if name in RATES and RATES[name] is owner:
+        lines += [f"`{name} {' '.join(numbers(owner))}`"]
+    elif options(owner):
+        lines += [f"Its own options: {options(owner)}."]
     return "\n\n".join(lines)
 
 

@@ -295,7 +295,8 @@ class _Watch:
         early = self._early_stop(block)
         if early is not None:
             count, outcome = early
-            w = block.path[count] if block.path is not None and count < len(block.path) else w
+            found = block.path if block.answers is None else block.answers
+            w = found[count] if found is not None and count < len(found) else w
             log = log[:count]
         self.w = w
         claimed = int(block.log[:, 5].sum()) + block.evaluations
@@ -366,9 +367,10 @@ class _Watch:
             rows[:, 3] = np.rint(self.evaluations - each * (whole - np.cumsum(log[:, 5])))
             rows[:, 4:9] = log[:, :5]
             if self.holdout is not None and block.path is not None and (reads >= (self.cost.n_samples or 0)).all():
-                rows[:, 10] = [self.holdout(w) for w in block.path[:count]]
+                answers = (block.path if block.answers is None else block.answers)[:count]
+                rows[:, 10] = [self.holdout(w) for w in answers]
                 if self.stop.patience is not None:
-                    for i, w in enumerate(block.path[:count]):
+                    for i, w in enumerate(answers):
                         self.best.see(rows[i, 10], w, self.steps + i)
             self.recorder.append(rows, None if block.path is None else block.path[:count])
             self.rows_seen += int(reads.sum())

@@ -210,6 +210,7 @@ def rule_text(name: str) -> list[str]:
         elif isinstance(statement, ast.Assign):
             lines.append(ast.unparse(statement))
     lines = [re.sub(r"\bs\[(\d)\]", lambda m: rule.slots[int(m[1])], line) for line in lines]
+    lines = [re.sub(r"\bm\[(\d)\]", lambda m: rule.memory[int(m[1])], line) for line in lines]
     return [re.sub(r"\b(p|np)\.", "", line) for line in lines]
 
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import inspect
 import io
 import os
-import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,12 +19,11 @@ from descender.costs.syntax import syntax_tree
 from descender.descent import Walk
 from descender.errors import CapabilityError
 from descender.export_lbfgs import lbfgs_steps, listed
+from descender.export_textbook import constant, textbook_steps
 from descender.methods.advance import Options
 from descender.methods.auto import READINGS, textbook
 from descender.methods.lbfgs import LBFGS
-from descender.methods.rates import Backtracking
 from descender.methods.rules import RULES
-from descender.methods.textbook import Textbook
 from descender.record import write_beside
 
 AGREEMENT = 1e-9
@@ -126,7 +123,7 @@ def python_text(
             clip_value=np.inf if clip_value is None else float(clip_value),
         )
         method: Any = textbook(cost, walk.method, learning_rate, batch_size, options, None, **hyperparameters)
-        steps = _textbook_steps(cost, walk, method)
+        steps = textbook_steps(walk, method)
     elif walk.method == LBFGS.name:
         method, steps = None, lbfgs_steps(cost, walk)
     else:
@@ -266,7 +263,7 @@ class _NumPy(ast.NodeTransformer):
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
         if node.id in self.constants:
-            return _constant(self.constants[node.id])
+            return constant(self.constants[node.id])
         if node.id in self.taken:
             return node
         return ast.Name(NAMES.get(node.id, f"np.{node.id}" if node.id in SAME else node.id))
@@ -280,103 +277,3 @@ class _NumPy(ast.NodeTransformer):
                 self.helpers.add(name)
                 return ast.Call(ast.Name(name), [self.visit(a) for a in node.args], [])
         return self.generic_visit(node)
-
-
-def _constant(value: float) -> ast.expr:
-    number = ast.Constant(abs(float(value)))
-    return ast.UnaryOp(ast.USub(), number) if value < 0 else number
-
-
-# The steps of a textbook method
-
-
-def _textbook_steps(cost: Formula, walk: Walk, method: Textbook) -> list[str]:
-    assert walk.record.path is not None
-    slots, options, batched = method.rule.slots, method.options, method.batch_size != "full"
-    rate: Any = method.rate
-    searched = isinstance(rate, Backtracking)
-    lines = [f"w = np.array({listed(walk.record.path[0].tolist())})"]
-    lines += [f"{slot} = np.zeros_like(w)" for slot in slots]
-    if batched:
-        lines += _batch_lines(cost, walk, method)
-    if searched:
-        lines.append(f"rate = {rate.rate * rate.shrink!r}")
-    lines.append(f"for t, rows in zip(range({walk.nit}), batches()):" if batched else f"for t in range({walk.nit}):")
-    body = [] if searched else [f"rate = {_inline(type(rate).formula, {'q': rate})[-1]}"]
-    body.append("g = gradient(w, rows)" if batched else "g = gradient(w)")
-    if options.coordinates:
-        body.append(f"g = np.where(np.arange({len(walk.x)}) == t % {len(walk.x)}, g, 0.0)  # one coordinate at a time")
-    body += ["slope = g"] if searched else []
-    if np.isfinite(options.clip_norm):
-        body.append(f"g = g * min(1.0, {options.clip_norm!r} / max(np.linalg.norm(g), 1e-300))")
-    if np.isfinite(options.clip_value):
-        body.append(f"g = np.clip(g, {-options.clip_value!r}, {options.clip_value!r})")
-    *rule, new, state = _inline(type(method.rule).formula, {"p": method.rule}, slots)
-    if not searched:
-        body += [*rule, f"{', '.join(['w', *slots])} = {', '.join([new, *state])}"]
-    else:
-        news = [f"new_{slot}" for slot in slots]
-        body += [
-            f"rate = rate / {rate.shrink!r}",
-            "while True:",
-            *[f"    {line}" for line in [*rule, f"{', '.join(['new', *news])} = {', '.join([new, *state])}"]],
-            f"    if cost(new) <= cost(w) + {rate.share!r} * slope @ (new - w):",
-            "        break",
-            f"    rate = rate * {rate.shrink!r}",
-            f"{', '.join(['w', *slots])} = {', '.join(['new', *news])}",
-        ]
-    return lines + ["    " + line for line in body]
-
-
-def _batch_lines(cost: Formula, walk: Walk, method: Textbook) -> list[str]:
-    n, size = cost.n_samples, int(method.batch_size)
-    return [
-        f"random = np.random.default_rng({walk.record.facts.get('seed', 0)})",
-        "",
-        "",
-        "def batches():",
-        "    while True:",
-        f"        order = random.permutation(np.arange({n}))",
-        f"        for first in range(0, {n}, {size}):",
-        f"            yield order[first : first + {size}]",
-        "",
-        "",
-    ]
-
-
-def _inline(formula: Any, numbers: Mapping[str, Any], slots: tuple[str, ...] = ()) -> list[Any]:
-    """The lines of a rule or rate with its numbers put in; last what it returns: new w, [new slots], or a value."""
-    function = ast.parse(textwrap.dedent(inspect.getsource(formula))).body[0]
-    assert isinstance(function, ast.FunctionDef)
-    put_in = _PutIn(numbers, slots)
-    lines: list[Any] = []
-    for statement in function.body:
-        if isinstance(statement, ast.Assign):
-            lines.append(ast.unparse(put_in.visit(statement)))
-        elif isinstance(statement, ast.Return):
-            assert statement.value is not None
-            value = put_in.visit(statement.value)
-            if isinstance(value, ast.Tuple):
-                new, state = value.elts
-                lines.append(ast.unparse(new))
-                lines.append([ast.unparse(e) for e in state.elts] if isinstance(state, ast.Tuple) else [])
-            else:
-                lines.append(ast.unparse(value))
-    return lines
-
-
-class _PutIn(ast.NodeTransformer):
-    """``p.beta`` becomes its number, ``s[0]`` the name of what is remembered."""
-
-    def __init__(self, numbers: Mapping[str, Any], slots: tuple[str, ...]):
-        self.numbers, self.slots = numbers, slots
-
-    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
-        if isinstance(node.value, ast.Name) and node.value.id in self.numbers:
-            return _constant(getattr(self.numbers[node.value.id], node.attr))
-        return node
-
-    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
-        if isinstance(node.value, ast.Name) and node.value.id == "s" and isinstance(node.slice, ast.Constant):
-            return ast.Name(self.slots[int(node.slice.value)])  # type: ignore[arg-type]
-        return node

@@ -67,7 +67,7 @@ LearningRate = Annotated[
     str,
     option(
         "--learning-rate", "-a", "--alpha", panel=METHOD, metavar="RATE",
-        help="auto, a number, or a schedule: inverse-time 0.1 0.01, exponential 0.1 0.999, backtracking.",
+        help="auto, a number, or a schedule: inverse-time 0.1 0.01, cosine 0.1 1000, backtracking, dog ...",
     ),
 ]  # fmt: skip
 BatchSize = Annotated[

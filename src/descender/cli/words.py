@@ -82,7 +82,8 @@ def rewrite(args: list[str], options: Mapping[str, bool]) -> list[str]:
             done += [f"{word}={value}" for value in taken] if taken else [word]
         elif word in SCHEDULED and word in options and args:
             taken = [args.pop(0)]
-            while args and not re.fullmatch(NUMBER, taken[0]) and re.fullmatch(NUMBER, args[0]):
+            number = re.fullmatch(NUMBER, taken[0])
+            while args and not number and (re.fullmatch(NUMBER, args[0]) or _follows(taken, args[0])):
                 taken.append(args.pop(0))
             done += [word, " ".join(taken)]
         elif word == "--starts" and word in options and args:
@@ -106,6 +107,11 @@ def rewrite(args: list[str], options: Mapping[str, bool]) -> list[str]:
 def _is_value(word: str) -> bool:
     """Whether a word after the first still belongs to the option: NAME=VALUE, or a number."""
     return bool(re.match(r"[^\W\d]\w*=(?!=)", word) or re.fullmatch(NUMBER + ",?", word))
+
+
+def _follows(taken: list[str], word: str) -> bool:
+    """Whether a word is the name of the schedule that comes after a warm-up and its number of steps."""
+    return taken[0] == "warm-up" and len(taken) == 2 and re.fullmatch(r"[a-z]+(-[a-z]+)*", word) is not None
 
 
 def _is_formula(word: str, options: Mapping[str, bool]) -> bool:

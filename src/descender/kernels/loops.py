@@ -26,14 +26,14 @@ def length(v):
 
 
 def free_length(gradient, w, lower, upper):
-    """The norm of what a step along minus the gradient would change within the bounds."""
+    """The norm of the projected gradient, w - P(w - g): what points out of the bounds does not count."""
     largest = 0.0
     for j in range(w.shape[0]):
-        largest = max(largest, abs(w[j] - min(max(w[j] - gradient[j], lower[j]), upper[j])))
+        largest = max(largest, abs(min(max(gradient[j], w[j] - upper[j]), w[j] - lower[j])))
     scale = largest if 0.0 < largest < math.inf else 1.0
     total = 0.0
     for j in range(w.shape[0]):
-        total += ((w[j] - min(max(w[j] - gradient[j], lower[j]), upper[j])) / scale) ** 2
+        total += (min(max(gradient[j], w[j] - upper[j]), w[j] - lower[j]) / scale) ** 2
     return scale * math.sqrt(total)
 
 

@@ -84,7 +84,7 @@ def advance(
             while evaluations < 100.0:
                 evaluations += 1.0
                 memory[1] = evaluate(ahead, new, data, rows)
-                drop = along(direction, new, w)
+                drop = along(gradient, new, w)
                 if memory[1] <= ceiling + q.share * drop:
                     break
                 rate = rate * q.shrink
@@ -131,8 +131,8 @@ def length(v):
 
 
 def free_length(gradient, w, lower, upper):
-    """The norm of what a step along minus the gradient would change within the bounds."""
-    return length(w - np.clip(w - gradient, lower, upper))
+    """The norm of the projected gradient, w - P(w - g): what points out of the bounds does not count."""
+    return length(np.minimum(np.maximum(gradient, w - upper), w - lower))
 
 
 def distance(a, b):

@@ -19,7 +19,7 @@ from descender.methods.metric import LearntMetric, is_small, is_wide
 from descender.methods.newton_cg import NewtonCG
 from descender.methods.one_vs_rest import ClassByClass
 from descender.methods.proximal_gradient import ProximalGradient
-from descender.methods.rates import Backtracking, Constant, Rate, read_rate
+from descender.methods.rates import Constant, OnPlateau, Rate, name_of, read_rate
 from descender.methods.rules import RULES
 from descender.methods.textbook import Textbook
 from descender.methods.variance_reduced import REDUCTIONS, risk_curvature, sample_curvature
@@ -31,7 +31,6 @@ READINGS: dict[str, dict[str, Any]] = {
 }
 """Names for plain gradient descent with another way to read the gradient."""
 METHODS = ("auto", *RULES, *READINGS, *REDUCTIONS, "lbfgs")
-ADAPTIVE = ("adagrad", "rmsprop", "adam")
 POLISHED = 4e-24
 """The tol of a walk to rounding: Newton's decrement is the square of the distance that is left."""
 
@@ -102,6 +101,7 @@ def textbook(
     on_divergence: str | None = None,
     tol: float | None = None,
     start: Any = None,
+    bounds: Any = None,
     **hyperparameters: Any,
 ) -> Textbook:
     """A method of the textbook family by name, its options checked against the cost."""
@@ -121,8 +121,7 @@ def textbook(
         known = ", ".join(rule_class._fields) or "none"
         raise OptionError(f"method={name!r} has no option {unknown[0]!r}; its own options: {known}")
     for key, value in hyperparameters.items():
-        if not 0 <= value < (1 if key != "epsilon" else np.inf):
-            raise OptionError(f"{key}={value:g}: expected at least 0 and below 1")
+        _check_range(key, value, *getattr(rule_class, "ranges", {}).get(key, (0.0, 1.0)))
     rule = rule_class(**hyperparameters)
     automatic = isinstance(learning_rate, str) and learning_rate == "auto"
     if not automatic:
@@ -131,20 +130,21 @@ def textbook(
         rate = reduced_rate(cost, reduction.share, start)
     else:
         rate = automatic_rate(cost, rule, name, batch_size)
-    if isinstance(rate, Backtracking) and batch_size != "full":
-        raise OptionError(f"learning_rate='backtracking' needs exact costs, batch_size={batch_size} estimates them")
+    coordinates = bool(reading.get("coordinates"))
+    _check_together(name, rule, rate, batch_size, options._replace(coordinates=coordinates))
+    if isinstance(rate, OnPlateau) and not rate.every:
+        rate = rate._replace(every=1.0 if batch_size == "full" else np.ceil((cost.n_samples or 1) / int(batch_size)))
     on_divergence = on_divergence or ("recover" if automatic else "stop")
     return Textbook(
         name=name,
         rule=rule,
         rate=rate,
         batch_size=batch_size,
-        options=options._replace(
-            coordinates=bool(reading.get("coordinates")), stop_if_not_finite=on_divergence != "continue"
-        ),
+        options=options._replace(coordinates=coordinates, stop_if_not_finite=on_divergence != "continue"),
         recover=on_divergence == "recover",
         reduction=reduction,
         tol=1e-6 if tol is None else tol,
+        bounds=bounds,
     )
 
 
@@ -152,14 +152,20 @@ def automatic_rate(cost: Cost, rule: Any, name: str, batch_size: int | str) -> R
     r"""A rate where none was given.
 
     With exact gradients the longest step that lowers the cost, by backtracking.  With batches of a risk :math:`1/L` for
-    the largest curvature L of a sample's loss, times :math:`1-\beta` under momentum; 0.01 where a rule scales steps.
+    the largest curvature L of a sample's loss, times :math:`1-\beta` under momentum; where a rule scales steps, the
+    rate that the field begins with.
     """
-    if batch_size == "full":
-        return Backtracking()
-    if name in ADAPTIVE or not isinstance(cost, Risk) or not np.isfinite(cost.loss.curvature_bound):
+    natural, unsearched = getattr(rule, "natural_rate", None), getattr(rule, "unsearched", False)
+    if batch_size == "full" and not unsearched:
+        return read_rate("backtracking")
+    if natural is not None:
+        return Constant(natural)
+    if not isinstance(cost, Risk) or not np.isfinite(cost.loss.curvature_bound):
+        if batch_size == "full":
+            raise OptionError(f"method={name!r} cannot search for a rate: give a number or a schedule as learning_rate")
         return Constant(0.01)
     curvature = risk_curvature(cost)
-    if cost.reduction == "sum":  # of which a batch is the sum over its own rows
+    if cost.reduction == "sum" and batch_size != "full":  # of which a batch is the sum over its own rows
         curvature *= int(batch_size) / len(cost.y)
     keeps = getattr(rule, "beta", 0.0) if name in ("momentum", "nesterov") else 0.0
     return Constant((1.0 - keeps) / max(curvature, 1e-300))
@@ -169,6 +175,34 @@ def reduced_rate(cost: Cost, share: float, start: Vector | None) -> Rate:
     """A share of 1/L for a method with variance reduction, L being the largest curvature of a sample's cost."""
     curvature = sample_curvature(cost, np.zeros(cost.n_parameters) if start is None else start)
     return Constant(share / curvature if np.isfinite(curvature) and curvature > 0 else 0.01)
+
+
+def _check_range(key: str, value: Any, low: float, high: float) -> None:
+    """Refuse a hyperparameter that its rule does not know what to do with."""
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not low <= value < high:
+        shown = f"{value:g}" if isinstance(value, int | float | np.number) else repr(value)
+        expected = f"a number of at least {low:g}" + (f" and below {high:g}" if np.isfinite(high) else "")
+        raise OptionError(f"{key}={shown}: expected {expected}")
+
+
+def _check_together(name: str, rule: Any, rate: Any, batch_size: int | str, options: Options) -> None:
+    """Refuse a rate that takes for granted what the rule or the way of reading does not give."""
+    word = name_of(rate)
+    if getattr(rule, "unsearched", False) and hasattr(rate, "ceiling"):
+        raise OptionError(f"learning_rate={word!r} searches, and method={name!r} cannot be searched; give a number")
+    if getattr(rate, "along_gradient", False) and not getattr(rule, "along_gradient", False):
+        kinds = ", ".join(key for key, kind in RULES.items() if getattr(kind, "along_gradient", False))
+        raise OptionError(
+            f"learning_rate={word!r} measures steps along the gradient, and those of method={name!r} are others; "
+            f"it goes with {kinds}"
+        )
+    if not getattr(rate, "exact", False):
+        return
+    if batch_size != "full":
+        raise OptionError(f"learning_rate={word!r} needs exact costs, batch_size={batch_size} estimates them")
+    changed = "clipped gradients" if min(options.clip_norm, options.clip_value) < np.inf else "one coordinate a step"
+    if word != "backtracking" and (changed.startswith("clip") or options.coordinates):
+        raise OptionError(f"learning_rate={word!r} reads the whole gradient, which {changed} is not; leave one out")
 
 
 def _check_batches(cost: Cost, name: str, batch_size: Any) -> None:

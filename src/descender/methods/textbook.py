@@ -17,7 +17,7 @@ from descender.methods.advance import Options, advance
 from descender.methods.estimates import Batches, full_batch, mini_batches, random_batches
 from descender.methods.method import Block, Budget, Outcome
 from descender.methods.position import VECTORS, Position, Switches, reads
-from descender.methods.rates import Rate
+from descender.methods.rates import Rate, first_rate, with_rate
 from descender.methods.variance_reduced import Judge, Reduced, Reduction
 
 PLAIN_STEPS, PLAIN_BLOCK = 256, 32
@@ -70,8 +70,9 @@ class Textbook:
     def blocks(self, cost: Cost, w: Vector, rng: np.random.Generator, budget: Budget) -> Iterator[Block]:
         """Walk from `w`.  The first steps run as plain Python, later ones compiled where the cost can be."""
         options = self.options
-        if self.batch_size != "full" or options.coordinates:
-            # a batch that happens to fit, or one coordinate that rests, says nothing about the others
+        if self.batch_size != "full" or options.coordinates or hasattr(self.rule, "answer"):
+            # a batch that happens to fit, or one coordinate that rests, says nothing about the others; nor does a point
+            # about the mean of the way to it
             options = options._replace(gradient_tol=-1.0, step_tol=-1.0)
         position, scale, taken = self.position(w), 1.0, 0
         reader, judge = _Reader(self, cost.n_samples, rng), None
@@ -87,7 +88,7 @@ class Textbook:
             wide = BLOCK if compiled else min(PLAIN_BLOCK, PLAIN_STEPS - taken) if kernel is not None else 1
             wide = min(wide, max(1, PATH_NUMBERS // w.size), budget.watch)
             batches = reader.next(int(min(wide, budget.steps - taken)))
-            step, now = compiled or uncompiled, self.rate._replace(rate=self.rate.rate * scale)
+            step, now = compiled or uncompiled, with_rate(self.rate, first_rate(self.rate) * scale)
             count = len(batches.starts)
             log = np.zeros((count, len(walk.COLUMNS)))
             path = np.empty((count if count * w.size <= PATH_NUMBERS else 0, w.size), dtype=w.dtype)

@@ -13,6 +13,7 @@ from descender.costs.risk import Risk
 from descender.descent import Stop, Walk, descend
 from descender.methods.advance import length
 from descender.methods.critical import LARGEST, Critical, classify, leave
+from descender.methods.rates import Constant
 from descender.methods.textbook import Textbook
 
 CRITICAL = 1e-12
@@ -73,7 +74,7 @@ def rerun(cost: Cost, start: Vector, method: Any, walk: Walk, seed: int) -> Call
         return None
 
     def again(rate: float) -> bool:
-        slower = dataclasses.replace(method, rate=method.rate._replace(rate=rate), recover=False)
+        slower = dataclasses.replace(method, rate=Constant(rate), recover=False)
         tried = descend(cost, start, slower, Stop(max_steps=min(max(2 * walk.nit, 20), 200)), seed=seed)
         return tried.status != "not_finite" and bool(tried.fun <= walk.record["cost"][0])
 

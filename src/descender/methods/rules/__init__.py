@@ -6,21 +6,60 @@ A rule is a NamedTuple of hyperparameters with one elementwise formula::
 
 `p` holds the hyperparameters, `g` the (clipped) gradient, `s` one array for each name in ``slots``, all zero at the
 start.  The formula uses arithmetic and NumPy functions only, no ``if``: the same text runs on whole arrays in Python
-and coordinate by coordinate in the compiled loop.
+and coordinate by coordinate in the compiled loop.  It asks for more by the names of further parameters: ``noise``,
+standard normal; ``origin``, the start; ``m``, the numbers that the rule names in ``memory``.  What else a rule may say:
+
+``terms(...)``
+    elementwise, a tuple; the sum of each over the coordinates is passed on as ``sums``
+``remember(...)``
+    the numbers of ``memory`` for this step, from the old ones (``m``, zero at the start) and ``sums``
+``answer(w, s, t)``
+    what is reported after `t` steps, where that is not the point at which gradients are read
+``ranges``
+    from where to where each hyperparameter may go, if not from 0 to below 1
+``natural_rate``
+    the learning rate that the field starts from, of a rule whose steps have a size of their own
+``along_gradient``
+    whether a step is the rate times the gradient, as rates that measure it take for granted
+``unsearched``
+    whether a smaller rate need not lower the cost, so that no rate may be searched for
 
 To add a rule, write its class in the file of its family and name it in `RULES`.
 """
 
-from descender.methods.rules.adaptive import AdaGrad, Adam, RMSProp
+from descender.methods.rules.adaptive import (
+    AdaDelta,
+    AdaGrad,
+    Adam,
+    AdaMax,
+    AdamW,
+    AMSGrad,
+    Lion,
+    NAdam,
+    Prodigy,
+    RMSProp,
+)
+from descender.methods.rules.averaged import IterateAveraging, ScheduleFree
 from descender.methods.rules.momentum import GradientAveraging, Momentum, Nesterov
-from descender.methods.rules.plain import GradientDescent
+from descender.methods.rules.plain import GradientDescent, GradientNoise, SignDescent
 
 RULES = {
     "gd": GradientDescent,
+    "sign": SignDescent,
+    "noise": GradientNoise,
     "momentum": Momentum,
     "nesterov": Nesterov,
     "averaging": GradientAveraging,
+    "polyak-ruppert": IterateAveraging,
+    "schedule-free": ScheduleFree,
     "adagrad": AdaGrad,
     "rmsprop": RMSProp,
+    "adadelta": AdaDelta,
     "adam": Adam,
+    "adamax": AdaMax,
+    "amsgrad": AMSGrad,
+    "nadam": NAdam,
+    "adamw": AdamW,
+    "lion": Lion,
+    "prodigy": Prodigy,
 }
