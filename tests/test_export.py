@@ -35,7 +35,10 @@ def ends(folder, formula, start, data=None, constants=None, method="auto", **opt
     return walk, np.array([float(line.split(" = ")[1]) for line in point]), float(cost_line.split(" = ")[1])
 
 
-@pytest.mark.parametrize("method", [*RULES, "coordinate"])
+SOME = ("gd", "nesterov", "adagrad", "adam", "coordinate")
+
+
+@pytest.mark.parametrize("method", SOME)
 @pytest.mark.parametrize(
     "options",
     [
@@ -50,6 +53,30 @@ def test_textbook_methods(tmp_path, method, options):
     walk, x, value = ends(tmp_path, ROSENBROCK, START, method=method, max_steps=200, **options)
     assert x == pytest.approx(walk.x, rel=1e-9)
     assert value == pytest.approx(walk.fun, rel=1e-6)
+
+
+RATES = {
+    "step 1e-3 50", "cosine 1e-3 200 1e-5", "warm-up 20 one-cycle 1e-3 200", "plateau 1e-3 0.5 3", "backtracking",
+    "barzilai-borwein", "barzilai-borwein-short", "polyak 0", "polyak-estimated", "adaptive", "dog",
+}  # fmt: skip
+BATCHED = {name: {"data": MANY, "batch_size": 20, "seed": 2} for name in ("noise", "schedule-free", "lion")}
+CASES = [(name, 5e-4, {}) for name in RULES] + [("gd", rate, {}) for rate in sorted(RATES)]
+CASES += [(name, 0.01, options) for name, options in BATCHED.items()] + [("polyak-ruppert", "backtracking", {})]
+CASES += [("gd", "plateau 0.1 0.5 1", BATCHED["lion"]), ("nadam", "backtracking", {})]
+
+
+@pytest.mark.parametrize(("method", "rate", "options"), CASES)
+def test_every_rule_and_rate_is_replayed(method, rate, options):
+    """The script is run before it is handed out, and refused where it does not agree."""
+    data = options.get("data")
+    cost = Formula(LINE if data else ROSENBROCK, data=data)
+    walk = minimize(cost, "m=1, c=0" if data else START, method, learning_rate=rate, max_steps=60, **{
+        key: value for key, value in options.items() if key != "data"
+    })  # fmt: skip
+    text = python_text(cost, walk, learning_rate=rate, data=data, batch_size=options.get("batch_size"))
+    assert agrees(text, walk, data or {})
+    assert walk.nit > 5
+    assert len(text.splitlines()) <= 65
 
 
 @pytest.mark.parametrize(

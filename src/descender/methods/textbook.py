@@ -76,7 +76,7 @@ class Textbook:
             options = options._replace(gradient_tol=-1.0, step_tol=-1.0)
         position, scale, taken = self.position(w), 1.0, 0
         reader, judge = _Reader(self, cost.n_samples, rng), None
-        noise = _Noise(self.rule, w.size, rng)
+        noise = Noise(self.rule, w.size, rng)
         if self.reduction is not None:
             judge = Judge(cost, w, self.tol, self.options.gradient_tol)
             cost = self.reduction.around(cost, int(self.batch_size))
@@ -127,7 +127,7 @@ class Textbook:
         return self.batch_size != "full" or (cost.n_samples or 0) * cost.n_parameters < 50_000
 
 
-class _Noise:
+class Noise:
     """Standard normal numbers for the coming steps, where the rule asks for them."""
 
     def __init__(self, rule: Any, size: int, rng: np.random.Generator):

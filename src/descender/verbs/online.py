@@ -36,7 +36,7 @@ from descender.methods.centred import column_facts
 from descender.methods.estimates import mini_batches
 from descender.methods.rates import Constant
 from descender.methods.rules import RULES
-from descender.methods.textbook import PLAIN_STEPS, compiled_walk, plain_walk
+from descender.methods.textbook import PLAIN_STEPS, Noise, compiled_walk, plain_walk
 from descender.model import Model
 from descender.verbs.samples import numbers_of, pairs_of, take
 
@@ -113,6 +113,7 @@ class Online:
         self.total: NDArray[np.float64] = np.empty(0)
         self._position: Any = None
         self.spread: NDArray[np.float64] = np.zeros(2)
+        self._noise: Any = None
         self.losses: NDArray[np.float64] = np.empty(0)
         self.sparse = False
         self._book: Any = None
@@ -170,7 +171,8 @@ class Online:
         batches = next(mini_batches(len(targets), 1, np.random.default_rng(0), shuffle=False))
         log, none = np.zeros((len(targets), len(walk.COLUMNS))), np.empty((0, len(self.w)))
         position = self._position
-        done, why = step(rate, self.options, batches, position, none, self.samples, log, none, none)
+        noise = self._noise.next(len(targets))
+        done, why = step(rate, self.options, batches, position, noise, self.samples, log, none, none)
         sound = why != walk.NOT_FINITE
         if not sound:  # the sample that led there leaves no trace
             done = int(np.isfinite(log).all(axis=1).argmin())
@@ -382,6 +384,7 @@ class Online:
         if self.automatic and self.loss.split()[0] in SCALED:
             self.w[-1] = self._first
         self._position = self._book.position(self.w)
+        self._noise = Noise(self._book.rule, d + 1, np.random.default_rng(0))
 
     def _deviation(self) -> float:
         """The deviation of the targets so far."""
