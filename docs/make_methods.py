@@ -79,7 +79,8 @@ above that stand for `gd`. Rates that compare costs or gradients of different st
 
 There every gradient is preconditioned by curvature, and the walk ends on a certificate, a bound on how far above the
 minimum it stopped: descent in a learnt metric for one score a row, Newton's method with conjugate gradients for
-softmax, accelerated proximal gradient where softmax has an l1 penalty.
+softmax, accelerated proximal gradient where softmax has an l1 penalty, an interior point method or dual coordinate
+ascent where the slope of the [loss](losses.md) jumps.
 """
 
 

@@ -69,6 +69,13 @@ def test_the_page_of_methods_is_in_step_with_the_code():
     assert (DOCS / "methods.md").read_text("utf-8") == make.render(), "run: python docs/make_methods.py"
 
 
+def test_the_page_of_losses_is_in_step_with_the_code():
+    spec = importlib.util.spec_from_file_location("make_losses", DOCS / "make_losses.py")
+    make = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(make)
+    assert (DOCS / "losses.md").read_text("utf-8") == make.render(), "run: python docs/make_losses.py"
+
+
 def test_every_page_is_reached_from_the_first():
     reached, waiting = set(), [DOCS / "index.md"]
     while waiting:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 from scipy.optimize import minimize
-from sklearn.linear_model import PoissonRegressor
+from sklearn.linear_model import HuberRegressor, PoissonRegressor
 from sklearn.svm import LinearSVC
 
 import descender
@@ -96,6 +96,16 @@ def test_poisson_equals_scikit_learn(kind, l2):
                              max_iter=10_000).fit(X, y)  # fmt: skip
     risk = Risk(X, y, "poisson", l2=l2)
     as_low_as(fit(risk), risk, np.append(model.coef_, model.intercept_))
+
+
+@pytest.mark.parametrize("alpha", [1e-4, 10.0])
+def test_huber_equals_scikit_learn_at_its_scale(alpha):
+    X, y = data("huber")
+    model = HuberRegressor(alpha=alpha, tol=1e-10, max_iter=10_000).fit(X, y)
+    risk = Risk(X, y, f"huber {float(1.35 * model.scale_)!r}", l2=alpha * model.scale_ / len(y))
+    walk, theirs = fit(risk), risk.value(np.append(model.coef_, model.intercept_))
+    assert -1e-12 <= theirs - walk.fun <= 1e-7 * walk.fun
+    assert walk.x == pytest.approx(np.append(model.coef_, model.intercept_), abs=1e-3)
 
 
 @KINDS

@@ -19,12 +19,13 @@ R. T. Rockafellar, *Convex Analysis*, 1970, §31.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
+from scipy.sparse.linalg import LinearOperator, cg
 
 from descender.costs.cost import Vector
 from descender.costs.losses import OneVsRest, Softmax, SquaredError
@@ -32,7 +33,7 @@ from descender.costs.risk import Risk
 
 ROUNDING = 8 * np.finfo(np.float64).eps
 """The share of F that summation in float64 may lose; it is added to every gap."""
-LARGEST_HESSIAN = 2000
+LARGEST_HESSIAN, CONJUGATE_STEPS = 2000, 200
 FREE = 1e-11
 """What may be left of a sum, as a share of its terms, for theta to count as orthogonal to a column."""
 FAR = 0.1
@@ -145,11 +146,9 @@ def _dual_at(risk: Risk, w: Vector, theta: NDArray) -> float:
         return best
     weights = w[: risk.n_features]
     active = np.flatnonzero((weights != 0) | (np.abs(u[0]) > risk.l1))
-    if len(active) <= LARGEST_HESSIAN:
-        wanted = risk.l1 * np.sign(np.where(weights != 0, weights, u[0]))[active]
-        moved = _feasible(risk, _projected(risk, theta[0], active, wanted)[None, :])
-        best = max(best, _dual_sum(risk, _scaled(moved, _spread(risk, sigma * moved, centre), risk.l1)))
-    return best
+    wanted = risk.l1 * np.sign(np.where(weights != 0, weights, u[0]))[active]
+    moved = _feasible(risk, _projected(risk, theta[0], active, wanted)[None, :])
+    return max(best, _dual_sum(risk, _scaled(moved, _spread(risk, sigma * moved, centre), risk.l1)))
 
 
 def _scaled(theta: NDArray, u: NDArray, l1: float) -> NDArray:
@@ -167,12 +166,8 @@ def _projected(risk: Risk, theta: NDArray, columns: NDArray, wanted: NDArray) ->
     Each moves in proportion to the room that it has to the ends of its interval, which for most losses is the
     curvature: where theta is the natural point near the bottom, this is what a Newton step does to it.
     """
-    sigma, (low, high) = _sigma(risk), risk.loss.dual_range(risk.y)
-    below, above = theta - low, high - theta
-    with np.errstate(invalid="ignore"):
-        both = below * above / (high - low)
-    room = np.where(np.isinf(low), np.where(np.isinf(high), 1.0, above), np.where(np.isinf(high), below, both))
-    room, centre = np.maximum(room, 0.0), _centre(risk)[columns]
+    sigma, room = _sigma(risk), _room(risk, theta)
+    centre = _centre(risk)[columns]
 
     def parts() -> Iterator[tuple[slice, Any]]:
         start = 0
@@ -184,24 +179,62 @@ def _projected(risk: Risk, theta: NDArray, columns: NDArray, wanted: NDArray) ->
                 rows = sparse.hstack([rows, ones]).tocsr() if risk.sparse else np.concatenate([rows, ones], axis=1)
             yield part, rows
 
+    blocks = list(parts()) if risk.sparse else None  # sparse rows are one block: its columns are taken out once
+
+    def each() -> Iterator[tuple[slice, Any]]:
+        return parts() if blocks is None else iter(blocks)
+
     wanted = np.append(wanted, 0.0) if risk.intercept else wanted
-    moment, off = np.zeros((len(wanted), len(wanted))), -wanted
-    for part, rows in parts():
-        shares = (sigma * room)[part, None]
-        moment += (rows.T @ rows.multiply(shares)).toarray() if risk.sparse else rows.T @ (rows * shares)
-        off = off + rows.T @ (sigma * theta)[part]
-    scale = np.sqrt(np.maximum(np.diag(moment), 1e-300))
-    curvatures, V = np.linalg.eigh(moment / scale[:, None] / scale)
-    kept = curvatures > 1e-14 * curvatures[-1] if len(curvatures) else np.zeros(0, dtype=bool)
-    V = V[:, kept] / scale[:, None]
+    off = sum((rows.T @ (sigma * theta)[part] for part, rows in each()), -wanted)
+    solve = (_direct if len(wanted) <= LARGEST_HESSIAN else _iterated)(each, sigma * room, len(wanted))
     for _ in range(2):
-        step = V @ ((V.T @ off) / curvatures[kept])
-        off = -wanted
-        for part, rows in parts():
-            theta = theta.copy()
+        step, off, theta = solve(off), -wanted, theta.copy()
+        for part, rows in each():
             theta[part] -= room[part] * (rows @ step)
             off = off + rows.T @ (sigma * theta)[part]
     return theta
+
+
+Parts = Callable[[], Iterator[tuple[slice, Any]]]
+Solver = Callable[[NDArray], NDArray]
+
+
+def _direct(parts: Parts, weights: NDArray, size: int) -> Solver:
+    """Solves with the weighted second moments of the columns, by their eigenvectors: columns may depend on others."""
+    moment = np.zeros((size, size))
+    for part, rows in parts():
+        shares = weights[part, None]
+        dense = isinstance(rows, np.ndarray)
+        moment += rows.T @ (rows * shares) if dense else (rows.T @ rows.multiply(shares)).toarray()
+    scale = np.sqrt(np.maximum(np.diag(moment), 1e-300))
+    curvatures, V = np.linalg.eigh(moment / scale[:, None] / scale)
+    kept = curvatures > 1e-14 * curvatures.max(initial=0.0)
+    V = V[:, kept] / scale[:, None]
+    return lambda off: V @ ((V.T @ off) / curvatures[kept])
+
+
+def _iterated(parts: Parts, weights: NDArray, size: int) -> Solver:
+    """The same by conjugate gradients, for many columns: each step reads the rows, and what is left is scaled away."""
+
+    def times(step: NDArray) -> NDArray:
+        return sum((rows.T @ (weights[part] * (rows @ step)) for part, rows in parts()), np.zeros(size))
+
+    squares = (rows.T**2 @ weights[part] if isinstance(rows, np.ndarray) else rows.multiply(rows).T @ weights[part]
+               for part, rows in parts())  # fmt: skip
+    diagonal = np.maximum(sum(squares, np.zeros(size)), 1e-300)
+    moment = LinearOperator((size, size), matvec=times)
+    scaled = LinearOperator((size, size), matvec=lambda r: r / diagonal)
+    return lambda off: cg(moment, off, rtol=1e-9, maxiter=CONJUGATE_STEPS, M=scaled)[0]
+
+
+def _room(risk: Risk, theta: NDArray) -> NDArray:
+    """How far each theta is from the ends of its interval."""
+    low, high = risk.loss.dual_range(risk.y)
+    below, above = theta - low, high - theta
+    with np.errstate(invalid="ignore"):
+        both = below * above / (high - low)
+    room = np.where(np.isinf(low), np.where(np.isinf(high), 1.0, above), np.where(np.isinf(high), below, both))
+    return np.maximum(room, 0.0)
 
 
 def _sigma(risk: Risk) -> NDArray:

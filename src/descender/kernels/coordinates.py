@@ -12,14 +12,19 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve
 LOOPS_PAY = 300
 """Coordinates up to which NumPy is faster than waiting for a compiler."""
 
+EXACT, RESTS, ROUGHLY = 1000, 1e-12, 1e-4
+"""Coordinates up to which the equations of those that are not zero are solved; when coordinates count as at rest, and
+when so where the equations are too many, as the next model corrects what is left."""
+
 SWEEPS = 20
 """Sweeps after which the coordinates that are not zero may be known."""
 
 
-def descend_coordinates(add_scaled, H, gradient, w, l1, sweeps, p):
+def descend_coordinates(add_scaled, H, gradient, w, l1, sweeps, rest, p):
     """Minimise g·p + p'Hp/2 + sum l1|w + p| from p, in place, one coordinate at a time; returns the sweeps used.
 
-    A sweep over all coordinates is followed by sweeps over those that moved, until they rest.
+    A sweep over all coordinates is followed by sweeps over those that moved, until they rest: until no move lowers the
+    model by more than the share `rest` of what the best did.
     """
     q = gradient + H @ p
     size = w.shape[0]
@@ -44,7 +49,7 @@ def descend_coordinates(add_scaled, H, gradient, w, l1, sweeps, p):
                 moving[j] = True
                 moved += 1
         largest_ever = max(largest_ever, largest)
-        if moved == 0 or largest <= 1e-12 * largest_ever:
+        if moved == 0 or largest <= rest * largest_ever:
             if everything:
                 return sweep + 1
             everything = True
@@ -84,10 +89,11 @@ def minimise_quadratic(H: NDArray, gradient: NDArray, w: NDArray, l1: NDArray, s
     p = np.zeros(len(w))
     H, gradient = np.ascontiguousarray(H), gradient.astype(np.float64)
     descend = _compiled() if len(w) > LOOPS_PAY else partial(descend_coordinates, _add_scaled_arrays)
-    left = sweeps
+    left, rest = sweeps, RESTS
     while left > 0:
-        used = descend(H, gradient, w, l1, min(SWEEPS, left), p)
-        exact = _on_support(H, gradient, w, l1, p)
+        used = descend(H, gradient, w, l1, min(SWEEPS, left), rest, p)
+        few = np.count_nonzero(w + p) <= EXACT
+        exact, rest = _on_support(H, gradient, w, l1, p) if few else None, RESTS if few else ROUGHLY
         if exact is not None:
             return exact
         if used < min(SWEEPS, left):

@@ -197,7 +197,7 @@ class LearntMetric:
             elif decrement > target and iteration > 0:
                 contraction = min(max(decrement / previous, 1e-3), 0.99)
                 ahead = np.log(decrement / target) / -np.log(contraction)
-                if self._wants_metric(n, d, m, wide, iteration, ahead):
+                if self._wants_metric(n, d, m, wide, iteration, ahead, cost.l1):
                     self._learn(walker, part, rows, wide)
                     decrement = walker.look()
             previous, iteration = decrement, iteration + 1
@@ -226,9 +226,9 @@ class LearntMetric:
             goal *= 0.03
             blind = found.gap > BLIND * max(decrement, 1e-3 * target)
 
-    def _wants_metric(self, n: int, d: int, m: int, wide: bool, iteration: int, ahead: float) -> bool:
-        if wide:
-            return iteration in DIAGONAL_REFRESH
+    def _wants_metric(self, n: int, d: int, m: int, wide: bool, iteration: int, ahead: float, l1: float) -> bool:
+        if wide:  # an l1 penalty has its own curvatures at every step
+            return iteration in DIAGONAL_REFRESH and l1 == 0
         return n * d <= SMALL or ahead > d / 15 * m / n + 3
 
     def _cautious(self, walker: Walker, part: Centred, rows: Any, wide: bool) -> bool:

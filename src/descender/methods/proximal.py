@@ -9,7 +9,8 @@ from descender.costs.cost import Vector
 from descender.kernels.coordinates import minimise_quadratic
 from descender.methods.centred import Centred, Reading
 
-WORKING_SET = 400
+WORKING_SET, MOST = 400, 8000
+"""Columns that are tried at first, and at most: their curvatures take memory with the square."""
 
 
 def proximal_step(
@@ -48,9 +49,16 @@ def proximal_step(
 
 
 def working_set(g: Vector, w: Vector, l1: float) -> NDArray:
-    """The coordinates that are not zero, and the `WORKING_SET` largest violators among the others (at least twice)."""
+    """The coordinates that are not zero, and the `WORKING_SET` largest violators among the others (at least twice).
+
+    Of more than `MOST` those that are furthest from their best place.
+    """
     support = np.flatnonzero(w)
     excess = np.where(w == 0, np.abs(g) - 0.95 * l1, -np.inf)
     room = min(max(WORKING_SET, 2 * len(support)), len(w))
     order = np.argpartition(-excess, room - 1)[:room]
-    return np.union1d(support, order[excess[order] > 0])
+    chosen = np.union1d(support, order[excess[order] > 0])
+    if len(chosen) > MOST:
+        off = np.where(w[chosen] == 0, np.abs(g[chosen]) - l1, np.abs(g[chosen] + l1 * np.sign(w[chosen])))
+        chosen = np.sort(chosen[np.argpartition(-off, MOST - 1)[:MOST]])
+    return chosen

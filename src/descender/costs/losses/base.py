@@ -16,6 +16,7 @@ class BaseLoss:
     name = ""
     tasks: tuple[str, ...] = ("regression",)
     targets = "finite numbers"
+    conjugate = ""  # of `dual`, as it is written; none where the loss is not convex
     convex = True
     differentiable = True
     curvature_bound = 1.0

@@ -20,6 +20,7 @@ class LogLoss(BaseLoss):
     """
 
     name = "log_loss"
+    conjugate = r"-p \log p - (1 - p) \log(1 - p), \quad 0 \le p = y - \theta \le 1"
     tasks = ("binary",)
     targets = "numbers from 0 to 1"
     curvature_bound = 0.25
@@ -126,6 +127,7 @@ class Hinge(BaseLoss):
     """
 
     name = "hinge"
+    conjugate = r"s \theta, \quad 0 \le s \theta \le 1"
     tasks = ("binary", "multiclass")
     targets = "0 and 1, or class indices 0, 1, 2 ..."
     differentiable = False
@@ -182,6 +184,7 @@ class SquaredHinge(BaseLoss):
     """
 
     name = "squared_hinge"
+    conjugate = r"s \theta - \tfrac14 \theta^2, \quad s \theta \ge 0"
     tasks = Hinge.tasks
     targets = Hinge.targets
     curvature_bound = 2.0
@@ -230,6 +233,7 @@ class Softmax(BaseLoss):
     """
 
     name = "softmax"
+    conjugate = r"-\sum_k q_k \log q_k, \quad q = e_y - \theta \text{ a distribution}"
     tasks = ("multiclass",)
     targets = "class indices 0, 1, 2 ..."
     curvature_bound = 0.5

@@ -24,6 +24,7 @@ class SquaredError(BaseLoss):
     """
 
     name = "squared_error"
+    conjugate = r"\theta y - \tfrac12 \theta^2"
     tasks = ("regression", "binary")
     probability = True
     threshold = 0.5
@@ -71,6 +72,7 @@ class Huber(BaseLoss):
 
     delta: float = 1.0
     name = property(lambda self: spelled(self, "huber"))
+    conjugate = r"\theta y - \tfrac12 \theta^2, \quad |\theta| \le \delta"
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.delta) and self.delta > 0):
@@ -121,6 +123,7 @@ class Quantile(BaseLoss):
 
     level: float = 0.5
     name = property(lambda self: spelled(self, "quantile"))
+    conjugate = r"\theta y, \quad q - 1 \le \theta \le q"
     differentiable = False
     curvature_bound = INFINITY
 
@@ -167,6 +170,7 @@ class Poisson(BaseLoss):
     """
 
     name = "poisson"
+    conjugate = r"m - m \log m + y \log y - y, \quad m = y - \theta \ge 0"
     targets = "numbers of at least 0"
     curvature_bound = INFINITY
     largest_move = 3.0
