@@ -120,7 +120,9 @@ def test_the_score_histogram_counts_each_class(flights):
     y, p = flights[0].holdout_y, 1 / (1 + np.exp(-flights[0].holdout_scores))
     found = quality.describe_score_histogram(y, p, ["no", "yes"], "p", (0.0, 1.0))
     assert found.counts.sum(axis=1).tolist() == [(y == 0).sum(), (y == 1).sum()]
-    assert found.counts[1, -1] == ((p >= 0.975) & (y == 1)).sum()
+    assert found.counts[1, -1] == ((p >= found.edges[-2]) & (y == 1)).sum()
+    assert len(found.edges) == 41  # 600 rows; 16 have fewer bins
+    assert len(quality.describe_score_histogram([0, 1] * 8, np.arange(16.0), ["no", "yes"], "p").edges) == 9
 
 
 def test_ten_thousand_features_make_a_page_that_can_be_read(tmp_path):

@@ -23,6 +23,7 @@ _HOMES = {
     "LinearRegressor": "descender.estimators",
     "Model": "descender.model",
     "Online": "descender.verbs.online",
+    "predict": "descender.verbs.predict",
     "Record": "descender.record",
     "stationary_points": "descender.verbs.stationary",
     "sweep": "descender.verbs.sweep",

@@ -66,9 +66,9 @@ def context(fit: Any) -> dict[str, Any]:
     found, importance = fit.certificate, describe_importance(fit.model.encoder.details, fit.model.weights)
     figures["columns"] = plotly.plotly_bars(_column_bars(importance, fit))
     figures["effects"] = plotly.plotly_bars(_effects(fit))
-    figures["descent"] = plotly.plotly_curve(
-        replace(describe_curve(fit.walk.record, excess=found is not None), title="")
-    )
+    if len(fit.walk.record) > 1:
+        curve = describe_curve(fit.walk.record, excess=found is not None)
+        figures["descent"] = plotly.plotly_curve(replace(curve, title=""))
     if fit.path is not None:
         figures["penalties"] = plotly_quality.plotly_penalties(fit.path)
         figures["growth"] = plotly_quality.plotly_coefficient_path(fit.path, fit.model.features)
@@ -90,6 +90,7 @@ def context(fit: Any) -> dict[str, Any]:
         "classes": _classes(fit),
         "thresholds": thresholds and "classes" in thresholds,
         "penalty_note": _penalty_note(fit.path),
+        "walked": "descent" in figures,
         "descent_note": f"{_sentence(fit.walk.why)} {counted(fit.walk.nit, 'step')}, "
         f"{counted(fit.walk.nfev, 'reading')} of the rows.",
         "certificate_title": _certificate_title(found),

@@ -111,5 +111,8 @@ def plotly_coefficient_path(path: Any, names: Sequence[str]) -> Spec:
 
 
 def _strengths(x: np.ndarray) -> Spec:
-    """An axis of strengths; a logarithmic one has no place for 0."""
-    return {"type": "log", "exponentformat": "power"} if (x > 0).all() else {}
+    """An axis of strengths, marked by powers of ten; a logarithmic one has no place for 0."""
+    if not (x > 0).all():
+        return {}
+    decades = float(np.log10(x.max() / x.min()))
+    return {"type": "log", "exponentformat": "power", "dtick": max(round(decades / 5), 1)}

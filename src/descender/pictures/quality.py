@@ -12,6 +12,7 @@ from descender.pictures.evaluation import POINTS, binary_pair, number_pair
 from descender.pictures.paths import thin
 
 BINS = 40
+"""Bins of a histogram, at most; fewer rows have about twice the root of their number."""
 
 
 @dataclass(frozen=True)
@@ -103,14 +104,14 @@ def describe_thresholds(y: ArrayLike, score: ArrayLike, low: float, high: float,
 def describe_score_histogram(
     y: ArrayLike, score: ArrayLike, names: Sequence[str], label: str, span: tuple[float, float] | None = None
 ) -> Histogram:
-    """How the scores of rows of class 0 and of class 1 are spread, in 40 bins over `span` or over all of them.
+    """How the scores of rows of class 0 and of class 1 are spread, in up to 40 bins over `span` or over all of them.
 
     >>> describe_score_histogram([0, 1, 1], [0.1, 0.9, 1.0], ["no", "yes"], "p", (0, 1)).counts.sum(axis=1).tolist()
     [1, 2]
     """
     Y, S = number_pair(y, score)
     low, high = span or (float(S.min()), float(S.max()))
-    edges = np.linspace(low, high if high > low else low + 1.0, BINS + 1)
+    edges = np.linspace(low, high if high > low else low + 1.0, _bins(len(S)) + 1)
     counts = np.array([np.histogram(S[k == Y], edges)[0] for k in range(len(names))])
     return Histogram(edges, counts, tuple(map(str, names)), label)
 
@@ -121,7 +122,7 @@ def describe_residuals(y: ArrayLike, predicted: ArrayLike) -> tuple[Residuals, H
     r = Y - P
     low, high = np.quantile(r, [0.005, 0.995])
     pad = 0.25 * (high - low) or 1.0
-    edges = np.linspace(max(low - pad, r.min()), min(high + pad, r.max()) + (r.min() == r.max()), BINS + 1)
+    edges = np.linspace(max(low - pad, r.min()), min(high + pad, r.max()) + (r.min() == r.max()), _bins(len(r)) + 1)
     inside = np.histogram(r, edges)[0]
     spread = Histogram(edges, inside[None, :], ("rows",), "actual - predicted", int(len(r) - inside.sum()))
     x_edges, y_edges = (np.linspace(v.min(), v.max() + (v.min() == v.max()), 61) for v in (P, r))
@@ -130,6 +131,10 @@ def describe_residuals(y: ArrayLike, predicted: ArrayLike) -> tuple[Residuals, H
         return Residuals(P, r, none, x_edges, y_edges), spread
     cells = np.histogram2d(r, P, bins=(y_edges, x_edges))[0].astype(np.int64)
     return Residuals(np.empty(0), np.empty(0), cells, x_edges, y_edges), spread
+
+
+def _bins(rows: int) -> int:
+    return int(np.clip(2.0 * np.sqrt(rows), 5, BINS))
 
 
 def describe_classes(names: Sequence[str], actual: ArrayLike, predicted: ArrayLike) -> ClassQuality:
