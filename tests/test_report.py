@@ -202,7 +202,8 @@ def test_every_task_has_its_pictures(pages, name):
     path = {"penalties", "growth"} if result.path is not None else set()
     walked = {"descent"} if len(result.walk.record) > 1 else set()
     assert set(figures(read(page))) == EXPECTED[name] | path | walked
-    assert ("It began at the bottom" in read(page).text) == (not walked)
+    assert ("so there is nothing to draw" in read(page).text) == (not walked)
+    assert ("It began at the bottom" in read(page).text) == (not walked and result.walk.success)
     assert json.loads(context(pages[name][0])["figures"]) == figures(read(pages[name][2]))
 
 
@@ -255,7 +256,7 @@ def test_small_words(pages):
 
 
 def test_pictures_of_the_page_have_no_title_to_run_out_of_it(pages):
-    for name in ("binary", "mini-batches", "diverged"):
+    for name in ("no certificate", "mini-batches", "no penalty"):
         head = figures(read(pages[name][2]))["descent"]["layout"]["title"]["text"]
         assert "logarithmic" not in head
         assert max(map(len, re.sub("<span[^>]*>|</span>", "", head).split("<br>"))) <= 48

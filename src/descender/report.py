@@ -91,6 +91,9 @@ def context(fit: Any) -> dict[str, Any]:
         "thresholds": thresholds and "classes" in thresholds,
         "penalty_note": _penalty_note(fit.path),
         "walked": "descent" in figures,
+        "not_walked": "It began at the bottom, so there is nothing to draw."
+        if fit.walk.success
+        else "No step was taken, so there is nothing to draw.",
         "descent_note": f"{_sentence(fit.walk.why)} {counted(fit.walk.nit, 'step')}, "
         f"{counted(fit.walk.nfev, 'reading')} of the rows.",
         "certificate_title": _certificate_title(found),
