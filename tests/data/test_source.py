@@ -11,10 +11,12 @@ import threading
 import duckdb
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from descender.data.kinds import learn_column
 from descender.data.source import add_target, open_source
 from descender.data.sql import connect
 from descender.errors import ColumnError, DataError, TargetError
@@ -241,6 +243,39 @@ def test_tables_in_memory(tmp_path):
         2,
         4,
     ]
+
+
+def test_columns_of_pandas_that_arrow_does_not_know():
+    frame = pd.DataFrame({"s": pd.arrays.SparseArray([0, 1, 0]), "p": pd.period_range("2020-01", periods=3, freq="M")})
+    table = open_source(frame).table
+    assert table["s"].to_pylist() == [0, 1, 0]
+    assert [moment.month for moment in table["p"].to_pylist()] == [1, 2, 3]
+
+
+def test_arrow_types_with_few_functions_are_read_all_the_same():
+    runs = pa.RunEndEncodedArray.from_arrays([2, 3], [1.0, 2.0])
+    kinds = {"v": pa.array(["a", None, "b"], pa.string_view()), "r": runs}
+    frame = pl.DataFrame(
+        {
+            "e": pl.Series(["a", "b", None], dtype=pl.Enum(["a", "b"])),
+            "c": pl.Series(["a", "b", None], dtype=pl.Categorical),
+            "x": [1.0, 2.0, None],
+        }
+    )
+    for data in (pa.table(kinds), frame, frame.lazy(), pa.table({"v": []}, pa.schema([("v", pa.string_view())]))):
+        table = open_source(data, least_rows=0).table
+        assert table.take(np.arange(table.num_rows)).to_pydict() == table.to_pydict()
+        assert not table.num_rows or all(learn_column(name, table[name]) for name in table.column_names)
+    assert open_source(pa.table(kinds)).table.to_pydict() == {"v": ["a", None, "b"], "r": [1.0, 1.0, 2.0]}
+    assert open_source(frame.lazy()).table["c"].to_pylist() == ["a", "b", None]
+
+
+def test_standard_input_may_be_rows_of_json_or_parquet(monkeypatch, tmp_path):
+    packed = io.BytesIO()
+    pq.write_table(pa.table({"a": [1, 2]}), packed)
+    for content in (b'{"a": 1}\n{"a": 2}\n', packed.getvalue()):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+        assert open_source("-").table.to_pydict() == {"a": [1, 2]}
 
 
 def test_a_pandas_nan_is_missing():

@@ -76,6 +76,8 @@ def kind(path: Path) -> str:
         return "parquet"
     if magic == NUMPY:
         return "npy"
+    if magic.startswith(b'{"'):  # rows of JSON, whatever the file is called, as on standard input
+        return "json"
     suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
     if suffix in FOREIGN:
         raise DataError(f"{path} is {FOREIGN[suffix]} (CSV, Parquet, JSON lines and .npy can be read)")

@@ -153,16 +153,38 @@ def _in_memory(data: Any) -> Source:
         return Source("data", _columns([(n, data.iloc[:, j]) for j, n in enumerate(names)]), "a pandas DataFrame")
     if isinstance(data, pa.Table | pa.RecordBatch | pa.RecordBatchReader):
         table = data.read_all() if isinstance(data, pa.RecordBatchReader) else pa.table(data)
-        return Source("data", table, "an Arrow table")
+        return Source("data", _without_views(table), "an Arrow table")
+    if hasattr(data, "collect_schema") and hasattr(data, "lazy") and not hasattr(data, "__arrow_c_stream__"):
+        data = data.collect()  # a lazy frame of Polars
     if hasattr(data, "__arrow_c_stream__"):
         kind_of_data = f"a {type(data).__module__.split('.')[0].capitalize()} {type(data).__name__}"
-        return Source("data", pa.table(data), kind_of_data)
+        return Source("data", _without_views(pa.table(data)), kind_of_data)
     if hasattr(data, "tocsr"):
         return Source("data", from_sparse(data, "a sparse matrix"), "a SciPy sparse matrix")
     raise DataError(
         f"{type(data).__name__} is no table: expected a path, example:NAME, '-', a pandas, Polars or Arrow table, "
         "a dict of arrays, a two-dimensional NumPy array or a SciPy sparse matrix"
     )
+
+
+def _without_views(table: pa.Table) -> pa.Table:
+    """The table in the types for which Arrow has all its functions: no views of text, no runs."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    for j, field in enumerate(table.schema):
+        column, kind = table.column(j), field.type
+        if pa.types.is_run_end_encoded(kind):
+            column = pa.chunked_array([pc.run_end_decode(chunk) for chunk in column.chunks], kind.value_type)
+        elif pa.types.is_string_view(kind):
+            column = column.cast(pa.large_string())
+        elif pa.types.is_dictionary(kind) and pa.types.is_string_view(kind.value_type):
+            chunks = [pa.DictionaryArray.from_arrays(c.indices, c.dictionary.cast(pa.string())) for c in column.chunks]
+            column = pa.chunked_array(chunks, pa.dictionary(kind.index_type, pa.string()))
+        else:
+            continue
+        table = table.set_column(j, field.name, column)
+    return table
 
 
 def _columns(named: list[tuple[str, Any]]) -> pa.Table:
@@ -175,7 +197,7 @@ def _columns(named: list[tuple[str, Any]]) -> pa.Table:
         if isinstance(values, str | bytes) or not hasattr(values, "__len__") or getattr(values, "ndim", 1) != 1:
             raise ColumnError(f"column {name} is {_shape(values)}: expected one cell for each row")
         try:
-            columns[name] = pa.array(values, from_pandas=True)
+            columns[name] = pa.array(_plain(values), from_pandas=True)
         except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
             raise ColumnError(
                 f"column {name} mixes kinds of cells ({error}): make them all numbers, or all text"
@@ -189,6 +211,16 @@ def _columns(named: list[tuple[str, Any]]) -> pa.Table:
         shown = ", ".join(f"{name} has {n}" for name, n in list(lengths.items())[:20])
         raise DataError(f"columns of different lengths ({shown}): expected one cell for each row in every column")
     return pa.table(columns)
+
+
+def _plain(values: Any) -> Any:
+    """A column of pandas that Arrow does not know as one that it does: sparse ones in full, periods by their start."""
+    kind = str(getattr(values, "dtype", ""))
+    if kind.startswith("Sparse") and hasattr(values, "sparse"):
+        return values.sparse.to_dense()
+    if kind.startswith("period") and hasattr(values, "dt"):
+        return values.dt.to_timestamp()
+    return values
 
 
 def _shape(values: Any) -> str:
