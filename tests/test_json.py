@@ -31,6 +31,10 @@ RUNS = {
     "sweep": [["sweep", "x**4 - x**2", "--range", "x=-2:2:9"]],
     "online": [["online", "example:heights", "--target", "weight"]],
     "draw": [["minimize", "(x-3)**2", "--start", "x=0", "--name", "w"], ["draw", "w.record.parquet"]],
+    "verify": [FIT, ["verify", "m.descender", "example:heights"]],
+    "verify on other data": [
+        FIT, ["verify", "m.descender", "example:heights", "--sql", "SELECT height, 2 * weight AS weight FROM heights"]
+    ],
     "compare": [["compare", "(x-3)**2 + y**4", "--start", "x=0", "y=1"]],
     "compare on a table": [["compare", "example:heights"]],
 }  # fmt: skip
