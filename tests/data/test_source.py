@@ -250,6 +250,10 @@ def test_columns_of_pandas_that_arrow_does_not_know():
     table = open_source(frame).table
     assert table["s"].to_pylist() == [0, 1, 0]
     assert [moment.month for moment in table["p"].to_pylist()] == [1, 2, 3]
+    hours = np.datetime64("2024-01-01T00") + np.arange(3).astype("timedelta64[h]")
+    table = open_source({"t": hours, "d": hours - hours[0], "m": hours.astype("datetime64[M]")}).table
+    assert [moment.hour for moment in table["t"].to_pylist()] == [0, 1, 2]
+    assert [gone.seconds for gone in table["d"].to_pylist()] == [0, 3600, 7200]
 
 
 def test_arrow_types_with_few_functions_are_read_all_the_same():

@@ -214,8 +214,10 @@ def _columns(named: list[tuple[str, Any]]) -> pa.Table:
 
 
 def _plain(values: Any) -> Any:
-    """A column of pandas that Arrow does not know as one that it does: sparse ones in full, periods by their start."""
+    """A column that Arrow does not know as one that it does: sparse ones in full, periods by their start."""
     kind = str(getattr(values, "dtype", ""))
+    if isinstance(values, np.ndarray) and re.fullmatch(r"[<>=]?(datetime|timedelta)64\[(Y|M|W|h|m)\]", kind):
+        return values.astype(f"{'datetime64' if values.dtype.kind == 'M' else 'timedelta64'}[s]")
     if kind.startswith("Sparse") and hasattr(values, "sparse"):
         return values.sparse.to_dense()
     if kind.startswith("period") and hasattr(values, "dt"):
