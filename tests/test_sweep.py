@@ -86,3 +86,29 @@ def test_values_may_be_listed():
 def test_ranges_that_are_none(ranges, told):
     with pytest.raises(OptionError, match=told):
         sweep("w**2", ranges)
+
+
+def test_a_misspelt_column_is_told():
+    data = {"height": [1.0, 2.0], "weight": [2.0, 4.0]}
+    formula = "mean((weigth - m*height)**2)"
+    with pytest.raises(OptionError, match="did you mean the column weight"):
+        sweep(formula, "m=0:2:3", data=data)
+    with pytest.raises(OptionError, match=r"'weight', which is a column of the data.*did you mean the column weight"):
+        sweep(formula, "m=0:2:3 weight=0:1:3", data=data)
+    with pytest.raises(OptionError, match="did you mean m"):
+        sweep("(mm - 1)**2 + m**2", "m=0:2:3 mmm=0:1:3")
+
+
+def test_a_grid_of_two_weights_is_drawn_as_one_image():
+    from descender.pictures.slices import describe_sweep, draw_sweep
+
+    found = sweep("(a - 1)**2 + log(b)**2", "a=-5:5:101 b=-1:5:101", start="a=4 b=3")
+    ax = draw_sweep(describe_sweep(found.points(), found.costs.ravel(), found.walk.record, found.names))
+    (image,) = ax.collections
+    shades = image.get_array()
+    assert shades.shape == (101, 101)
+    assert shades.mask[found.axes[1] <= 0].all()  # no cost there
+    k, j = np.unravel_index(np.ma.argmin(shades), shades.shape)
+    assert [found.axes[0][j], found.axes[1][k]] == pytest.approx(found.x)
+    scattered = draw_sweep(describe_sweep([[0.0, 0.0], [1.0, 2.0], [3.0, 1.0]], [1.0, 2.0, 3.0]))
+    assert len(scattered.collections[0].get_offsets()) == 3

@@ -110,7 +110,7 @@ def test_the_budget_is_kept_and_more_of_it_helps():
     for a, b in zip(short.racers, long.racers, strict=True):
         assert a.work[-1] <= 3 * risk.n_samples
         assert b.work[-1] <= 12 * risk.n_samples
-        assert b.left_after(b.work[-1]) <= a.left_after(a.work[-1])
+        assert a.name == "sgd" or b.left_after(b.work[-1]) <= a.left_after(a.work[-1])
 
 
 def test_the_same_seed_gives_the_same_race():
@@ -271,6 +271,11 @@ def test_the_answer_depends_on_the_time_that_one_has():
     assert "to 1e-6: sure, 8 epochs; no other reached it" in text
     assert "not to 1e-6 within 100 epochs: quick (0.001 left)" in text
     assert race.summary == "within 1 epoch: quick; to 1e-6: sure, 8 epochs; no other reached it"
+
+
+def test_a_lucky_moment_before_the_deadline_does_not_count():
+    race = race_of({"noisy": ([0, 0.5, 1.0], [1, 1e-5, 0.3]), "steady": ([0, 1.0, 2.0], [1, 0.1, 0.01])}, budget=2.0)
+    assert "within 1 epoch: steady, 0.1 of the gap left; next noisy, 0.3" in answer(race)
 
 
 def test_what_is_about_the_same_is_not_ranked():

@@ -179,7 +179,7 @@ def race_table(found: Comparison) -> list[str]:
                 f"{racer.seconds:.2f}",
             ]
         )
-    width = max(len(row[0]) for row in rows)
+    width = max(len(row[0]) for row in (header, *rows))
     for row in (header, *rows):
         row[0] = row[0].ljust(width)
     lines = [f"work in {unit} until the gap was within a share of the first one", ""]

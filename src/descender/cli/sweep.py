@@ -52,6 +52,7 @@ def sweep(
     """
     from descender.costs.formula import Formula
     from descender.errors import OptionError
+    from descender.verbs.reading import misspelt
     from descender.verbs.sweep import read_ranges
     from descender.verbs.sweep import sweep as try_all
 
@@ -60,8 +61,9 @@ def sweep(
     cost = Formula(formula, data=columns, constants=o.assignments("--constant", constant))
     if not range:
         example = " ".join(f"{variable}=-5:5:101" for variable in cost.names[:3])
-        raise OptionError(f"which values are to be tried? Give --range {example}")
-    axes = dict(zip(cost.names, read_ranges(cost.names, " ".join(range)), strict=True))
+        hint = misspelt(cost.names, cost.column_names)
+        raise OptionError(f"which values are to be tried? Give --range {example}{hint}")
+    axes = dict(zip(cost.names, read_ranges(cost.names, " ".join(range), cost.column_names), strict=True))
     point = o.start_of(cost, start, False, seed) if start else None
     files = _files(cost, name or slug(formula) + ".sweep", Path(out), no_files, picture)
     check_outputs(files.values(), force)

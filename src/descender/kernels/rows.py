@@ -32,11 +32,17 @@ def slope_each(p, z, y):
 
 
 def score_dense(X, i, w, offset, d):
-    """The inner product of row i and the d weights from `offset`."""
-    total = 0.0
-    for j in range(d):
-        total += X[i, j] * w[offset + j]
-    return total
+    """The inner product of row i and the d weights from `offset`: four sums at once, as one waits for its addition."""
+    a, b, c, e = 0.0, 0.0, 0.0, 0.0
+    whole = d - d % 4
+    for j in range(0, whole, 4):
+        a += X[i, j] * w[offset + j]
+        b += X[i, j + 1] * w[offset + j + 1]
+        c += X[i, j + 2] * w[offset + j + 2]
+        e += X[i, j + 3] * w[offset + j + 3]
+    for j in range(whole, d):
+        a += X[i, j] * w[offset + j]
+    return (a + b) + (c + e)
 
 
 def spread_dense(X, i, factor, gradient, offset, d):
@@ -63,11 +69,19 @@ def spread_sparse(X, i, factor, gradient, offset, d):
 
 def penalise(w, gradient, n_weights, l2, l1):
     """Add the gradient of l2 |w|^2 / 2 + l1 sum|w| over the weights; return its value."""
-    total = 0.0
+    squares, even, sizes = 0.0, 0.0, 0.0
     for j in range(n_weights):
-        total += 0.5 * l2 * w[j] * w[j] + l1 * abs(w[j])
-        gradient[j] += l2 * w[j] + l1 * np.sign(w[j])
-    return total
+        gradient[j] += l2 * w[j]
+    for j in range(0, n_weights - 1, 2):
+        squares += w[j] * w[j]
+        even += w[j + 1] * w[j + 1]
+    if n_weights % 2 == 1:
+        squares += w[n_weights - 1] * w[n_weights - 1]
+    if l1 > 0.0:
+        for j in range(n_weights):
+            sizes += abs(w[j])
+            gradient[j] += l1 * np.sign(w[j])
+    return 0.5 * l2 * (squares + even) + l1 * sizes
 
 
 score, spread = score_dense, spread_dense

@@ -213,10 +213,16 @@ def _from_above(ax: Any, data: Sweep, swept: str, walked: str) -> None:
     x, y = data.weights.T
     excess = data.costs - data.costs[data.best]
     rank = np.argsort(np.argsort(np.nan_to_num(excess, nan=np.inf)))
-    shades = ax.scatter(x, y, c=rank / max(len(rank) - 1, 1), cmap="Blues_r", s=14, marker="s")
+    shade = np.where(np.isnan(excess), np.nan, rank / max(len(rank) - 1, 1))
+    across, column = np.unique(x, return_inverse=True)
+    up, row = np.unique(y, return_inverse=True)
+    if len(across) * len(up) == len(x) and min(len(across), len(up)) > 1:  # a grid is one image, not so many squares
+        image = np.full((len(up), len(across)), np.nan)
+        image[row, column] = shade
+        ax.pcolormesh(across, up, image, cmap="Blues_r", vmin=0.0, vmax=1.0, shading="nearest", rasterized=True)
+    else:
+        ax.scatter(x, y, c=shade, cmap="Blues_r", s=14, marker="s", edgecolor=GREY, linewidth=0.2)
     ax.plot([], [], "s", color=BLUE, ms=4, label=swept)
-    shades.set_edgecolor(GREY)
-    shades.set_linewidth(0.2)
     if walked:
         limits = ax.get_xlim(), ax.get_ylim()
         ax.plot(*data.path.T, "o-", color=VERMILLION, mfc="white", lw=1.2, ms=4.5, label=walked)

@@ -68,9 +68,9 @@ class Racer:
         return float(self.gap[-1])
 
     def left_after(self, work: float) -> float:
-        """The smallest share of the gap that was seen within so much work."""
-        seen = self.gap[(self.work <= work) & np.isfinite(self.gap)]
-        return float(seen.min()) if len(seen) else math.inf
+        """The share of the gap that was left when so much work was done; infinite where it was no number."""
+        gap = self.gap[self.work <= work][-1]
+        return float(gap) if np.isfinite(gap) else math.inf
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import itertools
 import math
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,7 @@ from descender.costs.formula import Formula
 from descender.descent import Walk
 from descender.errors import OptionError, StartError, suggest
 from descender.verbs.minimize import minimize
+from descender.verbs.reading import misspelt
 
 LIMIT = 10_000_000
 """Evaluations that a sweep may take."""
@@ -114,7 +115,7 @@ def sweep(
 
     """
     target = Formula(cost, data=data, constants=constants) if isinstance(cost, str) else cost
-    axes = read_ranges(target.names, ranges)
+    axes = read_ranges(target.names, ranges, getattr(target, "column_names", ()))
     total = math.prod(len(axis) for axis in axes)
     if total > LIMIT:
         raise OptionError(_too_many(axes, total))
@@ -170,19 +171,23 @@ def _spread(found: Sweep) -> float:
     return float(finite.max() - finite.min())
 
 
-def read_ranges(names: tuple[str, ...], ranges: Any) -> tuple[NDArray[np.float64], ...]:
-    """The values to try of each variable.
+def read_ranges(names: tuple[str, ...], ranges: Any, columns: Sequence[str] = ()) -> tuple[NDArray[np.float64], ...]:
+    """The values to try of each variable; `columns` of the data tell a misspelt column from a variable.
 
     >>> read_ranges(("m", "c"), "c=0:1:3, m=2")
     (array([2.]), array([0. , 0.5, 1. ]))
     """
     given = _split(ranges) if isinstance(ranges, str) else dict(ranges)
+    missing = [name for name in names if name not in given]
+    hint = misspelt(missing, tuple(columns))
     for name in given:
         if name not in names:
-            raise OptionError(f"range of {name!r}, which is no variable here; {suggest(str(name), names)}")
-    missing = [name for name in names if name not in given]
+            what = "a column of the data and no variable" if name in columns else "no variable here"
+            near = "" if name in columns else f"; {suggest(str(name), names)}"
+            raise OptionError(f"range of {name!r}, which is {what}{near}{hint}")
     if missing:
-        raise OptionError(f"no range was given for {', '.join(missing)}; give one, such as {missing[0]}=-5:5:{POINTS}")
+        example = f"{missing[0]}=-5:5:{POINTS}"
+        raise OptionError(f"no range was given for {', '.join(missing)}; give one, such as {example}{hint}")
     return tuple(_axis(name, given[name]) for name in names)
 
 
