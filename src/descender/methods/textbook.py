@@ -102,7 +102,8 @@ class Textbook:
                 position.back()
             taken += done
             answer = position.answer(taken)
-            if self.recover and scale > 1e-12 and (why == walk.NOT_FINITE or (look and look.rose(answer))):
+            risen = look is not None and look.rose(answer)
+            if self.recover and scale > 1e-12 and (why == walk.NOT_FINITE or risen):
                 scale /= 3.0
                 position.forget()
                 note = f"step {taken} led to a cost that is not finite: taken back, rate / 3"

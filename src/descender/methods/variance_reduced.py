@@ -107,24 +107,30 @@ class Judge:
         self.epochs, self.next = 0, 1
         with np.errstate(all="ignore"):
             self.first = cost.value(start)
+        self.value = self.fell = np.inf
 
     def due(self) -> bool:
         """Whether this end of an epoch is worth a look."""
         self.epochs += 1
         if self.epochs < self.next:
             return False
-        self.next = self.epochs + max(1, self.epochs // 5)
+        self.next = self.epochs + max(1, self.epochs // 4)
         return True
 
     def rose(self, w: Vector) -> bool:
-        """Whether the cost is higher than at the start: the rate is too high, however slowly it shows."""
+        """Look at the cost: is it higher than at the start?  Then the rate is too high, however slowly it shows."""
+        before = self.value
         with np.errstate(all="ignore"):
-            return not self.cost.value(w) <= self.first
+            self.value = self.cost.value(w)
+        self.fell = before - self.value
+        return not self.value <= self.first
 
     def look(self, w: Vector) -> tuple[Outcome | None, Certificate | None]:
         """How the walk ends here, if it is at the bottom, and the certificate."""
         with np.errstate(all="ignore"):
             if isinstance(self.cost, Risk) and self.cost.convex:
+                if self.fell > self.tol * max(abs(self.value), 1e-3 * abs(self.first)):
+                    return None, None  # what still falls by more than is asked is not there: save two readings
                 found = certificate(self.cost, w)
                 content = found is not None and found.relative <= self.tol
                 return (Outcome("converged", str(found)), found) if content else (None, None)
