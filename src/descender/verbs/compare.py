@@ -37,7 +37,7 @@ from descender.verbs.table import Roles, Teller, encode, hold_out, read_table
 
 EPOCHS, EVALUATIONS = 50, 2_000
 """The budget where none is given: readings of all rows, or evaluations of a cost without samples."""
-COMPILED_NUMBERS, CALLED_ROWS = 4e8, 2e5
+COMPILED_NUMBERS, CALLED_ROWS = 6e8, 2e5
 """Numbers of a table that a method reads in some seconds, and rows of a cost that is called from Python."""
 
 
