@@ -12,7 +12,7 @@ from descender.costs.cost import Vector
 from descender.costs.formula import Formula
 from descender.descent import Walk
 from descender.errors import CapabilityError
-from descender.methods.lbfgs import LBFGS
+from descender.methods.lbfgs import LBFGS, changed
 
 LONGEST_REPLAY = 5_000
 """Step lengths of a line search that are written down at most."""
@@ -59,9 +59,12 @@ def lbfgs_steps(cost: Formula, walk: Walk) -> list[str]:
         "        d += (a - (y @ d) / (s @ y)) * s",
         "    new = w - length * d",
         "    new_g = gradient(new)",
-        f"    pairs = [*pairs, (new - w, new_g - g)][-{memory}:]",
-        "    if not (new - w) @ (new_g - g) > 1e-12 * np.linalg.norm(new - w) * np.linalg.norm(new_g - g):",
-        "        pairs.pop()",
+        "    s, y = new - w, new_g - g",
+        "    if s @ y > 1e-12 * max(abs(cost(w)), abs(cost(new))):  # what the values tell of the curvature at the end",
+        "        bend = 6 * (cost(w) - cost(new)) + 3 * (g + new_g) @ s",
+        "        y = y + min(max(bend, -0.5 * s @ y), 2 * s @ y) / (s @ s) * s",
+        "    if s @ y > 1e-12 * np.linalg.norm(s) * np.linalg.norm(y):",
+        f"        pairs = [*pairs, (s, y)][-{memory}:]",
     ]
     if jumps:
         lines += ["    if t in anew:", "        new, pairs = np.array(anew[t]), []", "        new_g = gradient(new)"]
@@ -74,21 +77,22 @@ def _jumps(cost: Formula, path: NDArray, end: Vector, rates: NDArray) -> dict[in
     jumps: dict[int, Vector] = {}
     memory: list[tuple[Vector, Vector]] = []
     w = points[0]
-    g = cost.gradient(w)
+    value, g = cost.value_and_gradient(w)
     for t, rate in enumerate(rates):
         new = w - rate * _direction(memory, w, g)
         if not _near(new, points[t + 1], w) and memory and t:
             fresh = w - rate * _direction([], w, g)
             if _near(fresh, points[t + 1], w):  # the walk forgot its pairs here
                 jumps[t - 1], memory, new = w, [], fresh
-        new_g = cost.gradient(new)
-        s, y = new - w, new_g - g
+        new_value, new_g = cost.value_and_gradient(new)
+        s, y = new - w, changed(new - w, value, g, new_value, new_g)
         if s @ y > 1e-12 * np.linalg.norm(s) * np.linalg.norm(y):
             memory = [*memory, (s, y)][-LBFGS().memory :]
         if not _near(new, points[t + 1], w):
             new = points[t + 1]
-            jumps[t], memory, new_g = new, [], cost.gradient(new)
-        w, g = new, new_g
+            jumps[t], memory = new, []
+            new_value, new_g = cost.value_and_gradient(new)
+        w, value, g = new, new_value, new_g
     return jumps
 
 

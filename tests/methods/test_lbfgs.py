@@ -389,7 +389,7 @@ def test_search_from_any_first_step(first):
             continue
         direction = -g / np.linalg.norm(g)
         with np.errstate(all="ignore"):
-            t, _, endless = search(cost, w, direction, value, g, first)
+            t, _, endless, _ = search(cost, w, direction, value, g, first)
         if endless:
             assert t.step > FAR * first
             continue

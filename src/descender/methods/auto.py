@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 
 from descender.costs.cost import Cost, Vector
+from descender.costs.function import Function
 from descender.costs.losses import OneVsRest, Softmax
 from descender.costs.risk import Risk
 from descender.errors import CapabilityError, OptionError, suggest
 from descender.methods.advance import Options
+from descender.methods.bounds import Bounds
 from descender.methods.dual import DualAscent
 from descender.methods.interior import InteriorPoint
 from descender.methods.lbfgs import LBFGS
@@ -40,7 +42,7 @@ def choose(cost: Cost, tol: float | None = None) -> tuple[Method, str]:
     if not isinstance(cost, Risk) or not cost.convex:
         count = {1: "one variable", 2: "two variables"}.get(cost.n_parameters, f"{cost.n_parameters:,} variables")
         kind = "smooth" if cost.smooth else "smooth almost everywhere"
-        return LBFGS(), f"L-BFGS, because {count}, {kind}, and every gradient tells curvature"
+        return quasi_newton(cost), f"L-BFGS, because {count}, {kind}, and every gradient tells curvature"
     tol = 1e-6 if tol is None else tol
     if isinstance(cost.loss, OneVsRest):
         half = 0.5 * tol  # relative to each class; their sum is at most twice relative to the whole
@@ -78,6 +80,16 @@ def _for_kinks(cost: Risk, tol: float) -> tuple[Method, str]:
         f"{cost.loss.name} with {'l1' if cost.l1 > 0 else 'no penalty'} on {cost.n_features:,} columns has no method "
         "here: give l2 and no l1, or fewer columns, or a smooth loss such as squared_hinge or huber"
     )
+
+
+def quasi_newton(cost: Cost, bounds: Bounds | None = None) -> LBFGS:
+    """L-BFGS: down to rounding where the cost knows its curvature; sparing of the evaluations of a function.
+
+    A function costs more than the method, which then remembers up to 100 steps, and ends about where SciPy's do.
+    """
+    if not isinstance(cost, Function):
+        return LBFGS(bounds=bounds)
+    return LBFGS(memory=min(max(cost.n_parameters, 20), 100), tol=1e-10, thrifty=True, bounds=bounds)
 
 
 def polishing_tol(cost: Cost, tol: float) -> float:

@@ -47,6 +47,16 @@ class Bounds(NamedTuple):
         """
         return np.minimum(np.maximum(gradient, w - self.upper), w - self.lower)
 
+    def room(self, w: Vector, direction: Vector) -> float:
+        r"""The largest step a for which :math:`w + a p` is in the box; infinite where no bound is in the way.
+
+        >>> read_bounds([(0, 1), (None, 5)], ("x", "y")).room(np.array([0.5, 4.0]), np.array([-0.1, 1.0]))
+        1.0
+        """
+        with np.errstate(all="ignore"):
+            steps = np.where(direction > 0, (self.upper - w) / direction, (self.lower - w) / direction)
+        return float(np.min(steps[direction != 0], initial=np.inf))
+
     def held(self, w: Vector, gradient: Vector) -> NDArray[np.bool_]:
         """Which parameters stand at a bound against which the descent presses, or have no room at all."""
         below = (w <= self.lower) & (gradient > 0)

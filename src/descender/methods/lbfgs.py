@@ -1,4 +1,4 @@
-"""L-BFGS: a Newton step whose curvature is learnt from the walk itself."""
+"""L-BFGS: a Newton step whose curvature is learnt from the walk itself, within bounds where there are any."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from descender.costs.cost import Cost, Rows, Vector
-from descender.methods.advance import COLUMNS, length
-from descender.methods.critical import classify, leave
-from descender.methods.linesearch import Found, search
-from descender.methods.method import Block, Budget, Outcome, one_step
+from descender.methods.advance import length
+from descender.methods.arrival import Arrival, arrive, endless
+from descender.methods.bounds import Bounds
+from descender.methods.linesearch import Trial, search
+from descender.methods.method import Block, Budget, one_step
 
 MAX_IDLE = 5
 """Steps without a visible decrease of J that may follow each other: near the bottom only slopes still improve."""
-POLISHING = 3
-"""Newton steps that may follow where the model is content but true curvatures see the bottom further on."""
+QUICK = 2e-3
+"""A promise below this share of the last decrease tells of a superlinear end; a plateau or a valley has none."""
+ROUNDING = 1e-17
+"""Of the decrease of the whole walk; less is not worth a step."""
 
 
 class Pairs:
@@ -37,6 +40,21 @@ class Pairs:
             return False
         self.pairs.append((s, y, 1.0 / sy))
         return True
+
+    def within(self, free: NDArray[np.bool_]) -> Pairs:
+        """The same pairs, of the free parameters alone."""
+        part = Pairs(self.pairs.maxlen or len(self.pairs))
+        for s, y, _ in self.pairs:
+            part.add(s[free], y[free])
+        return part
+
+    def metric(self, unit: Vector) -> Callable[[Vector], Vector] | None:
+        """The first metric in units of the parameters, scaled by the last pair; None, the default, where all are 1."""
+        if not self.pairs or (unit == 1.0).all():
+            return None
+        _, y, rho = self.pairs[-1]
+        square = unit**2 / (rho * float(y @ (unit**2 * y)))
+        return lambda q: square * q
 
     def solve(self, g: Vector, metric: Callable[[Vector], Vector] | None = None) -> Vector:
         r"""The product of the implied inverse Hessian and g: the two-loop recursion around a first metric.
@@ -79,22 +97,34 @@ class Scaled(Cost):
 
 @dataclass(frozen=True)
 class LBFGS:
-    r"""Quasi-Newton descent with limited memory and a line search.
+    r"""Quasi-Newton descent with limited memory and a line search by the strong Wolfe conditions.
 
-    It is content when the decrease that its model still promises, half of :math:`g \cdot H^{-1} g`, is below
-    ``tol * max(|J|, J_0 - J)``: a test without a scale, so a plateau does not pass for a minimum.  There the curvatures
-    are looked at; from a saddle or a maximum it goes on downhill.
+    .. math:: p = -H g, \qquad w \leftarrow w + a p
 
-    D. C. Liu and J. Nocedal, *On the limited memory BFGS method for large scale optimization*, 1989.
+    H is the inverse Hessian that the last `memory` steps imply.  The walk is content when the decrease that its model
+    still promises, :math:`\tfrac12 g \cdot H g`, is below `tol` of what the walk gained, and either as small beside J
+    or far below the last decrease: tests without a scale, which no plateau passes.  There curvature is looked at: all
+    of it, or if `thrifty` only what the cost knows or what takes no more than a tenth of the evaluations of the walk.
+    From a saddle or a maximum it goes on downhill.
+
+    Within `bounds` the parameters that stand at a bound and press against it are left out of the model, the step is
+    cut to the box, and no point outside it is ever evaluated.
+
+    D. C. Liu and J. Nocedal, *On the limited memory BFGS method for large scale optimization*, 1989; D. Bertsekas,
+    *Projected Newton methods for optimization problems with simple constraints*, 1982.
     """
 
     memory: int = 20
     tol: float = 1e-18
     escapes: int = 20
+    bounds: Bounds | None = None
+    thrifty: bool = False
     name: str = "L-BFGS"
 
     def blocks(self, cost: Cost, w: Vector, rng: np.random.Generator, budget: Budget) -> Iterator[Block]:
         """Walk from `w`.  A cost so large or small that squares of its slopes overflow is walked on rescaled."""
+        if self.bounds is not None:
+            w = self.bounds.project(w)
         value, gradient = cost.value_and_gradient(w)
         largest = float(np.abs(gradient).max(initial=0.0))
         if largest == 0.0 or 1e-100 < largest < 1e100:
@@ -108,112 +138,92 @@ class LBFGS:
             yield block._replace(log=log, final=final)
 
     def _walk(self, cost: Cost, w: Vector, value: float, gradient: Vector) -> Iterator[Block]:
-        rows, evaluations, start_value, first_value = cost.n_samples or 0, 1, value, value
-        pairs, escapes, idle = Pairs(self.memory), 0, 0
+        rows, evaluations = cost.n_samples or 0, 1
+        pairs, idle, box, unit = Pairs(self.memory), 0, self.bounds, np.ones(len(w))
+        story = Arrival(value, self.escapes, self.memory, box, self.thrifty)
         while True:
-            norm = length(gradient)
-            direction = -pairs.solve(gradient)
-            if not pairs.pairs and norm > 0:
-                direction *= max(1.0, float(np.linalg.norm(w)) * 0.1) / norm
+            slope = gradient if box is None else box.projected(w, gradient)
+            norm = length(slope)
+            direction = self._direction(pairs, w, gradient, slope, unit)
             decrement = -0.5 * float(gradient @ direction)
-            scale = max(abs(value), abs(start_value - value))
-            found, content = None, norm == 0.0 or (bool(pairs.pairs) and decrement <= self.tol * scale)
+            scale = story.gained(value)
+            found, content = None, norm == 0.0 or (bool(pairs.pairs) and decrement <= self._least(value, scale, story))
             if not content:
                 if not decrement > 0.0 and pairs.pairs:
                     pairs.pairs.clear()
                     continue
-                found = search(cost, w, direction, value, gradient)
+                found = search(cost, w, direction, value, gradient, box=box)
                 evaluations += found.evaluations
                 if found.endless:
-                    yield _endless(cost, w, direction, value, norm, found, evaluations, rows)
+                    yield endless(cost, w, direction, value, norm, found, evaluations, rows)
                     return
             if found is None or found.trial is None or idle > MAX_IDLE:
                 idle = 0
+                still = found is not None and decrement > 1e-8 * scale
                 if found is not None and found.trial is None and pairs.pairs and decrement > 1e-10 * scale:
                     pairs.pairs.clear()  # the model is wrong: once more along the gradient
                     continue
-                still = found is not None and decrement > 1e-8 * scale
-                block, point = self._arrive(
-                    cost, w, value, gradient, scale, max(scale, first_value - value), escapes, still
-                )
-                yield block._replace(evaluations=evaluations)
+                block, point = arrive(cost, w, value, gradient, direction, story, still)
+                yield block._replace(evaluations=block.evaluations + evaluations)
                 if point is None:
                     return
-                w, escapes, evaluations = point, escapes + 1, 1
+                w, evaluations = point, 1
+                unit = np.where(w != 0.0, np.abs(w), 1.0)  # what was overlooked may be a parameter in another unit
                 value, gradient = cost.value_and_gradient(w)
-                start_value = value  # what was gained so far no longer counts: the rest is to be seen at its own scale
                 pairs.pairs.clear()
                 continue
             t = found.trial
             idle = idle + 1 if value - t.value <= 1e-15 * max(abs(value), 1e-3 * scale) else 0
-            step = t.step * direction
-            log = one_step(value, norm, float(np.linalg.norm(step)), t.step, evaluations)
-            path, w = w[None, :], w + step
-            pairs.add(step, t.gradient - gradient)
-            value, gradient = t.value, t.gradient
-            yield Block(log, w, rows * evaluations, path)
-            evaluations = 0
+            path, after = w[None, :], _ahead(w, direction, t, box)
+            step = after - w
+            log = one_step(value, norm, length(step), t.step, evaluations)
+            pairs.add(step, changed(step, value, gradient, t.value, t.gradient))
+            story.walked(step, value - t.value, evaluations)
+            w, value, gradient, evaluations = after, t.value, t.gradient, 0
+            yield Block(log, w, rows * int(log[0, 5]), path)
 
-    def _arrive(
-        self,
-        cost: Cost,
-        w: Vector,
-        value: float,
-        gradient: Vector,
-        scale: float,
-        whole: float,
-        escapes: int,
-        still: bool,
-    ) -> tuple[Block, Vector | None]:
-        """What to say where the model promises nothing more, and from where to go on if this is no minimum.
+    def _least(self, value: float, scale: float, story: Arrival) -> float:
+        """The promise with which the walk is content."""
+        here = max(self.tol * abs(value), QUICK * story.last)
+        return max(min(self.tol * scale, here), ROUNDING * scale)
 
-        `whole` is what the whole walk gained, `scale` what its last part did; `still` tells that the model promised
-        more, but no lower point was found.
-        """
-        nothing = Block(np.empty((0, len(COLUMNS))), w, 0, w[None, :][:0], final=(value, gradient))
-        kind, text = "converged", "the minimum of a convex cost"
-        if not cost.convex:
-            critical = classify(cost, w)
-            text = critical.text
-            newton, promise = critical.newton(gradient)
-            if escapes < self.escapes:
-                far = float(np.linalg.norm(newton)) > 1e-6 * max(1.0, float(np.linalg.norm(w))) and escapes < POLISHING
-                if (far or promise > max(1e-10 * abs(value), 1e-16 * scale)) and cost.value(w + newton) < value:
-                    return nothing, w + newton
-                point = leave(cost, w, critical, 1e-12 * whole)
-                if point is not None:
-                    return nothing._replace(note=f"the gradient was zero at {text}; left downhill"), point
-            if not cost.smooth:
-                text = "a minimum as far as its neighbours tell: the cost has kinks, where curvature says nothing"
-            elif not critical.stable and critical.faint(w, 1e-12 * whole):
-                text = "a minimum as far as curvature tells: it is too small here"
-            elif not critical.stable:
-                kind = "stuck"
-            elif float(np.linalg.norm(newton)) > 1e-3 * max(1.0, float(np.linalg.norm(w))):
-                kind, text = (
-                    "no_minimum",
-                    "no minimum within reach: J still falls, ever more slowly, however far one goes",
-                )
-        if still:
-            kind, text = "stuck", "no lower point was found downhill: is the gradient right, and the cost smooth?"
-        return nothing._replace(outcome=Outcome(kind, text)), None
+    def _direction(self, pairs: Pairs, w: Vector, gradient: Vector, slope: Vector, unit: Vector) -> Vector:
+        """The quasi-Newton step; the first is as long as a tenth of w, at least 1, in units of the parameters."""
+        box, size = self.bounds, length(unit * slope)
+        first = max(1.0 if (unit == 1.0).all() else 0.0, 0.1 * length(w / unit)) / size if size > 0 else 0.0
+        if not pairs.pairs:
+            direction = -first * unit**2 * slope
+            return direction if box is None else box.project(w + direction) - w
+        if box is None:
+            return -pairs.solve(gradient, pairs.metric(unit))
+        free, direction = ~box.held(w, gradient), np.zeros_like(w)
+        part = pairs.within(free)
+        direction[free] = -part.solve(gradient[free], part.metric(unit[free]))
+        direction = box.project(w + direction) - w
+        if not float(gradient @ direction) < -1e-10 * length(direction) * length(slope):
+            pairs.pairs.clear()  # the bounds bend the step uphill: once more along the projected gradient
+            return box.project(w - first * unit**2 * slope) - w
+        return direction
 
 
-def _endless(
-    cost: Cost, w: Vector, direction: Vector, value: float, norm: float, found: Found, evaluations: int, rows: int
-) -> Block:
-    """The walk fell past every bound: is the cost unbounded, or does it only approach its infimum?"""
-    t = found.trial
-    assert t is not None
-    unit = direction / np.linalg.norm(direction)
-    start_slope = float(cost.gradient(w) @ direction)
-    where = ", ".join(f"{v:+.3g} {name}" for name, v in zip(cost.names, unit, strict=True) if abs(v) > 1e-3)
-    steady = abs(t.slope) >= 0.5 * abs(start_slope)
-    if steady:
-        text = f"unbounded below along ({where}): J is {t.value:.4g} there and still falls as steeply"
-        outcome = Outcome("unbounded", text)
-    else:
-        text = f"no minimum within reach: J still falls along ({where}), ever more slowly"
-        outcome = Outcome("no_minimum", text)
-    log = one_step(value, norm, t.step * float(np.linalg.norm(direction)), t.step, evaluations)
-    return Block(log, w + t.step * direction, rows * evaluations, w[None, :], outcome=outcome)
+def changed(step: Vector, value: float, gradient: Vector, new_value: float, new_gradient: Vector) -> Vector:
+    r"""The change y of the gradient over a step s, with what the values of J tell about its third derivative.
+
+    .. math:: y + \frac{\theta}{s\cdot s} s, \qquad \theta = 6 (J - J^+) + 3 (g + g^+)\cdot s
+
+    The curvature along s is then that of the new point and no mean.  J. Zhang, N. Deng, L. Chen, *New quasi-Newton
+    equation and related methods for unconstrained optimization*, JOTA 102 (1999) 147-167.  Where the difference of the
+    values drowns in rounding, and beyond half and three times the mean curvature, y is left as it is or cut.
+    """
+    y = new_gradient - gradient
+    mean = float(step @ y)
+    if not 1e-12 * max(abs(value), abs(new_value)) < mean < np.inf:
+        return y
+    theta = 6.0 * (value - new_value) + 3.0 * float((gradient + new_gradient) @ step)
+    return y + min(max(theta, -0.5 * mean), 2.0 * mean) / float(step @ step) * step
+
+
+def _ahead(w: Vector, direction: Vector, t: Trial, box: Bounds | None) -> Vector:
+    """The point of a trial, as the line search evaluated it."""
+    point = w + t.step * direction
+    return point if box is None else box.project(point)

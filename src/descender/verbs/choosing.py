@@ -11,8 +11,7 @@ from descender.costs.cost import Cost
 from descender.descent import Stop
 from descender.errors import OptionError, suggest
 from descender.methods.advance import Options
-from descender.methods.auto import METHODS, choose, textbook
-from descender.methods.lbfgs import LBFGS
+from descender.methods.auto import METHODS, choose, quasi_newton, textbook
 from descender.methods.textbook import Textbook
 
 ON_DIVERGENCE = ("stop", "recover", "raise", "continue")
@@ -116,7 +115,7 @@ def choose_method(
         given = [name for name in given if name != "gradient_tol"]
         if given:
             raise OptionError(f"{given[0]} does not go with method='lbfgs', which finds its own steps; leave one out")
-        return LBFGS(), why
+        return quasi_newton(cost), why
     options = Options(
         clip_norm=math.inf if clip_norm is None else float(clip_norm),
         clip_value=math.inf if clip_value is None else float(clip_value),

@@ -1,0 +1,214 @@
+"""Where the model of a walk has nothing more to gain: what the point is, and from where to go on if no minimum."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+from numpy.typing import NDArray
+
+from descender.costs.cost import Cost, Vector
+from descender.methods.advance import COLUMNS, length
+from descender.methods.bounds import Bounds
+from descender.methods.critical import LARGEST, Critical, classify, lanczos, leave, probe, units
+from descender.methods.linesearch import Found
+from descender.methods.method import Block, Outcome, one_step
+
+SHARE, DOUBT = 10, 4
+"""One in so many evaluations may be spent on curvature at the end; and where the end was not quick."""
+POLISHING = 3
+"""Newton steps that may follow where the model is content but true curvatures see the bottom further on."""
+MISTAKEN = 30.0
+"""Newton's step gained so many times what the model promised: it knew nothing of a direction."""
+SHRINKS = (1.0, 0.1, 0.01)
+"""Parts of a Newton step that leads far away which are tried in turn."""
+SLOW, SUDDEN = 3e-2, 1e-9
+"""A last promise above this share of the last decrease is no superlinear end; one below the other is suspicious."""
+
+TAKEN = 1e-4
+"""A direction along which less than this share of the steps went was not taken."""
+ENOUGH = 6
+"""Evaluations for which it is worth to look for an extreme curvature."""
+MINIMUM = Critical("unknown", "a minimum: J curves upward along every direction of the walk", np.empty(0))
+PRESUMED = Critical("unknown", "a minimum as far as the walk tells: its curvatures were not measured", np.empty(0))
+
+
+class Arrival:
+    """What is remembered of a walk for its end: the start, the last steps, the escapes that are left."""
+
+    def __init__(self, value: float, escapes: int, memory: int, box: Bounds | None, thrifty: bool):
+        self.first_value = self.start_value = value
+        self.escapes, self.escaped, self.box, self.thrifty = escapes, 0, box, thrifty
+        self.steps: deque[Vector] = deque(maxlen=memory)
+        self.evaluations, self.last = 1, np.inf
+
+    def walked(self, step: Vector, decrease: float, evaluations: int) -> None:
+        """Remember a step."""
+        self.steps.append(step)
+        self.evaluations, self.last = self.evaluations + evaluations, decrease
+
+    def left(self, value: float) -> None:
+        """Begin anew from another point: what was gained so far no longer counts."""
+        self.escaped, self.start_value, self.last = self.escaped + 1, value, np.inf
+        self.steps.clear()
+
+    def quick(self, promise: float) -> bool:
+        """Whether the end was superlinear, neither slow nor sudden: the model was right about the last step."""
+        return SUDDEN * self.last <= promise <= SLOW * self.last
+
+    def gained(self, value: float) -> float:
+        """The scale of the walk since its last escape: what it gained, or J itself."""
+        return max(abs(value), abs(self.start_value - value))
+
+    def untaken(self, w: Vector) -> NDArray[np.float64]:
+        """The directions that the last steps left out: orthonormal in units of the parameters, one a column."""
+        if not self.steps:
+            return np.eye(len(w))
+        steps = np.array(self.steps) / units(w)
+        norms = np.linalg.norm(steps, axis=1, keepdims=True)
+        _, sizes, directions = np.linalg.svd(steps / np.where(norms > 0, norms, 1.0))
+        return directions[int((sizes > TAKEN).sum()) :].T
+
+
+def arrive(
+    cost: Cost, w: Vector, value: float, gradient: Vector, direction: Vector, story: Arrival, still: bool
+) -> tuple[Block, Vector | None]:
+    """What to say where the model promises nothing more, and from where to go on if this is no minimum.
+
+    `still` tells that the model promised more, but no lower point was found.
+    """
+    here = Block(np.empty((0, len(COLUMNS))), w, 0, w[None, :][:0], final=(value, gradient))
+    if cost.convex:
+        return here._replace(outcome=_end(still, "converged", "the minimum of a convex cost", story, w, gradient)), None
+    whole = max(story.gained(value), story.first_value - value)
+    critical, spent = _look(cost, w, gradient, direction, story)
+    here = here._replace(evaluations=spent)
+    if story.escaped < story.escapes:
+        here, point = _go_on(cost, here, critical, story, whole, -0.5 * float(gradient @ direction))
+        if point is not None:
+            return here, point
+    assert here.final is not None
+    gradient = here.final[1]
+    kind, text = _judged(cost, here.w, critical, _newton(critical, gradient, direction), 1e-12 * whole)
+    return here._replace(outcome=_end(still, kind, text, story, here.w, gradient)), None
+
+
+def _end(still: bool, kind: str, text: str, story: Arrival, w: Vector, gradient: Vector) -> Outcome:
+    """The outcome, with a word about the bounds that hold the point."""
+    if still:
+        return Outcome("stuck", "no lower point was found downhill: is the gradient right, and the cost smooth?")
+    held = 0 if story.box is None else int(story.box.held(w, gradient).sum())
+    if held:
+        text += f"; within the bounds, {held} of which hold{'s' * (held == 1)}: the projected gradient is zero"
+    return Outcome(kind, text)
+
+
+def _look(cost: Cost, w: Vector, gradient: Vector, direction: Vector, story: Arrival) -> tuple[Critical, int]:
+    """The curvatures here and the evaluations that they took: as many as are worth it."""
+    box, affordable = story.box, max(2, story.evaluations // SHARE)
+    free = np.ones(len(w), dtype=bool) if box is None else ~box.held(w, gradient)
+    H = cost.hessian(w)
+    if H is None and not story.thrifty:
+        return classify(cost, w, free=free, box=box), 2 * len(w) if len(w) <= LARGEST else 0
+    if H is None:
+        quick = story.quick(-0.5 * float(gradient @ direction)) and length(direction) <= 1e-3 * max(1.0, length(w))
+        if not quick and free.sum() <= max(affordable, story.evaluations // DOUBT):
+            return classify(cost, w, gradient=gradient, free=free, box=box), int(free.sum())
+        return _probe(cost, w, gradient, affordable, story, free, quick)
+    return classify(cost, w, hessian=H, free=free), 0
+
+
+def _probe(
+    cost: Cost, w: Vector, gradient: Vector, affordable: int, story: Arrival, free: NDArray[np.bool_], quick: bool
+) -> tuple[Critical, int]:
+    """Look across the walk, where that can be complete or is long enough to find an extreme curvature."""
+    across = story.untaken(w) if len(w) <= LARGEST else np.empty((len(w), len(w)))
+    count = across.shape[1]
+    if free.all() and quick and count <= affordable:
+        return probe(cost, w, gradient, across) if count else (MINIMUM, 0)
+    if affordable >= ENOUGH:
+        return lanczos(cost, w, gradient, affordable // 2, free, story.box)
+    return PRESUMED, 0
+
+
+def _go_on(
+    cost: Cost, here: Block, critical: Critical, story: Arrival, whole: float, promised: float
+) -> tuple[Block, Vector | None]:
+    """The last steps by Newton's method, and a point from which to walk on where this is no minimum.
+
+    `promised` is what the model still saw; curvature that brings much more proves it mistaken.
+    """
+    assert here.final is not None
+    value, gradient = here.final
+    w, box, scale = here.w, story.box, story.gained(value)
+    for _ in range(POLISHING):
+        newton, promise = critical.newton(gradient)
+        size = max(1.0, length(w))
+        far = length(newton) > 1e-6 * size and story.escaped < POLISHING
+        if not (far or promise > max(1e-10 * abs(value), 1e-16 * scale)):
+            break
+        for shrink in SHRINKS if far else SHRINKS[:1]:
+            point = w + shrink * newton if box is None else box.project(w + shrink * newton)
+            with np.errstate(all="ignore"):
+                lower, slope = cost.value_and_gradient(point)
+            here = here._replace(evaluations=here.evaluations + 1)
+            if lower < value and np.isfinite(slope).all():
+                break
+        else:
+            break
+        wrong = value - lower > max(MISTAKEN * promised, 1e-9 * abs(value))
+        if length(newton) > 1e-3 * size or shrink < 1.0 or wrong:
+            story.left(lower)
+            return here, point
+        w, value, gradient = point, lower, slope
+        here = here._replace(w=w, final=(value, gradient))
+    below = leave(cost, w, critical, 1e-12 * whole, box)
+    if below is None:
+        return here, None
+    story.left(cost.value(below))
+    return here._replace(note=f"the gradient was zero at {critical.text}; left downhill"), below
+
+
+def _newton(critical: Critical, gradient: Vector, direction: Vector) -> tuple[float, float]:
+    """How far the bottom still is by the curvatures or, where they are not known, by the model; and the limit."""
+    if critical.directions is None or critical.kind == "unknown":
+        return length(direction), 0.1
+    return length(critical.newton(gradient)[0]), 1e-3
+
+
+def _judged(cost: Cost, w: Vector, critical: Critical, ahead: tuple[float, float], least: float) -> tuple[str, str]:
+    """The kind of outcome, and the sentence about the point."""
+    if not cost.smooth:
+        return "converged", "a minimum as far as its neighbours tell: the cost has kinks, where curvature says nothing"
+    if not critical.stable:
+        if critical.faint(w, least):
+            return "converged", "a minimum as far as curvature tells: it is too small here"
+        return "stuck", critical.text
+    if ahead[0] > ahead[1] * max(1.0, length(w)):
+        return "no_minimum", "no minimum within reach: J still falls, ever more slowly, however far one goes"
+    return "converged", critical.text
+
+
+def endless(
+    cost: Cost, w: Vector, direction: Vector, value: float, norm: float, found: Found, evaluations: int, rows: int
+) -> Block:
+    """The walk fell past every bound: is the cost unbounded, or does it only approach its infimum?"""
+    t = found.trial
+    assert t is not None
+    unit = direction / length(direction)
+    start_slope = float(cost.gradient(w) @ direction)
+    where = ", ".join(f"{v:+.3g} {name}" for name, v in zip(cost.names, unit, strict=True) if abs(v) > 1e-3)
+    if found.edge is not None:
+        deeper = abs(t.slope) * (found.edge - t.step) > 1e-3 * (value - t.value)
+        fall = f"J falls along ({where}) up to where it is not defined"
+        if deeper:
+            outcome = Outcome("unbounded", f"unbounded below: {fall}, and is {t.value:.4g} close by")
+        else:
+            outcome = Outcome("no_minimum", f"no minimum: {fall}, to about {t.value:.4g}")
+    elif abs(t.slope) >= 0.5 * abs(start_slope):
+        text = f"unbounded below along ({where}): J is {t.value:.4g} there and still falls as steeply"
+        outcome = Outcome("unbounded", text)
+    else:
+        outcome = Outcome("no_minimum", f"no minimum within reach: J still falls along ({where}), ever more slowly")
+    log = one_step(value, norm, t.step * length(direction), t.step, evaluations)
+    return Block(log, w + t.step * direction, rows * evaluations, w[None, :], outcome=outcome)
