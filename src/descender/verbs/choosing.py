@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from descender.descent import Stop
 from descender.errors import OptionError, suggest
 from descender.methods.advance import Options
 from descender.methods.auto import METHODS, choose, quasi_newton, textbook
+from descender.methods.lbfgs import LBFGS
 from descender.methods.textbook import Textbook
 
 ON_DIVERGENCE = ("stop", "recover", "raise", "continue")
@@ -110,7 +112,9 @@ def choose_method(
         method = "gd" if batch_size in (None, "full") else "minibatch"
         why = f"{method}, because {given[0]} was given"
     if method == "auto":
-        return choose(cost, tol)
+        chosen, why = choose(cost, tol)
+        asked = isinstance(chosen, LBFGS) and gradient_tol is not None  # how near the bottom is for the caller to say
+        return (replace(chosen, tol=LBFGS.tol) if asked else chosen), why
     if method == "lbfgs":
         given = [name for name in given if name != "gradient_tol"]
         if given:
