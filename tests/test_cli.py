@@ -513,3 +513,12 @@ def test_algebra_beside_the_walk():
     found = as_json("minimize", "x**2/10 + cos(x)", "--start", "x=2", "--exact", "--no-files")["stationary"]
     assert found["points"] == []
     assert found["failure"].startswith("no method of algebra")
+
+
+def test_bounds_are_kept():
+    found = as_json("minimize", "(x - 3)**2 + (y + 1)**2", "--start", "x=0", "y=5", "--bounds", "x=..1", "y=0..")
+    assert found["x"] == {"x": 1.0, "y": 0.0}
+    assert "within x=..1, y=0.." in found["why"]
+    wrong = run("minimize", "x**2", "--start", "x=1", "--bounds", "z=0..1")
+    assert wrong.exit_code == 2
+    assert "z" in wrong.stderr

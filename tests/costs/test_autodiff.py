@@ -90,7 +90,7 @@ def test_rows_by_difference_quotients():
     )
     assert walk.x == pytest.approx(analytic.x, rel=1e-7)
     bottom = np.linalg.lstsq(np.column_stack([X, np.ones(60)]), Y, rcond=None)[0]
-    assert minimize(squares, np.zeros(4), n_samples=60).x == pytest.approx(bottom, rel=1e-6)
+    assert minimize(squares, np.zeros(4), n_samples=60, gradient_tol=1e-8).x == pytest.approx(bottom, rel=1e-6)
 
 
 def test_jax_keeps_its_setting_and_compiles_once_for_each_shape():
@@ -160,7 +160,7 @@ def test_the_parameters_of_a_module_are_learnt():
         return ((torch.func.functional_call(module, weights, A[rows])[:, 0] - b[rows]) ** 2).mean()
 
     start = torch.nn.utils.parameters_to_vector(module.parameters())
-    walk = minimize(cost, start, gradient="torch", n_samples=60)
+    walk = minimize(cost, start, gradient="torch", n_samples=60, gradient_tol=1e-10)
     bottom = np.linalg.lstsq(np.column_stack([X, np.ones(60)]), Y, rcond=None)[0]
     assert walk.success
     assert walk.x == pytest.approx(bottom, rel=1e-9)

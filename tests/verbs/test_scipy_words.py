@@ -6,6 +6,7 @@ from scipy import optimize
 from scipy.optimize import rosen, rosen_der, rosen_hess
 
 import descender
+from descender.costs.risk import Risk
 from descender.descent import Step
 from descender.errors import CapabilityError, OptionError
 from descender.verbs.scipy_words import OTHERS, WITHOUT_EFFECT, callback_of, in_our_words
@@ -215,3 +216,65 @@ def test_tol_is_the_gradient_that_is_small_enough():
     assert (far.success, far.status) == (False, "not_there")
     assert "the gradient is as small as asked: " in far.message
     assert " further on" in far.message
+
+
+# --- bounds --------------------------------------------------------------------------------------------------------
+
+BOXES = {
+    "pairs": [(-2, 0.5), (None, None), (0, 2)],
+    "Bounds": optimize.Bounds([-2, -np.inf, 0], [0.5, np.inf, 2]),
+    "one for all": optimize.Bounds(-0.5, 0.5),
+    "held": [(0.3, 0.3), (-1, 1), (-1, 1)],
+    "inactive": [(-5, 5)] * 3,
+}
+
+
+@pytest.mark.parametrize("name", BOXES)
+@pytest.mark.parametrize("jac", [rosen_der, None, True])
+def test_bounds_in_every_form_of_scipy(name, jac):
+    fun = (lambda x: (rosen(x), rosen_der(x))) if jac is True else rosen
+    ours, scipys = (
+        minimize(fun, X0, jac=jac, method="L-BFGS-B", bounds=BOXES[name], options={"maxiter": 2000})
+        for minimize in (descender.minimize, optimize.minimize)
+    )
+    assert ours.success
+    assert ours.fun <= scipys.fun + 1e-7
+    if ours.fun > scipys.fun - 1e-3:  # else SciPy fell into another, higher minimum
+        assert ours.x == pytest.approx(scipys.x, abs=2e-3)
+    box = descender.minimize(fun, X0, jac=jac, bounds=BOXES[name])
+    assert box.x == pytest.approx(ours.x, abs=1e-6)
+    polished = optimize.minimize(rosen, ours.x, jac=rosen_der, method="L-BFGS-B", bounds=BOXES[name])
+    assert ours.fun == pytest.approx(polished.fun, abs=1e-7)
+    low, high = np.full(3, -np.inf), np.full(3, np.inf)
+    for j, pair in enumerate(BOXES[name] if isinstance(BOXES[name], list) else []):
+        low[j], high[j] = (-np.inf if pair[0] is None else pair[0]), (np.inf if pair[1] is None else pair[1])
+    assert (low <= ours.x).all()
+    assert (ours.x <= high).all()
+
+
+def test_bounds_with_textbook_methods_risks_and_starts():
+    walk = descender.minimize("(x - 3)**2 + (y + 1)**2", "x=0 y=5", "gd", learning_rate=0.1, bounds="x=..1 y=0..")
+    assert walk.success
+    assert walk.variables == {"x": 1.0, "y": 0.0}
+    assert "2 of the bounds hold" in walk.message
+    assert "within x=..1, y=0.." in walk.why
+    many = descender.minimize("x**4 - 2*x**2 + x/2", starts="sobol 8", bounds="x=0..3")
+    assert many["x"] == pytest.approx(0.930403, abs=1e-6)
+    assert (many.minima.ends >= 0).all()
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(50, 2)), rng.normal(size=50)
+    risk = Risk(X, y, "squared_error", l2=0.1)
+    bounded = descender.minimize(risk, bounds={"x0": (0.2, 0.3)} if "x0" in risk.names else [(0.2, 0.3)] + [None] * 2)
+    free = optimize.minimize(
+        risk.value, np.zeros(3), jac=risk.gradient, bounds=[(0.2, 0.3), (None, None), (None, None)]
+    )
+    assert bounded.fun == pytest.approx(free.fun, rel=1e-9)
+    assert bounded.certificate is None
+
+
+def test_a_start_outside_and_methods_without_bounds():
+    walk = descender.minimize(rosen, [9.0, 9.0], bounds=[(0, 2), (0, 2)])
+    assert walk.x == pytest.approx([1, 1], abs=1e-5)
+    assert "outside of the bounds" in walk.notes[0]
+    with pytest.raises(OptionError, match="bounds for 1 parameters"):
+        descender.minimize(rosen, [9.0, 9.0], bounds=[(0, 2)])

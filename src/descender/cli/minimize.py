@@ -30,6 +30,10 @@ def minimize(
         str | None,
         o.option("--starts", help="Many: grid 5x5 -5..5, or sobol 64 -5..5.", panel=o.START, metavar="STARTS"),
     ] = None,
+    bounds: Annotated[
+        list[str] | None,
+        o.option("--bounds", help="A box to keep to: x=0..1 y=0..", panel=o.START, metavar="NAME=LOW..HIGH ..."),
+    ] = None,
     random_start: Annotated[bool, o.option("--random-start", help="Start at random.", panel=o.START)] = False,
     data: o.Data = None,
     sql: o.Sql = None,
@@ -123,7 +127,7 @@ def minimize(
     settings: dict[str, Any] = dict(o.assignments("--set", set))
     with progress("descending"):
         walk = descend(
-            cost, point, method, starts=starts,
+            cost, point, method, starts=starts, bounds=" ".join(bounds) if bounds else None,
             learning_rate=learning_rate, batch_size=o.batch_size_of(batch_size), clip_norm=clip_norm,
             clip_value=clip_value, gradient_tol=gradient_tol, step_tol=step_tol, cost_tol=cost_tol,
             max_steps=steps, max_evaluations=evaluations, max_epochs=epochs, max_seconds=seconds,

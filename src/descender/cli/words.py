@@ -11,7 +11,7 @@ from typer.core import TyperCommand
 
 from descender.errors import CostError, DescenderError, DivergedError
 
-SEVERAL = ("--start", "--range", "--constant", "--set")
+SEVERAL = ("--start", "--range", "--bounds", "--constant", "--set")
 """Options that take NAME=VALUE words until the next option."""
 SCHEDULED = ("--learning-rate", "--alpha", "-a")
 """Options that take a name and numbers, such as ``inverse-time 0.1 0.01``."""

@@ -10,9 +10,10 @@ import numpy as np
 
 from descender.costs.cost import Cost
 from descender.descent import Stop
-from descender.errors import OptionError, suggest
+from descender.errors import CapabilityError, OptionError, suggest
 from descender.methods.advance import Options
 from descender.methods.auto import METHODS, choose, quasi_newton, textbook
+from descender.methods.bounds import Bounds
 from descender.methods.lbfgs import LBFGS
 from descender.methods.textbook import Textbook
 
@@ -50,6 +51,25 @@ def budgets(
         cost_tol=cost_tol or 0.0,
         gradient_tol=0.0 if isinstance(method, Textbook) else gradient_tol or 0.0,
     )
+
+
+def within(cost: Cost, chosen: Any, why: str, bounds: Bounds | None, method: str) -> tuple[Any, str]:
+    """The method within bounds; L-BFGS where it was chosen for the cost and has none."""
+    if bounds is None:
+        return chosen, why
+    if not hasattr(chosen, "bounds"):
+        if method != "auto":
+            raise CapabilityError(f"method={method!r} keeps no bounds; use 'lbfgs', or leave method out")
+        if getattr(cost, "l1", 0) or not cost.smooth:
+            raise CapabilityError("bounds together with an l1 penalty or a loss with kinks: leave one of them out")
+        chosen, why = quasi_newton(cost), "L-BFGS, because there are bounds and the cost is smooth"
+    return replace(chosen, bounds=bounds), f"{why}, within {bounds.text(cost.names[:6])}"
+
+
+def down_to(chosen: Any, gradient_tol: float | None) -> Any:
+    """L-BFGS that goes on until a gradient is as small as asked, or down to rounding: that is for the caller to say."""
+    asked = isinstance(chosen, LBFGS) and gradient_tol is not None
+    return replace(chosen, tol=LBFGS.tol) if asked else chosen
 
 
 def check_numbers(**options: float | None) -> None:
@@ -112,9 +132,7 @@ def choose_method(
         method = "gd" if batch_size in (None, "full") else "minibatch"
         why = f"{method}, because {given[0]} was given"
     if method == "auto":
-        chosen, why = choose(cost, tol)
-        asked = isinstance(chosen, LBFGS) and gradient_tol is not None  # how near the bottom is for the caller to say
-        return (replace(chosen, tol=LBFGS.tol) if asked else chosen), why
+        return choose(cost, tol)
     if method == "lbfgs":
         given = [name for name in given if name != "gradient_tol"]
         if given:

@@ -56,8 +56,10 @@ def judge(cost: Cost, walk: Walk, method: Any) -> None:
         return
     if walk.status not in ("small_gradient", "small_step", "small_change"):
         return
-    critical: Critical = classify(cost, walk.x)
-    newton, promise = critical.newton(walk.jac)
+    box = getattr(method, "bounds", None)
+    free = np.ones(len(walk.x), dtype=bool) if box is None else ~box.held(walk.x, walk.jac)
+    critical: Critical = classify(cost, walk.x, free=free, box=box)
+    newton, promise = critical.newton(np.where(free, walk.jac, 0.0))
     if not critical.stable:
         walk.success, walk.status = False, "stuck"
         walk.message = f"{walk.message}, but this is {critical.text}"
@@ -65,7 +67,10 @@ def judge(cost: Cost, walk: Walk, method: Any) -> None:
         walk.success, walk.status = False, "not_there"
         walk.message = f"{walk.message}, but the bottom is about {length(newton):.2g} further on"
     else:
-        walk.message = f"{walk.message}; {critical.text}"
+        held = int((~free).sum())
+        walk.message = f"{walk.message}; {critical.text}" + f"; {held} of the bounds hold{'s' * (held == 1)}" * bool(
+            held
+        )
 
 
 def rerun(cost: Cost, start: Vector, method: Any, walk: Walk, seed: int) -> Callable[[float], bool] | None:

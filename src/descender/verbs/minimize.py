@@ -17,7 +17,8 @@ from descender.descent import Step, Walk, descend
 from descender.doctor.descent import examine
 from descender.errors import OptionError
 from descender.kernels.threads import one_blas_thread
-from descender.verbs.choosing import budgets, check_numbers, check_words, choose_method
+from descender.methods.bounds import read_bounds
+from descender.verbs.choosing import budgets, check_numbers, check_words, choose_method, down_to, within
 from descender.verbs.gradient import look_at_gradient
 from descender.verbs.judging import judge, leave_critical_start, rerun
 from descender.verbs.reading import describe, read_cost
@@ -51,6 +52,7 @@ def minimize(
     patience: int | None = None,
     seed: int = 0,
     starts: Any = None,
+    bounds: Any = None,
     exact: bool | float = False,
     gradient: Any = None,
     check_gradient: bool | int = False,
@@ -97,6 +99,9 @@ def minimize(
     on_divergence
         ``"stop"`` before a step that is not finite (default with an explicit rate), ``"recover"`` with a third of the
         rate (default with ``"auto"``), ``"raise"``, or ``"continue"``: NaN shows
+    bounds
+        the box that the walk keeps to: (low, high) for each variable, None where there is no bound; a mapping by name;
+        text such as ``"x=0..1, y=0.."``; or SciPy's ``Bounds``
     exact
         of a formula: True, or for how many seconds at most (10), to set its derivatives to zero and solve by algebra;
         what was found, or why not, is the walk's ``stationary`` (:func:`~descender.verbs.stationary.stationary_points`)
@@ -144,13 +149,16 @@ def minimize(
         clip_value=clip_value, max_epochs=max_epochs, gradient_tol=gradient_tol, step_tol=step_tol,
         on_divergence=on_divergence, hyperparameters=hyperparameters, start=w,
     )  # fmt: skip
+    box = read_bounds(bounds, target.names)
+    chosen, why = within(target, down_to(chosen, gradient_tol), why, box, method)
     stop = budgets(target, chosen, max_steps, max_evaluations, max_epochs, max_seconds, cost_tol, gradient_tol)
     stop = replace(stop, patience=patience)
     facts = {"why": why, "cost": describe(target), "start": w.tolist(), "seed": seed}
     count = counted(target)
     target = as_cost(count)
     look = look_at_gradient(target, check_gradient)
-    first, note = leave_critical_start(target, w)
+    first, note = leave_critical_start(target, w if box is None else box.project(w))
+    first = first if box is None else box.project(first)
     walk = descend(
         target, first, chosen, stop,
         seed=seed, callback=callback, holdout=holdout, on_divergence=on_divergence or "stop", look=look, facts=facts,
@@ -158,7 +166,9 @@ def minimize(
     walk.why = why
     if note:
         walk.notes.insert(0, note)
-    if isinstance(target, Risk) and walk.certificate is None:
+    if box is not None and not box.contains(w):
+        walk.notes.insert(0, "the start was outside of the bounds: moved to the nearest point within")
+    if isinstance(target, Risk) and walk.certificate is None and box is None:
         with one_blas_thread():
             walk.certificate = certificate(target, walk.x)
     judge(target, walk, chosen)

@@ -283,5 +283,5 @@ def _tell(best: Walk, done: int, planned: int) -> None:
         text = f"{done:,} starts: no walk ended in a minimum, this is the lowest end"
     best.notes.insert(0, text + (f"; no time was left for {planned - done:,} more" if done < planned else ""))
     best.notes += [f"{len(k):,} fell into none: {status}, {minima.messages[k[0]]}" for status, k in minima.lost.items()]
-    if any(" zero" in minima.messages[m.starts[0]] for m in minima):
+    if any(re.search(r"\d zero|every curvature is zero", minima.messages[m.starts[0]]) for m in minima):
         best.notes.append("some minima have curvature zero: they may be points of one level valley")
