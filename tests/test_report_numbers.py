@@ -99,6 +99,14 @@ def test_every_coefficient_stands_under_its_column_with_its_odds(flights):
     assert rows["carrier = <b>DL</b>"][0] == "carrier"
 
 
+def test_a_rate_is_moved_by_factors():
+    counts = RNG.poisson(np.exp(0.5 * np.linspace(-1, 1, 400)))
+    result = fit({"x": np.linspace(-1, 1, 400), "y": counts}, "y", loss="poisson", task="regression", compare=False)
+    said = context(result)
+    assert said["effects_note"].startswith("How much the logarithm of y changes for one standard deviation")
+    assert said["coefficient_columns"][:2] == ["per unit", "rate times"]
+
+
 def test_residuals_are_what_was_less_what_was_predicted():
     y, predicted = RNG.normal(size=500), RNG.normal(size=500)
     points, spread = quality.describe_residuals(y, predicted)

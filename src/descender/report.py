@@ -169,7 +169,7 @@ def _effects(fit: Any) -> Any:
 def _scored(fit: Any) -> str:
     """What the score of a row is."""
     if fit.task == "regression":
-        return fit.name
+        return f"the logarithm of {fit.name}" if fit.model.loss == "poisson" else fit.name
     return f"the {SCORE.get(fit.model.loss, 'score' if fit.task == 'binary' else 'scores')}"
 
 
