@@ -47,7 +47,7 @@ def test_precision_and_recall_are_those_of_scikit_learn(flights):
     result, _ = flights
     y, z = result.holdout_y, result.holdout_scores
     found = quality.describe_precision_recall(y, z)
-    assert found.average == average_precision_score(y, z)
+    assert found.average == pytest.approx(average_precision_score(y, z), rel=1e-12)
     assert found.share == y.mean()
     called = z >= z[:, None]  # by the threshold of each row
     recall, precision = called @ y / y.sum(), called @ y / called.sum(axis=1)
@@ -64,9 +64,9 @@ def test_classes_are_those_of_the_classification_report():
     )
     ours = quality.describe_classes(names, actual, predicted)
     for k, name in enumerate(names):
-        assert ours.precision[k] == theirs[name]["precision"]
-        assert ours.recall[k] == theirs[name]["recall"]
-        assert ours.f1[k] == theirs[name]["f1-score"]
+        assert ours.precision[k] == pytest.approx(theirs[name]["precision"], rel=1e-12)
+        assert ours.recall[k] == pytest.approx(theirs[name]["recall"], rel=1e-12)
+        assert ours.f1[k] == pytest.approx(theirs[name]["f1-score"], rel=1e-12)
         assert ours.rows[k] == theirs[name]["support"]
     assert [row["name"] for row in context(result)["classes"]] == names
 
