@@ -109,20 +109,21 @@ class DualAscent:
         while True:
             reads = self._round(ascent, rng, short=epochs < SHORT)
             epochs += reads
-            ascent.refresh()
             point, there, gap = ascent.look()
-            log = one_step(value, float(np.linalg.norm(cost.gradient(before))), float(np.linalg.norm(point - before)),
-                           np.nan, 1)  # fmt: skip
-            yield Block(log, point, int((reads + 2) * n), before[None, :])
+            step = float(np.linalg.norm(point - before))
+            # the slope of such a cost does not vanish at the bottom: it is not worth a reading
+            yield Block(one_step(value, np.nan, step, np.nan, 1), point, int((reads + 1) * n), before[None, :])
             value, before = there, point
             waiting = 0 if gap < 0.9 * lowest else waiting + 1
             lowest = min(gap, lowest)
             last = waiting >= PATIENCE or epochs >= self.max_epochs
             if relative_gap(gap, there, scale) <= goal or last:
-                found = certificate(cost, point, ascent.theta)
+                ascent.refresh()
+                before, value, _ = ascent.look()
+                found = certificate(cost, before, ascent.theta)
                 assert found is not None
                 if found.relative <= self.tol or last:
-                    yield ending(cost, self.tol, point, found)
+                    yield ending(cost, self.tol, before, found)
                     return
                 goal *= 0.3
 
