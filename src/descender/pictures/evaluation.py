@@ -95,12 +95,20 @@ def describe_roc(y: ArrayLike, score: ArrayLike, sample_weight: ArrayLike | None
     >>> describe_roc([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]).area
     0.75
     """
-    from sklearn.metrics import auc, roc_curve
-
     Y, S = binary_pair(y, score)
-    false, true, _ = roc_curve(Y, S, pos_label=1, sample_weight=sample_weight)
+    false, true = found_so_far(Y, S, sample_weight)
+    false, true = false / false[-1], true / true[-1]
     kept = thin(true - false)
-    return Roc(false[kept], true[kept], float(auc(false, true)))
+    return Roc(false[kept], true[kept], float(np.trapezoid(true, false)))
+
+
+def found_so_far(Y: NDArray, S: NDArray, weight: ArrayLike | None = None) -> tuple[NDArray, NDArray]:
+    """Rows of class 0 and of class 1 that score at least as high as each distinct score, from none to all."""
+    w = np.ones(len(Y)) if weight is None else np.asarray(weight, dtype=np.float64)
+    order = np.argsort(-S, kind="stable")
+    ends = np.append(np.flatnonzero(np.diff(S[order])), len(S) - 1)
+    false, true = (np.append(0.0, np.cumsum((w * side)[order])[ends]) for side in (1.0 - Y, Y))
+    return false, true
 
 
 def describe_calibration(y: ArrayLike, probability: ArrayLike, bins: int = 10) -> Calibration:

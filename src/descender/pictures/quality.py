@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from descender.pictures.evaluation import POINTS, binary_pair, number_pair
+from descender.pictures.evaluation import POINTS, binary_pair, describe_confusion, found_so_far, number_pair
 from descender.pictures.paths import thin
 
 BINS = 40
@@ -77,12 +77,15 @@ def describe_precision_recall(y: ArrayLike, score: ArrayLike) -> PrecisionRecall
     >>> round(describe_precision_recall([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]).average, 4)
     0.8333
     """
-    from sklearn.metrics import average_precision_score, precision_recall_curve
-
     Y, S = binary_pair(y, score)
-    precision, recall, _ = precision_recall_curve(Y, S)
+    false, true = found_so_far(Y, S)
+    recall = true / true[-1]
+    precision = np.append(1.0, true[1:] / (true[1:] + false[1:]))
+    # no area under a line between points: precision does not go straight from one to the next
+    average = float(np.diff(recall) @ precision[1:])
+    recall, precision = recall[::-1], precision[::-1]
     kept = thin(precision - recall)
-    return PrecisionRecall(recall[kept], precision[kept], float(average_precision_score(Y, S)), float(Y.mean()))
+    return PrecisionRecall(recall[kept], precision[kept], average, float(Y.mean()))
 
 
 def describe_thresholds(y: ArrayLike, score: ArrayLike, low: float, high: float, start: float) -> Thresholds:
@@ -143,9 +146,8 @@ def describe_classes(names: Sequence[str], actual: ArrayLike, predicted: ArrayLi
     >>> describe_classes(["no", "yes"], [0, 1, 1], [0, 0, 1]).recall.tolist()
     [1.0, 0.5]
     """
-    from sklearn.metrics import precision_recall_fscore_support
-
-    labels = np.arange(len(names))
-    found = precision_recall_fscore_support(actual, predicted, labels=labels, zero_division=0)
-    precision, recall, f1, rows = (np.asarray(part) for part in found)
+    counts = describe_confusion(names, actual, predicted).counts
+    right, rows, said = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
+    precision, recall = right / np.maximum(said, 1), right / np.maximum(rows, 1)
+    f1 = 2.0 * right / np.maximum(said + rows, 1)
     return ClassQuality(tuple(map(str, names)), precision, recall, f1, rows)

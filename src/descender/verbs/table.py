@@ -20,6 +20,8 @@ from descender.data.target import TargetCoding, code_target
 from descender.errors import DataError, OptionError, ShapeError, TargetError, suggest
 
 Progress = Callable[[str, str, float], None]
+BLOCK = 8_192
+"""Rows that are encoded at a time."""
 
 
 class Teller:
@@ -232,10 +234,24 @@ def class_weights(given: str | Mapping[Any, float] | None, coding: TargetCoding,
     return out
 
 
-def encode(table: Table, held: NDArray[np.bool_], scale: bool, say: Teller) -> Design:
-    """The design matrices, encoded as training rows teach; numbers as they are unless `scale`."""
+def _transformed(encoder: Encoder, inputs: Any, mask: NDArray[np.bool_], numbers: NDArray) -> Any:
+    """The design matrix of some rows, made block by block: no second copy of the table stands beside it."""
     import pyarrow as pa
 
+    if encoder.sparse:
+        return encoder.transform(inputs.filter(pa.array(mask)), row_numbers=numbers)
+    X, at = np.empty((int(mask.sum()), len(encoder.details))), 0
+    for start in range(0, len(mask), BLOCK):
+        part = mask[start : start + BLOCK]
+        rows = int(part.sum())
+        cells = inputs.slice(start, BLOCK).filter(pa.array(part))
+        X[at : at + rows] = encoder.transform(cells, row_numbers=numbers[at : at + rows])
+        at += rows
+    return X
+
+
+def encode(table: Table, held: NDArray[np.bool_], scale: bool, say: Teller) -> Design:
+    """The design matrices, encoded as training rows teach; numbers as they are unless `scale`."""
     inputs = table.inputs
     encoder = Encoder.learn(inputs, rows=~held, row_numbers=table.source.row_numbers)
     if not scale:
@@ -244,9 +260,7 @@ def encode(table: Table, held: NDArray[np.bool_], scale: bool, say: Teller) -> D
             for c in encoder.columns
         ]
         encoder = dataclasses.replace(encoder, columns=tuple(columns))
-    X, X_held = (
-        encoder.transform(inputs.filter(pa.array(mask)), row_numbers=table.numbers(mask)) for mask in (~held, held)
-    )
+    X, X_held = (_transformed(encoder, inputs, mask, table.numbers(mask)) for mask in (~held, held))
     say("encoded", encoder.summary() if scale else encoder.summary().replace("standardised", "as they are"), "encode")
     y = table.y.astype(np.float64)
     classes = table.coding.classes
