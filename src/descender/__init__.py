@@ -21,6 +21,8 @@ _HOMES = {
     "fit": "descender.verbs.fit",
     "LinearClassifier": "descender.estimators",
     "LinearRegressor": "descender.estimators",
+    "MLPClassifier": "descender.estimators.mlp",
+    "MLPRegressor": "descender.estimators.mlp",
     "Model": "descender.model",
     "Online": "descender.verbs.online",
     "predict": "descender.verbs.predict",

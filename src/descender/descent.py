@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -22,6 +22,9 @@ from descender.kernels.threads import one_blas_thread
 from descender.methods.advance import length
 from descender.methods.method import Block, Budget, Method, Outcome
 from descender.record import COLUMNS, Record, Recorder
+
+NAMED = 1000
+"""Parameters up to which a record holds their names."""
 
 
 class Step(np.ndarray):
@@ -113,7 +116,7 @@ class Walk:
     success: bool
     status: str
     message: str
-    names: tuple[str, ...]
+    names: Sequence[str]
     record: Record
     method: str
     njev: int = 0
@@ -218,7 +221,8 @@ def descend(
             raise DivergedError(outcome.text)
     w = watch.w
     watch.arrive(outcome, value, gradient)
-    about = {"names": list(cost.names), "method": method.name, **(facts or {})}
+    names = list(cost.names) if cost.n_parameters <= NAMED else []
+    about = {"names": names, "method": method.name, **(facts or {})}
     watch.recorder.end(watch.last_row(value, gradient), w)
     record = watch.recorder.record(about)
     return Walk(
@@ -231,7 +235,7 @@ def descend(
         success=outcome.kind in ("converged", "small_gradient", "small_step", "small_change", "held_out"),
         status=outcome.kind,
         message=outcome.text,
-        names=tuple(cost.names),
+        names=cost.names,
         record=record,
         method=method.name,
         certificate=block.certificate if block is not None else None,

@@ -301,13 +301,11 @@ def test_the_fast_softmax_is_the_formula():
 
 def test_names_say_layer_parameter_and_index():
     network = Network(perceptron(2, [1], 1), np.zeros((3, 2)), np.zeros(3))
-    assert network.names == (
-        "layer0.weight[0,0]",
-        "layer0.weight[1,0]",
-        "layer0.bias[0]",
-        "layer2.weight[0,0]",
-        "layer2.bias[0]",
-    )
+    last = ("layer0.bias[0]", "layer2.weight[0,0]", "layer2.bias[0]")
+    assert tuple(network.names) == ("layer0.weight[0,0]", "layer0.weight[1,0]", *last)
+    assert (network.names[-1], network.names[2:]) == ("layer2.bias[0]", last)
+    with pytest.raises(IndexError):
+        network.names[5]
 
 
 @pytest.mark.parametrize(

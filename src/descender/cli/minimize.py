@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -245,7 +246,7 @@ def end_text(walk: Walk) -> str:
     return f"{point_text(walk.names, walk.x)}, J = {lowest}, gradient {number(norm, 2)}"
 
 
-def point_text(names: tuple[str, ...], point: Any) -> str:
+def point_text(names: Sequence[str], point: Any) -> str:
     """``x = 1, y = 1``, of many variables the first."""
     from descender.explain import number
 

@@ -34,18 +34,28 @@ class Cost:
     ``n_samples``
         the number of samples that the cost is a mean (or sum) over, or None if it does not split;
     ``smooth``, ``convex``
-        whether the gradient is continuous, whether every local minimum is global.
+        whether the gradient is continuous, whether every local minimum is global;
+    ``dtype``
+        of `w` and its gradient;
+    ``slow``
+        whether an evaluation may take so long that who watches wants to hear of each.
     """
 
     names: tuple[str, ...] = ()
     n_samples: int | None = None
     smooth: bool = True
     convex: bool = False
+    slow: bool = True
+    dtype: type = np.float64
 
     @property
     def n_parameters(self) -> int:
         """The length of `w`."""
         return len(self.names)
+
+    def default_start(self) -> Vector | None:
+        """Where a walk begins that was given no start; None if one has to be given."""
+        return None
 
     def value_and_gradient(self, w: Vector, rows: Rows | None = None) -> tuple[float, Vector]:
         """J(w) and its gradient, of all samples or as estimated from some `rows`."""

@@ -81,6 +81,10 @@ class Risk(Cost):
         self.l2, self.l1 = self.l2 if l2 is None else float(l2), self.l1 if l1 is None else float(l1)
         self.smooth = self.l1 == 0 and self.loss.differentiable
 
+    def default_start(self) -> Vector:
+        """All weights 0."""
+        return np.zeros(self.n_parameters)
+
     @property
     def sparse(self) -> bool:
         """Whether X is a sparse matrix."""

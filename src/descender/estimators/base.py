@@ -161,10 +161,10 @@ class Linear(CallbackSupportMixin, BaseEstimator):
         """The attributes of a finished fit, and a warning if it did not reach what was asked."""
         self.__dict__.pop("_online", None)
         self.__dict__.update(attributes)
-        records, curves = [walk.record for walk in walks], [_curve(walk) for walk in walks]
+        records, curves = [walk.record for walk in walks], [curve(walk) for walk in walks]
         self.record_ = records[0] if len(walks) == 1 else records
         self.loss_curve_ = curves[0] if len(walks) == 1 else curves
-        self.n_iter_ = max(max(_epochs(walk) for walk in walks), 1)
+        self.n_iter_ = max(max(epochs(walk) for walk in walks), 1)
         self.certificate_ = _together([walk.certificate for walk in walks])
         self.findings_ = [finding for walk in walks for finding in walk.findings]
         found = self.certificate_
@@ -238,7 +238,7 @@ def present(X: Any, y: Any, sample_weight: ArrayLike | None) -> tuple[Any, Any, 
     return (X, y, s) if kept.all() else (X[kept], y[kept], s[kept])
 
 
-def _curve(walk: Walk) -> NDArray:
+def curve(walk: Walk) -> NDArray:
     """The cost at each step; where batches only estimate it, at each epoch."""
     full, step = walk.record["full_cost"], walk.record["step"]
     known = np.isfinite(full[:-1])
@@ -247,7 +247,7 @@ def _curve(walk: Walk) -> NDArray:
     return full[np.append(known, step[-1] > step[:-1][known][-1])]
 
 
-def _epochs(walk: Walk) -> int:
+def epochs(walk: Walk) -> int:
     """Steps, or epochs of a method that reads batches."""
     full = walk.record["full_cost"][:-1]
     return int(np.isfinite(full).sum()) - 1 if np.isfinite(full).any() else walk.nit

@@ -156,6 +156,7 @@ def textbook(
         recover=on_divergence == "recover",
         reduction=reduction,
         tol=1e-6 if tol is None else tol,
+        epochs=20 if reduction is None else 100,
         bounds=bounds,
     )
 

@@ -49,6 +49,8 @@ class Textbook:
     reduction: Reduction | None = None
     tol: float = 1e-6
     bounds: Any = None
+    epochs: int = 20
+    """How many a walk by batches takes where no budget is given."""
 
     @property
     def switches(self) -> Switches:
@@ -85,7 +87,9 @@ class Textbook:
         while taken < budget.steps:
             if taken >= PLAIN_STEPS and kernel is not None:
                 compiled = compiled or compiled_walk(kernel, self)
-            wide = BLOCK if compiled else min(PLAIN_BLOCK, PLAIN_STEPS - taken) if kernel is not None else 1
+            wide = BLOCK if compiled else 1 if cost.slow else PLAIN_BLOCK
+            if kernel is not None and not compiled:
+                wide = min(wide, PLAIN_STEPS - taken)
             wide = min(wide, max(1, PATH_NUMBERS // w.size), budget.watch)
             batches = reader.next(int(min(wide, budget.steps - taken)))
             step, now = compiled or uncompiled, with_rate(self.rate, first_rate(self.rate) * scale)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from descender.costs.cost import Cost
+from descender.costs.network.network import Network
 from descender.descent import Stop
 from descender.errors import CapabilityError, OptionError, suggest
 from descender.methods.advance import Options
@@ -16,9 +17,10 @@ from descender.methods.auto import METHODS, choose, quasi_newton, textbook
 from descender.methods.bounds import Bounds
 from descender.methods.lbfgs import LBFGS
 from descender.methods.textbook import Textbook
+from descender.methods.training import plan
 
 ON_DIVERGENCE = ("stop", "recover", "raise", "continue")
-DEFAULT_STEPS, DEFAULT_EPOCHS, REDUCED_EPOCHS, DEFAULT_STEP_TOL = 10_000, 20, 100, 1e-12
+DEFAULT_STEPS, DEFAULT_STEP_TOL = 10_000, 1e-12
 
 
 def budgets(
@@ -40,8 +42,7 @@ def budgets(
             steps = min(steps, max_epochs * per_epoch)
         elif max_steps is None and max_seconds is None and max_evaluations is None:
             per_epoch = math.ceil((cost.n_samples or 1) / int(method.batch_size)) if batched else 1
-            epochs = DEFAULT_EPOCHS if method.reduction is None else REDUCED_EPOCHS
-            steps = epochs * per_epoch if batched else DEFAULT_STEPS
+            steps = method.epochs * per_epoch if batched else DEFAULT_STEPS
     elif max_steps is None and max_seconds is None and max_evaluations is None:
         steps = DEFAULT_STEPS
     return Stop(
@@ -127,7 +128,11 @@ def choose_method(
         **hyperparameters,
     }
     given = [key for key, value in explicit.items() if value is not None]
-    why = f"{method}, as asked"
+    why, epochs = f"{method}, as asked", None
+    if method == "auto" and isinstance(cost, Network):
+        ready = plan(cost, batch_size, max_epochs, learning_rate)
+        method, why, batch_size, epochs = ready.method, ready.why, ready.batch_size, ready.epochs
+        learning_rate, on_divergence = ready.learning_rate, on_divergence or "recover"
     if method == "auto" and given and given != ["gradient_tol"]:
         method = "gd" if batch_size in (None, "full") else "minibatch"
         why = f"{method}, because {given[0]} was given"
@@ -145,4 +150,4 @@ def choose_method(
         step_tol=DEFAULT_STEP_TOL if step_tol is None else float(step_tol),
     )
     chosen = textbook(cost, method, learning_rate, batch_size, options, on_divergence, tol, start, **hyperparameters)
-    return chosen, why
+    return chosen if epochs is None else replace(chosen, epochs=epochs), why

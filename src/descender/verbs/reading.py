@@ -34,9 +34,10 @@ def read_cost(
     if data is not None or constants is not None:
         raise OptionError("data and constants go with a typed formula; a function closes over its own")
     if isinstance(cost, Cost):
-        if start is None and isinstance(cost, Risk):
-            return cost, np.zeros(cost.n_parameters)
-        return cost, read_start(cost.names, start, getattr(cost, "column_names", ()))
+        known = cost.default_start() if start is None else None
+        if known is not None:
+            return cost, known
+        return cost, read_start(cost.names, start, getattr(cost, "column_names", ())).astype(cost.dtype, copy=False)
     if not callable(cost):
         raise OptionError(f"cost={cost!r}: expected a formula, a function or a Cost")
     if start is None or isinstance(start, str | Mapping):

@@ -8,7 +8,8 @@ An activation is a class with static formulas, elementwise, written with NumPy f
     its derivative by z (at a kink, the one that automatic differentiation gives); `a` is at hand, so that it may be
     told from the output where that is cheaper.
 
-``initialisation`` is the one that keeps the sizes of signals and errors through many such layers.
+``initialisation`` is the one that keeps the sizes of signals and errors through many such layers; ``reach`` is the
+deviation that the weighted sums of the first layer start with, so that its nodes bend within the samples.
 
 To add an activation, write its class here and name it in `ACTIVATIONS`.
 """
@@ -29,6 +30,7 @@ class Identity:
 
     name = "identity"
     initialisation = "glorot"
+    reach = 1.0
 
     @staticmethod
     def value(z):
@@ -46,6 +48,7 @@ class Sigmoid:
 
     name = "sigmoid"
     initialisation = "glorot"
+    reach = 4.0
 
     @staticmethod
     def value(z):
@@ -64,6 +67,7 @@ class Tanh:
 
     name = "tanh"
     initialisation = "glorot"
+    reach = 1.5
 
     @staticmethod
     def value(z):
@@ -84,6 +88,7 @@ class Relu:
 
     name = "relu"
     initialisation = "he"
+    reach = 1.414
 
     @staticmethod
     def value(z):
@@ -104,6 +109,7 @@ class LeakyRelu:
 
     name = "leaky_relu"
     initialisation = "he"
+    reach = 1.414
 
     @staticmethod
     def value(z):
@@ -124,6 +130,7 @@ class Gelu:
 
     name = "gelu"
     initialisation = "he"
+    reach = 1.414
 
     @staticmethod
     def value(z):
@@ -144,6 +151,7 @@ class Selu:
 
     name = "selu"
     initialisation = "lecun"
+    reach = 1.0
 
     @staticmethod
     def value(z):

@@ -16,7 +16,7 @@ NORMALISATIONS = {"batch": BatchNorm, "layer": LayerNorm}
 
 def perceptron(
     inputs: int,
-    hidden: Sequence[int],
+    hidden: Sequence[int] | int,
     outputs: int,
     activation: str = "relu",
     *,
@@ -28,25 +28,29 @@ def perceptron(
 ) -> list[Layer]:
     """The layers of a multilayer perceptron: weighted sums, normalisation, activation, dropout; and linear outputs.
 
-    `hidden` holds the width of each hidden layer, none for a linear model; `initialisation` is a name of
-    ``INITIALISATIONS`` or ``"normal 0.1"``, by default what the activation calls for, times `gain`; `normalisation` is
-    "batch" or "layer"; `dropout` the share of hidden values left out at a step; with `residual` each hidden layer that
-    is as wide as the one before adds to it.
+    `hidden` holds the width of each hidden layer, none for a linear model, or of the only one; `initialisation` is a
+    name of ``INITIALISATIONS`` or ``"normal 0.1"``, by default what the activation calls for, times `gain`; the first
+    layer, whose inputs are taken to have deviation 1, then starts with its bends spread over the samples;
+    `normalisation` is "batch" or "layer"; `dropout` the share of hidden values left out at a step; with `residual` each
+    hidden layer that is as wide as the one before adds to it.
 
     >>> [layer.name for layer in perceptron(4, [8, 8], 3, "tanh", normalisation="layer")]
     ['dense', 'layer norm', 'activation', 'dense', 'layer norm', 'activation', 'dense']
     """
-    if isinstance(hidden, int | np.integer):
-        hidden = [int(hidden)]
+    widths = [hidden] if isinstance(hidden, int | np.integer) else hidden
     if normalisation is not None and normalisation not in NORMALISATIONS:
         raise OptionError(f"normalisation={normalisation!r}; {suggest(str(normalisation), NORMALISATIONS)}")
     if activation not in ACTIVATIONS:
         raise OptionError(f"activation={activation!r}; {suggest(str(activation), ACTIVATIONS)}")
-    own = initialisation or ACTIVATIONS[activation].initialisation
+    known = ACTIVATIONS[activation]
+    own, first, reach = known.initialisation, "lecun", known.reach
+    if initialisation is not None:
+        own, first, reach = initialisation, initialisation, 1.0
     layers: list[Layer] = []
     before = inputs
-    for width in hidden:
-        block: list[Layer] = [Dense(before, width, own, gain, first=not layers)]
+    for width in widths:
+        dense = Dense(before, width, own, gain) if layers else Dense(before, width, first, gain * reach, reach, True)
+        block: list[Layer] = [dense]
         if normalisation is not None:
             block.append(NORMALISATIONS[normalisation](width))
         block.append(Activate(activation))

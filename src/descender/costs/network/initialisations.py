@@ -8,6 +8,7 @@ To add one, write it here and name it in `INITIALISATIONS`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,4 +77,8 @@ def read_initialisation(given: str) -> Initialisation:
             f"initialisation={given!r}; {suggest(word, [*INITIALISATIONS, 'normal'])} "
             "('normal' takes a standard deviation: 'normal 0.1')"
         )
-    return lambda fan_in, fan_out, rng: deviation * rng.standard_normal((fan_in, fan_out))
+    return partial(_normal, deviation)
+
+
+def _normal(deviation: float, fan_in: int, fan_out: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    return deviation * rng.standard_normal((fan_in, fan_out))

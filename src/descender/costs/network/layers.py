@@ -77,28 +77,33 @@ class Dense(Layer):
         \delta = \delta' W^T, \qquad \frac{\partial J}{\partial W} = a^T \delta', \qquad
         \frac{\partial J}{\partial b} = \sum \delta'
 
-    As the first layer of a network it takes sparse rows as well.
+    As the first layer of a network it takes sparse rows as well.  Biases are drawn from -`spread` to `spread`.
     """
 
     name = "dense"
     penalised = ("weight",)
 
     def __init__(
-        self, inputs: int, outputs: int, initialisation: str = "glorot", gain: float = 1.0, first: bool = False
+        self,
+        inputs: int,
+        outputs: int,
+        initialisation: str = "glorot",
+        gain: float = 1.0,
+        spread: float = 0.0,
+        first: bool = False,
     ):
         for side, count in (("inputs", inputs), ("outputs", outputs)):
             if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 1:
                 raise ShapeError(f"a layer with {side}={count!r}; expected a whole number of at least 1")
         self.sides = int(inputs), int(outputs)
         self.shapes = {"weight": self.sides, "bias": self.sides[1:]}
-        self.initialisation, self.gain, self.first = read_initialisation(initialisation), gain, first
+        self.initialisation, self.gain, self.spread = read_initialisation(initialisation), gain, spread
+        self.first = first
 
     def draw(self, rng: np.random.Generator) -> Parameters:
-        """Weights by the initialisation; biases 0."""
-        return {
-            "weight": self.gain * self.initialisation(*self.sides, rng),
-            "bias": np.zeros(self.shapes["bias"]),
-        }
+        """Weights by the initialisation, then biases."""
+        weight = self.gain * self.initialisation(*self.sides, rng)
+        return {"weight": weight, "bias": rng.uniform(-self.spread, self.spread, self.sides[1:])}
 
     def width(self, inputs: int) -> int:
         """As many outputs as W has columns."""

@@ -29,6 +29,27 @@ class Layout(NamedTuple):
         return [{name: w[place].reshape(shape) for name, (place, shape) in layer.items()} for layer in self.places]
 
 
+class Names(Sequence[str]):
+    """The names of the numbers in a flat vector, each made when it is asked for: there may be millions."""
+
+    def __init__(self, layout: Layout):
+        self.layout = layout
+
+    def __len__(self) -> int:
+        return self.layout.size
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return tuple(self[k] for k in range(*index.indices(len(self))))
+        position = range(len(self))[index]
+        for k, layer in enumerate(self.layout.places):
+            for name, (place, shape) in layer.items():
+                if position < place.stop:
+                    inner = np.unravel_index(position - place.start, shape)
+                    return f"layer{k}.{name}[{','.join(map(str, inner))}]"
+        raise IndexError(index)
+
+
 def lay_out(layers: Sequence[Layer]) -> Layout:
     """One after the other."""
     places, at = [], 0
@@ -99,26 +120,26 @@ class Network(Cost):
         self.n_outputs = self._check_outputs(outputs)
         self.n_samples: int = self.X.shape[0]
         self.total_weight = float(self.n_samples if self.sample_weight is None else self.sample_weight.sum())
-        self.smooth = self.convex = False
+        self.smooth = self.convex = self.slow = False
+        self.dtype = self.X.dtype.type
         widest = max(int(np.prod(shape[-1:])) for layer in self.layers for shape in layer.shapes.values())
         steps = self.X.shape[1] if self.X.ndim == 3 else 1
         alone = all(layer.per_sample for layer in self.layers)
         self.block = max(BLOCK_NUMBERS // (widest * steps * len(self.layers)), 64) if alone else self.n_samples
 
     @property
-    def names(self) -> tuple[str, ...]:  # type: ignore[override]
+    def names(self) -> Sequence[str]:  # type: ignore[override]
         """Layer, parameter and index of each number of w."""
-        return tuple(
-            f"layer{k}.{name}[{','.join(map(str, index))}]"
-            for k, place in enumerate(self.layout.places)
-            for name, (_, shape) in place.items()
-            for index in np.ndindex(*shape)
-        )
+        return Names(self.layout)
 
     @property
     def n_parameters(self) -> int:
         """The length of w."""
         return self.layout.size
+
+    def default_start(self) -> Vector:
+        """What the seed draws."""
+        return self.start(self.seed)
 
     def start(self, seed: int = 0) -> Vector:
         """Initial parameters, in the dtype of X."""
@@ -208,6 +229,12 @@ class Network(Cost):
         out = np.concatenate(parts)
         return out[:, 0] if self.n_outputs == 1 else out
 
+    def held_out(self, w: Vector, X: Any, y: NDArray, sample_weight: NDArray | None = None) -> float:
+        """The mean loss of other samples, which are read as :meth:`scores` reads them; without penalty."""
+        z = self.scores(w, X)
+        values = self._judge(z[:, None] if z.ndim == 1 else z, y)[0]
+        return float(np.average(values, weights=sample_weight))
+
     @property
     def statistics(self) -> list[tuple[NDArray, NDArray]]:
         """What batch normalisation has learnt: mean and variance of each of its layers."""
@@ -217,6 +244,20 @@ class Network(Cost):
     def statistics(self, known: Sequence[tuple[NDArray, NDArray]]) -> None:
         for layer, pair in zip([part for part in _all(self.layers) if isinstance(part, BatchNorm)], known, strict=True):
             layer.statistics = pair
+
+    def dense(self, w: Vector) -> list[Parameters]:
+        """Weights and biases of each layer of weighted sums, as views of `w`."""
+        found = []
+        for layer, p in zip(self.layers, self.layout.views(w), strict=True):
+            prefixes = [f"{k}." for k in range(len(layer.layers))] if isinstance(layer, Residual) else [""]
+            for prefix in prefixes:
+                if f"{prefix}weight" in p and f"{prefix}recurrent" not in p:
+                    found.append({"weight": p[f"{prefix}weight"], "bias": p[f"{prefix}bias"]})
+        return found
+
+    def forget(self) -> None:
+        """Let go of the samples; what remains can still be asked for scores."""
+        self.X, self.y, self.sample_weight = self.X[:0], self.y[:0], None
 
     def _signals(self, w: Vector, X: Any) -> list[float]:
         out, a = [], X

@@ -1,0 +1,200 @@
+"""The scikit-learn doors of networks: multilayer perceptrons with scikit-learn's protocol and parameter names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.utils import compute_class_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import validate_data
+
+from descender.costs.losses import LogLoss, Softmax
+from descender.costs.network.network import Network
+from descender.errors import TargetError
+from descender.estimators.base import present
+from descender.estimators.perceptron import Perceptron, column_scales
+
+
+class MLPRegressor(RegressorMixin, Perceptron):
+    r"""A multilayer perceptron of numbers: squared errors, nothing to tune.
+
+    Minimised is the mean of :math:`\tfrac12 (f(x_i) - y_i)^2` plus :math:`\tfrac{\alpha}{2n}` times the sum of squared
+    weights, with X and y brought to mean 0 and deviation 1.
+
+    Parameters
+    ----------
+    hidden_layer_sizes, activation
+        the widths of the hidden layers; "identity", "sigmoid" (or "logistic"), "tanh", "relu", "leaky_relu", "gelu",
+        "selu"
+    solver
+        ``"auto"``: NAdam with a rate that falls to 0 along a cosine; "sgd", "adam", "lbfgs" mean what they mean in
+        scikit-learn; any other method of ``descender.methods.auto.METHODS`` by its name
+    alpha
+        the strength of the penalty
+    batch_size, max_iter, learning_rate, learning_rate_init
+        "auto" and None leave them to the plan of :mod:`descender.methods.training`; `learning_rate` also takes
+        "constant", "adaptive" and every schedule of :func:`descender.minimize`
+    early_stopping, validation_fraction, n_iter_no_change
+        ``"auto"``: the cost of held-out samples is watched when there are at least 1,000, and the weights that had
+        the lowest are kept; of 100 to 999 samples four folds tell how many steps to take, and all are trained on
+    momentum, nesterovs_momentum, beta_1, beta_2, epsilon
+        of the solvers "sgd" and "adam"
+    clip_norm, dropout, normalisation, residual, initialisation
+        the L2 norm above which a gradient is scaled down; the share of hidden values left out at a step; "batch" or
+        "layer"; connections around layers of one width; "glorot", "he", "lecun", "orthogonal" or "normal 0.1"
+    max_seconds
+        a budget of time
+    warm_start, random_state
+        begin where the last fit ended; what is drawn
+
+    Attributes: ``coefs_``, ``intercepts_`` (of the columns as passed in), ``loss_``, ``loss_curve_`` (at each epoch),
+    ``validation_costs_``, ``n_iter_``, ``t_``, ``n_layers_``, ``n_outputs_``, ``n_features_in_``, ``record_``,
+    ``findings_``.
+
+    >>> import numpy as np
+    >>> X = np.linspace(-3.0, 3.0, 200)[:, None]
+    >>> model = MLPRegressor((30,), activation="tanh").fit(X, np.sin(X[:, 0]))
+    >>> model.score(X, np.sin(X[:, 0])) > 0.999
+    True
+    """
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+    def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> MLPRegressor:
+        """Train on X (n, d), dense or sparse, and y (n,) or (n, outputs)."""
+        X, y = validate_data(
+            self, X, y, accept_sparse="csr", dtype=[np.float64, np.float32], multi_output=True, y_numeric=True
+        )
+        X, y, s = present(X, y, sample_weight)
+        if not (self.warm_start and hasattr(self, "_y_center")):
+            self._y_center, self._y_scale = column_scales(np.asarray(y, dtype=np.float64).reshape(len(y), -1), s)
+        coded = (np.asarray(y).reshape(len(y), -1) - self._y_center) / self._y_scale
+        self._train(X, coded[:, 0] if y.ndim == 1 else coded, s, "squared_error", coded.shape[1])
+        return self
+
+    def predict(self, X: Any) -> NDArray:
+        """The predicted numbers, (n,) or (n, outputs)."""
+        z = self._outputs(X)
+        shape = z.shape if z.ndim == 2 else (len(z), 1)
+        return (z.reshape(shape) * self._y_scale + self._y_center).astype(z.dtype).reshape(z.shape)
+
+    def _raw(self, network: Network, w: NDArray) -> tuple[list[NDArray], list[NDArray]]:
+        coefs, intercepts = super()._raw(network, w)
+        coefs[-1] = (coefs[-1] * self._y_scale).astype(coefs[-1].dtype)
+        intercepts[-1] = (intercepts[-1] * self._y_scale + self._y_center).astype(intercepts[-1].dtype)
+        return coefs, intercepts
+
+
+class MLPClassifier(ClassifierMixin, Perceptron):
+    r"""A multilayer perceptron of classes: cross-entropy, nothing to tune.
+
+    Two classes have one output, :math:`P(y=1) = 1/(1+e^{-f(x)})`; more have one each, through softmax.  Parameters and
+    attributes are those of :class:`MLPRegressor`, besides
+
+    class_weight
+        None, ``"balanced"``, or a mapping from class to weight, by which sample weights are multiplied
+
+    and ``classes_``.
+
+    >>> from sklearn.datasets import load_iris
+    >>> X, y = load_iris(return_X_y=True)
+    >>> MLPClassifier((20,)).fit(X, y).score(X, y) > 0.95
+    True
+    """
+
+    classes_: NDArray
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Sequence[int] | int = (100,),
+        activation: str = "relu",
+        *,
+        solver: str = "auto",
+        alpha: float = 1e-4,
+        batch_size: int | str = "auto",
+        learning_rate: Any = "auto",
+        learning_rate_init: float | None = None,
+        max_iter: int | None = None,
+        random_state: Any = 0,
+        tol: float = 1e-4,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool | str = "auto",
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: int = 10,
+        clip_norm: float | None = None,
+        dropout: float = 0.0,
+        normalisation: str | None = None,
+        residual: bool = False,
+        initialisation: str | None = None,
+        max_seconds: float | None = None,
+        class_weight: Mapping[Any, float] | str | None = None,
+    ):
+        super().__init__(
+            hidden_layer_sizes, activation,
+            solver=solver, alpha=alpha, batch_size=batch_size, learning_rate=learning_rate,
+            learning_rate_init=learning_rate_init, max_iter=max_iter, random_state=random_state, tol=tol,
+            warm_start=warm_start, momentum=momentum, nesterovs_momentum=nesterovs_momentum,
+            early_stopping=early_stopping, validation_fraction=validation_fraction, beta_1=beta_1, beta_2=beta_2,
+            epsilon=epsilon, n_iter_no_change=n_iter_no_change, clip_norm=clip_norm, dropout=dropout,
+            normalisation=normalisation, residual=residual, initialisation=initialisation, max_seconds=max_seconds,
+        )  # fmt: skip
+        self.class_weight = class_weight
+
+    def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> MLPClassifier:
+        """Train on X (n, d), dense or sparse, and labels y (n,) of at least two classes."""
+        X, y = validate_data(self, X, y, accept_sparse="csr", dtype=[np.float64, np.float32])
+        check_classification_targets(y)
+        X, y, s = present(X, y, sample_weight)
+        classes, codes = np.unique(y, return_inverse=True)
+        if len(classes) < 2:
+            raise TargetError(f"y has only one class, {classes[0]!r}: a classifier needs at least 2")
+        if self.class_weight is not None:
+            factor = compute_class_weight(self.class_weight, classes=classes, y=y, sample_weight=s)
+            s = factor[codes] if s is None else s * factor[codes]
+        if self.warm_start and hasattr(self, "classes_") and not np.array_equal(self.classes_, classes):
+            raise TargetError(
+                f"warm_start: the last fit had the classes {self.classes_.tolist()}, y has {classes.tolist()}"
+            )
+        self.classes_ = classes
+        two = len(classes) == 2
+        self._train(X, codes.astype(np.float64), s, "log_loss" if two else "softmax", 1 if two else len(classes))
+        return self
+
+    def _by_class(self, y: NDArray) -> bool:
+        counts = np.bincount(y.astype(np.intp))
+        held = int(np.ceil(self.validation_fraction * len(y)))
+        return bool(counts.min() >= 2 and min(held, len(y) - held) >= len(counts))
+
+    def decision_function(self, X: Any) -> NDArray:
+        """The outputs: (n,), above 0 for the second of two classes, or (n, classes)."""
+        return self._outputs(X)
+
+    def predict(self, X: Any) -> NDArray:
+        """The classes with the highest outputs."""
+        z = self.decision_function(X)
+        return self.classes_[(z > 0).astype(np.intp) if z.ndim == 1 else z.argmax(axis=1)]
+
+    def predict_proba(self, X: Any) -> NDArray:
+        """The probability of each class, (n, classes)."""
+        z = self.decision_function(X)
+        if z.ndim == 1:
+            p = LogLoss.predict(z)
+            return np.column_stack([1.0 - p, p])
+        return Softmax.predict(z.T).T
+
+    def predict_log_proba(self, X: Any) -> NDArray:
+        """The logarithm of :meth:`predict_proba`."""
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))

@@ -1,0 +1,212 @@
+"""The scikit-learn doors of networks."""
+
+import pickle
+
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn import datasets
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from descender.costs.network.activations import ACTIVATIONS
+from descender.errors import InputError, OptionError, TargetError
+from descender.estimators.mlp import MLPClassifier, MLPRegressor
+from descender.estimators.perceptron import column_scales
+
+
+@parametrize_with_checks([MLPClassifier((5,), max_iter=30), MLPRegressor((5,), max_iter=200)])
+def test_scikit_learns_own_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@parametrize_with_checks([
+    MLPClassifier((5,)),
+    MLPRegressor((5,)),
+    MLPClassifier((5, 5), activation="gelu", normalisation="layer", residual=True, max_iter=60),
+    MLPRegressor((5, 5), activation="tanh", solver="lbfgs"),
+])  # fmt: skip
+def test_scikit_learns_own_checks_on_the_whole(estimator, check):
+    check(estimator)
+
+
+def halves(load, seed=0, dtype=np.float64):
+    X, y = load(return_X_y=True)
+    return train_test_split(X.astype(dtype), y, random_state=seed)
+
+
+@pytest.mark.parametrize(
+    ("load", "least"),
+    [(datasets.load_digits, 0.965), (datasets.load_wine, 0.95), (datasets.load_breast_cancer, 0.94)],
+)
+def test_defaults_learn_classes_from_columns_as_they_are(load, least):
+    X, X_test, y, y_test = halves(load)
+    model = MLPClassifier().fit(X, y)
+    assert model.score(X_test, y_test) >= least
+    assert model.predict_proba(X_test).sum(axis=1) == pytest.approx(1.0)
+
+
+def test_defaults_learn_a_surface_and_say_what_they_did():
+    X, y = datasets.make_friedman1(1500, noise=0.5, random_state=0)
+    X_test, y_test = datasets.make_friedman1(500, noise=0.0, random_state=1)
+    model = MLPRegressor().fit(X, y)
+    assert model.score(X_test, y_test) > 0.95
+    assert model.validation_costs_ is not None
+    assert len(model.loss_curve_) == model.n_iter_ + 1
+    assert model.loss_curve_[-1] < 0.1 * model.loss_curve_[0]
+    assert "NAdam" in model.record_.facts["why"]
+
+
+def test_the_scale_of_columns_and_targets_does_not_matter():
+    X, X_test, y, _ = halves(datasets.load_diabetes)
+    units = np.geomspace(1e-6, 1e6, X.shape[1])
+    plain = MLPRegressor((20,), max_iter=30).fit(X, y)
+    other = MLPRegressor((20,), max_iter=30).fit(X * units + 3 * units, 1e3 * y - 5e4)
+    np.testing.assert_allclose(other.predict(X_test * units + 3 * units), 1e3 * plain.predict(X_test) - 5e4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("make", [MLPClassifier, MLPRegressor])
+def test_weights_are_those_of_the_columns_as_passed_in(make):
+    X, X_test, y, _ = halves(datasets.load_iris)
+    model = make((7, 6), activation="tanh", max_iter=40).fit(5 + 100 * X, y.astype(float))
+    a = 5 + 100 * X_test
+    for k, (W, b) in enumerate(zip(model.coefs_, model.intercepts_, strict=True)):
+        a = a @ W + b
+        a = np.tanh(a) if k < 2 else a
+    expected = model.decision_function(5 + 100 * X_test) if make is MLPClassifier else model.predict(5 + 100 * X_test)
+    np.testing.assert_allclose(a if a.shape[1] > 1 else a[:, 0], expected, rtol=1e-9, atol=1e-9)
+
+
+def test_a_row_of_weight_two_is_two_rows_where_all_are_read_at_once():
+    X, _, y, _ = halves(datasets.load_iris)
+    X, y = X[:40], y[:40]
+    weights = np.random.default_rng(0).integers(0, 3, 40)
+    weighted = MLPClassifier((8,), max_iter=60, batch_size=500).fit(X, y, weights)
+    repeated = MLPClassifier((8,), max_iter=60, batch_size=500).fit(
+        np.repeat(X, weights, axis=0), np.repeat(y, weights)
+    )
+    np.testing.assert_allclose(weighted.predict_proba(X), repeated.predict_proba(X), atol=1e-6)
+
+
+def test_sparse_rows_are_read_as_they_are():
+    X = sparse.random(300, 40, 0.1, random_state=0, format="csr")
+    sums = np.asarray(X[:, :20].sum(axis=1)).ravel()
+    labels = (sums > np.median(sums)).astype(int)
+    model = MLPClassifier((10,), max_iter=200).fit(X, labels)
+    assert model.score(X, labels) > 0.95
+    np.testing.assert_allclose(model.decision_function(X), model.decision_function(X.tocoo()))
+
+
+def test_float32_stays_float32():
+    X, X_test, y, _ = halves(datasets.load_wine, dtype=np.float32)
+    model = MLPClassifier((8,), max_iter=20).fit(X, y)
+    assert {W.dtype for W in model.coefs_} == {np.dtype(np.float32)}
+    assert model.decision_function(X_test).dtype == np.float32
+
+
+@pytest.mark.parametrize("activation", [*ACTIVATIONS, "logistic"])
+def test_every_activation_lowers_the_cost(activation):
+    X, _, y, _ = halves(datasets.load_wine)
+    model = MLPClassifier((12, 12), activation, max_iter=200).fit(X, y)
+    assert model.loss_ < 0.2 * np.log(3)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"normalisation": "batch"}, {"normalisation": "layer"}, {"dropout": 0.2}, {"residual": True},
+        {"initialisation": "orthogonal"}, {"clip_norm": 0.5}, {"solver": "sgd", "learning_rate_init": 0.1},
+        {"solver": "adam", "learning_rate_init": 0.01}, {"solver": "lbfgs"},
+        {"solver": "rmsprop", "learning_rate_init": 0.01},
+        {"class_weight": "balanced"}, {"early_stopping": True}, {"batch_size": 10}, {"learning_rate": 0.02},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_options_do_what_they_say_and_the_cost_falls(options):
+    X, _, y, _ = halves(datasets.load_iris)
+    model = MLPClassifier((16, 16), **{"max_iter": 60, **options}).fit(X, y)
+    assert model.score(X, y) > 0.9
+    assert (model.validation_costs_ is not None) == bool(options.get("early_stopping"))
+
+
+def test_the_weights_with_the_lowest_held_out_cost_are_kept():
+    X, y = datasets.make_friedman1(200, noise=4.0, random_state=0)
+    model = MLPRegressor((200,), early_stopping=True, validation_fraction=0.3, max_iter=400).fit(X, y)
+    costs = model.validation_costs_
+    assert model.n_iter_ < 400
+    assert costs[-1] == costs.min()  # the last row of the record is the answer
+
+
+def test_few_noisy_samples_are_not_learnt_by_heart():
+    X, X_test, y, y_test = halves(datasets.load_diabetes)
+    assert MLPRegressor().fit(X, y).score(X_test, y_test) > 0.15
+    assert MLPRegressor(early_stopping=False).fit(X, y).score(X_test, y_test) < 0.1
+
+
+def test_a_warm_start_goes_on():
+    X, _, y, _ = halves(datasets.load_wine)
+    model = MLPClassifier((8,), max_iter=5, warm_start=True).fit(X, y)
+    first = model.loss_
+    for _ in range(5):
+        model.fit(X, y)
+    assert model.loss_ < first
+    with pytest.raises(OptionError, match="other sizes"):
+        model.set_params(hidden_layer_sizes=(9,)).fit(X, y)
+
+
+def test_it_stands_in_pipelines_searches_and_files():
+    X, X_test, y, _ = halves(datasets.load_iris)
+    search = GridSearchCV(
+        make_pipeline(StandardScaler(), MLPClassifier(max_iter=5)), {"mlpclassifier__alpha": [1e-4, 1]}, cv=2
+    )
+    search.fit(X, y)
+    assert search.best_score_ > 0.5
+    model = MLPClassifier((6,), initialisation="normal 0.5", normalisation="batch", max_iter=20).fit(X, y)
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(again.predict_proba(X_test), model.predict_proba(X_test))
+    assert clone(model).get_params() == model.get_params()
+
+
+def test_the_same_seed_gives_the_same_bits():
+    X, _, y, _ = halves(datasets.load_wine)
+    one, two = (MLPClassifier((8,), dropout=0.3, max_iter=10, random_state=3).fit(X, y) for _ in range(2))
+    for a, b in zip(one.coefs_, two.coefs_, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_column_scales_know_constants_even_when_large():
+    X = np.column_stack([np.full(50, 1e9), np.arange(50.0), 1e-9 * np.arange(50.0)])
+    center, scale = column_scales(X, None)
+    assert scale[0] == 1.0
+    np.testing.assert_allclose(scale[1:], X.std(axis=0)[1:])
+    np.testing.assert_allclose(center, X.mean(axis=0))
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "says"),
+    [
+        ({"hidden_layer_sizes": (0,)}, InputError, "outputs=0"),
+        ({"activation": "rellu"}, OptionError, "did you mean relu"),
+        ({"solver": "adm"}, OptionError, "did you mean adam"),
+        ({"batch_size": 0}, OptionError, "batch_size=0"),
+        ({"batch_size": "large"}, OptionError, "batch_size='large'"),
+        ({"dropout": 1.0}, OptionError, "dropout=1.0"),
+        ({"normalisation": "bach"}, OptionError, "batch"),
+        ({"early_stopping": True, "validation_fraction": 1.5}, OptionError, "validation_fraction=1.5"),
+        ({"learning_rate": "fast"}, OptionError, "fast"),
+        ({"alpha": -1.0}, OptionError, "l2"),
+    ],
+)
+def test_what_does_not_fit_is_said(options, error, says):
+    X, y = datasets.load_iris(return_X_y=True)
+    with pytest.raises(error, match=says):
+        MLPClassifier(**options).fit(X, y)
+
+
+def test_one_class_is_refused():
+    with pytest.raises(TargetError, match="only one class"):
+        MLPClassifier().fit(np.zeros((4, 1)), np.ones(4))
