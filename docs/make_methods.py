@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from descender.methods.auto import READINGS
+from descender.methods.conjugate_gradient import ConjugateGradient
 from descender.methods.lbfgs import LBFGS
 from descender.methods.rates import RATES
 from descender.methods.rules import RULES
@@ -74,6 +75,10 @@ above that stand for `gd`. Rates that compare costs or gradients of different st
 ### `lbfgs`, for formulas, functions and costs with several minima
 
 {quasi}
+
+### `cg`, by name only
+
+{conjugate}
 
 ### For the convex costs of linear models
 
@@ -153,13 +158,25 @@ def reductions():
     return "\n".join(rows)
 
 
+def prose(docstring):
+    """A docstring's paragraphs, its formulas on lines of their own."""
+    text = re.sub(r"\.\. math::\s*(.*?)\n\s*\n", r"$$ \1 $$\n\n", docstring, flags=re.DOTALL)
+    return "\n\n".join(plain(" ".join(part.split())) for part in re.split(r"\n\s*\n", text))
+
+
 def render():
     """The whole page."""
     rules = "\n\n".join(section(name, rule) for name, rule in RULES.items())
     rates = "\n\n".join(section(name, rate) for name, rate in RATES.items())
-    quasi = "\n\n".join(plain(" ".join(part.split())) for part in re.split(r"\n\s*\n", LBFGS.__doc__))
+    quasi, conjugate = prose(LBFGS.__doc__), prose(ConjugateGradient.__doc__)
     return PAGE_TEXT.format(
-        table=table(), rules=rules, readings=readings(), reductions=reductions(), rates=rates, quasi=quasi
+        table=table(),
+        rules=rules,
+        readings=readings(),
+        reductions=reductions(),
+        rates=rates,
+        quasi=quasi,
+        conjugate=conjugate,
     )
 
 

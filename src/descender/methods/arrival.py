@@ -108,8 +108,10 @@ def _look(cost: Cost, w: Vector, gradient: Vector, direction: Vector, story: Arr
     box, affordable = story.box, max(2, story.evaluations // SHARE)
     free = np.ones(len(w), dtype=bool) if box is None else ~box.held(w, gradient)
     H = cost.hessian(w)
+    if H is None and box is not None and not story.thrifty:
+        return classify(cost, w, gradient=gradient, free=free, box=box), int(free.sum())
     if H is None and not story.thrifty:
-        return classify(cost, w, free=free, box=box), 2 * len(w) if len(w) <= LARGEST else 0
+        return classify(cost, w, free=free), 2 * len(w) if len(w) <= LARGEST else 0
     if H is None:
         quick = story.quick(-0.5 * float(gradient @ direction)) and length(direction) <= 1e-3 * max(1.0, length(w))
         if not quick and free.sum() <= max(affordable, story.evaluations // DOUBT):
@@ -125,7 +127,7 @@ def _probe(
     across = story.untaken(w) if len(w) <= LARGEST else np.empty((len(w), len(w)))
     count = across.shape[1]
     if free.all() and quick and count <= affordable:
-        return probe(cost, w, gradient, across) if count else (MINIMUM, 0)
+        return probe(cost, w, gradient, across, story.box) if count else (MINIMUM, 0)
     if affordable >= ENOUGH:
         return lanczos(cost, w, gradient, affordable // 2, free, story.box)
     return PRESUMED, 0

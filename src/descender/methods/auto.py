@@ -32,7 +32,7 @@ READINGS: dict[str, dict[str, Any]] = {
     "coordinate": {"rule": "gd", "coordinates": True},
 }
 """Names for plain gradient descent with another way to read the gradient."""
-METHODS = ("auto", *RULES, *READINGS, *REDUCTIONS, "lbfgs")
+METHODS = ("auto", *RULES, *READINGS, *REDUCTIONS, "lbfgs", "cg")
 POLISHED = 4e-24
 """The tol of a walk to rounding: Newton's decrement is the square of the distance that is left."""
 

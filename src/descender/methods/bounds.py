@@ -59,8 +59,9 @@ class Bounds(NamedTuple):
 
     def held(self, w: Vector, gradient: Vector) -> NDArray[np.bool_]:
         """Which parameters stand at a bound against which the descent presses, or have no room at all."""
-        below = (w <= self.lower) & (gradient > 0)
-        above = (w >= self.upper) & (gradient < 0)
+        last_digits = 4.0 * np.finfo(np.float64).eps * np.abs(w)
+        below = (w - self.lower <= last_digits) & (gradient > 0)
+        above = (self.upper - w <= last_digits) & (gradient < 0)
         return below | above | (self.lower == self.upper)
 
     def text(self, names: Iterable[str]) -> str:

@@ -125,13 +125,15 @@ def products(
     return np.array(columns).T
 
 
-def probe(cost: Cost, w: Vector, gradient: Vector, across: NDArray[np.floating]) -> tuple[Critical, int]:
+def probe(
+    cost: Cost, w: Vector, gradient: Vector, across: NDArray[np.floating], box: Bounds | None = None
+) -> tuple[Critical, int]:
     """Look for a negative curvature along given directions, orthonormal in units of the parameters, one a column.
 
     Returns the judgement and the evaluations that it took, one a direction.
     """
     unit, count = units(w), across.shape[1]
-    T = across.T @ (unit[:, None] * products(cost, w, gradient, unit[:, None] * across))
+    T = across.T @ (unit[:, None] * products(cost, w, gradient, unit[:, None] * across, box))
     return _extreme(T, unit[:, None] * across), count
 
 

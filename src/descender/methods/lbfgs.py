@@ -144,7 +144,7 @@ class LBFGS:
         while True:
             slope = gradient if box is None else box.projected(w, gradient)
             norm = length(slope)
-            direction = self._direction(pairs, w, gradient, slope, unit)
+            direction = self._direction(pairs, w, gradient, unit)
             decrement = -0.5 * float(gradient @ direction)
             scale = story.gained(value)
             found, content = None, norm == 0.0 or (bool(pairs.pairs) and decrement <= self._least(value, scale, story))
@@ -187,16 +187,19 @@ class LBFGS:
         here = max(self.tol * abs(value), QUICK * story.last)
         return max(min(self.tol * scale, here), ROUNDING * scale)
 
-    def _direction(self, pairs: Pairs, w: Vector, gradient: Vector, slope: Vector, unit: Vector) -> Vector:
+    def _direction(self, pairs: Pairs, w: Vector, gradient: Vector, unit: Vector) -> Vector:
         """The quasi-Newton step; the first is as long as a tenth of w, at least 1, in units of the parameters."""
-        box, size = self.bounds, length(unit * slope)
+        box = self.bounds
+        free = np.ones(len(w), dtype=bool) if box is None else ~box.held(w, gradient)
+        slope = np.where(free, gradient, 0.0)
+        size = length(unit * slope)
         first = max(1.0 if (unit == 1.0).all() else 0.0, 0.1 * length(w / unit)) / size if size > 0 else 0.0
         if not pairs.pairs:
             direction = -first * unit**2 * slope
             return direction if box is None else box.project(w + direction) - w
         if box is None:
             return -pairs.solve(gradient, pairs.metric(unit))
-        free, direction = ~box.held(w, gradient), np.zeros_like(w)
+        direction = np.zeros_like(w)
         part = pairs.within(free)
         direction[free] = -part.solve(gradient[free], part.metric(unit[free]))
         direction = box.project(w + direction) - w

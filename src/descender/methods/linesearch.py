@@ -71,7 +71,6 @@ def search(
     *Nonsmooth optimization via quasi-Newton methods*, 2013.
     """
     origin = Trial(0.0, value, float(gradient @ direction), gradient)
-    noise = ROUNDING * abs(value)
     longest = np.inf if box is None else box.room(w, direction)
     evaluations = 0
 
@@ -83,10 +82,14 @@ def search(
             f, g = cost.value_and_gradient(point if box is None else box.project(point))
             return Trial(step, f, float(g @ direction), g)
 
+    def noise(t: Trial) -> float:
+        return ROUNDING * max(abs(origin.value), abs(t.value))
+
     def low_enough(t: Trial) -> bool:
         if t.value <= origin.value + sufficient * t.step * origin.slope:
             return True
-        return t.value <= origin.value + noise and t.slope <= (2 * sufficient - 1) * origin.slope
+        drowned = abs(t.value - origin.value) <= 1e3 * noise(t)
+        return drowned and t.value <= origin.value + noise(t) and t.slope <= (2 * sufficient - 1) * origin.slope
 
     low, high, step = origin, None, min(first, longest)
     while evaluations < LIMIT:
@@ -97,7 +100,7 @@ def search(
             if step <= low.step or step < 1e-30 * first:
                 break
             continue
-        if not low_enough(t) or (low is not origin and t.value >= low.value + noise):
+        if not low_enough(t) or (low is not origin and t.value >= low.value + noise(t)):
             high = t
         elif (abs(t.slope) if cost.smooth else -t.slope) <= curvature * abs(origin.slope):
             return Found(t, evaluations)
@@ -135,6 +138,9 @@ def interpolate(low: Trial, high: Trial) -> float:
     middle = low.step + 0.5 * width
     if not (np.isfinite(high.value) and np.isfinite(high.slope)):
         return middle
+    if abs(low.value - high.value) <= 100.0 * ROUNDING * abs(low.value) and low.slope * high.slope < 0:
+        step = low.step + width * low.slope / (low.slope - high.slope)  # the values tell no more: where the slope is 0
+        return step if step not in (low.step, high.step) else middle
     with np.errstate(all="ignore"):
         d1 = low.slope + high.slope - 3.0 * (low.value - high.value) / (low.step - high.step)
         square = d1 * d1 - low.slope * high.slope

@@ -15,6 +15,7 @@ from descender.errors import CapabilityError, OptionError, suggest
 from descender.methods.advance import Options
 from descender.methods.auto import METHODS, choose, quasi_newton, textbook
 from descender.methods.bounds import Bounds
+from descender.methods.conjugate_gradient import ConjugateGradient
 from descender.methods.lbfgs import LBFGS
 from descender.methods.textbook import Textbook
 from descender.methods.training import plan
@@ -137,12 +138,17 @@ def choose_method(
         method = "gd" if batch_size in (None, "full") else "minibatch"
         why = f"{method}, because {given[0]} was given"
     if method == "auto":
-        return choose(cost, tol)
-    if method == "lbfgs":
+        chosen, why = choose(cost, tol)
+        if isinstance(chosen, LBFGS) and gradient_tol is not None:  # how near the bottom is for the caller to say
+            chosen = replace(chosen, tol=LBFGS.tol)
+        return chosen, why
+    if method in ("lbfgs", "cg"):
         given = [name for name in given if name != "gradient_tol"]
         if given:
-            raise OptionError(f"{given[0]} does not go with method='lbfgs', which finds its own steps; leave one out")
-        return quasi_newton(cost), why
+            raise OptionError(
+                f"{given[0]} does not go with method={method!r}, which finds its own steps; leave one out"
+            )
+        return (quasi_newton(cost) if method == "lbfgs" else ConjugateGradient()), why
     options = Options(
         clip_norm=math.inf if clip_norm is None else float(clip_norm),
         clip_value=math.inf if clip_value is None else float(clip_value),
