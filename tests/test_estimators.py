@@ -149,6 +149,28 @@ def test_multinomial_logistic_regression():
     np.testing.assert_allclose(ours.predict_log_proba(X), theirs.predict_log_proba(X), atol=1e-6)
 
 
+def test_the_penalty_is_chosen_where_asked():
+    X, y = diabetes()
+    noise = np.random.default_rng(0).standard_normal((len(y), 60))
+    model = LinearRegressor(l1="auto").fit(np.column_stack([X, noise]), y)
+    assert model.path_.strength == model.l1_ > 0
+    assert model.l2_ == 0.0
+    theirs = Lasso(alpha=model.l1_, tol=1e-12, max_iter=10**6).fit(np.column_stack([X, noise]), y)
+    np.testing.assert_allclose(model.coef_, theirs.coef_, atol=1e-6)
+    X, y = cancer()
+    chosen = LinearClassifier(l2="auto").fit(X, y)
+    fixed = LinearClassifier(l2=chosen.l2_).fit(X, y)
+    np.testing.assert_allclose(chosen.coef_, fixed.coef_, atol=1e-7)
+    assert not hasattr(chosen, "partial_fit")
+    assert LinearClassifier().fit(X, y).l2_ == 1 / len(y)
+    both = LinearRegressor(l2="auto").fit(*np.array_split(np.column_stack([X, X[:, :2]]), [30], axis=1))
+    assert both.l2_.shape == (2,)
+    with pytest.raises(OptionError, match="one of them"):
+        LinearClassifier(l2="auto", l1="auto").fit(X, y)
+    with pytest.raises(OptionError, match="l2="):
+        LinearClassifier(l2="1/n").fit(X, y)
+
+
 @pytest.mark.parametrize("kind", WEIGHTS)
 def test_poisson_regression_and_its_score(kind):
     X, y = diabetes()

@@ -103,6 +103,7 @@ ARRIVED = [
     (LinearSVC(C=0.1, intercept_scaling=3.0, dual=False, tol=1e-9, max_iter=10**5), flowers),
     (LinearSVC(C=0.1, class_weight="balanced", dual=False, tol=1e-9, max_iter=10**5), flowers),
     (LinearSVC(C=0.1, class_weight="balanced", dual=False, tol=1e-9, max_iter=10**5), cancer),
+    (LinearSVC(C=0.1, penalty="l1", class_weight="balanced", dual=False, tol=1e-9, max_iter=10**5), flowers),
     (LinearSVC(C=0.1, penalty="l1", dual=False, tol=1e-9, max_iter=10**5), flowers),
     (LinearSVC(C=0.1, loss="hinge", tol=1e-8, max_iter=10**6, random_state=0), cancer),
     (QuantileRegressor(quantile=0.7, alpha=0.01), diabetes),
@@ -151,7 +152,7 @@ def test_a_model_that_was_fitted_to_the_end_is_at_the_bottom_of_what_it_minimise
 def test_another_penalty_than_the_fitted_one_is_caught(model, data):
     X, y = data()
     fitted = copy.deepcopy(model).fit(X, y)
-    for name in ("alpha", "alpha_", "C", "C_", "l2"):
+    for name in ("alpha", "alpha_", "C", "C_"):
         if getattr(fitted, name, None) is not None:
             setattr(fitted, name, np.asarray(getattr(fitted, name)) * 3.0)
     if isinstance(fitted, LinearRegression | LinearRegressor | LinearClassifier):

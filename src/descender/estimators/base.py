@@ -23,6 +23,7 @@ from descender.errors import DataError, OptionError, ShapeError, suggest
 from descender.methods.auto import polishing_tol
 from descender.verbs.minimize import minimize
 from descender.verbs.online import Online
+from descender.verbs.path import PenaltyPath, choose_penalty
 
 TOL = 1e-6
 
@@ -31,8 +32,8 @@ class Linear(CallbackSupportMixin, BaseEstimator):
     """A linear model: the walks that find it, and what is known about them."""
 
     loss: str
-    l2: float | None
-    l1: float
+    l2: float | str | None
+    l1: float | str
     fit_intercept: bool
     method: str
     learning_rate: Any
@@ -45,6 +46,8 @@ class Linear(CallbackSupportMixin, BaseEstimator):
     coef_: NDArray
     intercept_: Any
     classes_: NDArray
+    l2_: Any
+    l1_: Any
     certificate_: Certificate | None
     findings_: list[Finding]
     loss_curve_: Any
@@ -67,8 +70,14 @@ class Linear(CallbackSupportMixin, BaseEstimator):
         X = self._check(X, reset=False)
         return X @ self.coef_.T.astype(X.dtype, copy=False) + np.asarray(self.intercept_, dtype=X.dtype)
 
-    def _strength(self, total_weight: float) -> float:
-        return 1.0 / total_weight if self.l2 is None else self.l2
+    def _strengths(self, total_weight: float) -> tuple[dict[str, Any], list[str]]:
+        """The penalty of a risk, and which of its strengths is to be chosen."""
+        l2 = self.l2 if self.l2 is not None else 0.0 if self.l1 == "auto" else 1.0 / total_weight
+        asked = {"l2": l2, "l1": self.l1}
+        chosen = [kind for kind, strength in asked.items() if isinstance(strength, str) and strength == "auto"]
+        if len(chosen) > 1:
+            raise OptionError("l2='auto' and l1='auto': one of them is chosen along a path; give the other a number")
+        return {kind: 0.0 if kind in chosen else strength for kind, strength in asked.items()}, chosen
 
     def _seed(self) -> int:
         return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
@@ -85,12 +94,16 @@ class Linear(CallbackSupportMixin, BaseEstimator):
         d, several = X.shape[1], n_classes or len(targets)
         W, b = np.zeros((several, d)), np.zeros(several)
         walks, seed = [], self._seed()
+        strengths: list[tuple[float, float]] = []
+        paths: list[PenaltyPath | None] = []
         for k, column in enumerate(targets):
-            risk = Risk(
-                X, column, loss,
-                l2=self._strength(float(len(column)) if s is None else float(s.sum())), l1=self.l1,
-                intercept=self.fit_intercept, sample_weight=s, n_classes=n_classes,
-            )  # fmt: skip
+            given, chosen = self._strengths(float(len(column)) if s is None else float(s.sum()))
+            risk = Risk(X, column, loss, **given, intercept=self.fit_intercept, sample_weight=s, n_classes=n_classes)
+            path = choose_penalty(risk, chosen[0], seed=seed) if chosen else None
+            if path is not None:
+                risk.penalise(**{path.kind: path.strength})
+            strengths.append((risk.l2, risk.l1))
+            paths.append(path)
             rows = slice(None) if n_classes else slice(k, k + 1)
 
             def put(w: NDArray, risk: Risk = risk, rows: slice = rows) -> dict[str, Any]:
@@ -101,7 +114,8 @@ class Linear(CallbackSupportMixin, BaseEstimator):
             if part is not context:
                 part.call_on_fit_task_begin(estimator=self, **known)
             told = _Told(self, part, put, known) if getattr(self, "_skl_callbacks", None) else None
-            first = None if start is None else risk.join(start[0][rows], start[1][rows])
+            first = None if path is None else path.start
+            first = first if start is None else risk.join(start[0][rows], start[1][rows])
             walk = self._walk(risk, first, seed, told)
             if told:
                 told.tell(walk.nit, walk.x)
@@ -110,6 +124,10 @@ class Linear(CallbackSupportMixin, BaseEstimator):
                 part.call_on_fit_task_end(estimator=self, **known, reconstruction_attributes=attributes)
             walks.append(walk)
         self._take(walks, self._shaped(W, b, X.dtype))
+        one = len(targets) == 1
+        l2, l1 = np.array(strengths).T
+        self.l2_, self.l1_ = (float(l2[0]), float(l1[0])) if one else (l2, l1)
+        self.path_ = paths[0] if one else paths
         context.call_on_fit_task_end(estimator=self, **known, reconstruction_attributes={})
 
     def _walk(self, risk: Risk, start: NDArray | None, seed: int, callback: Callable[[Step], Any] | None) -> Walk:
@@ -207,9 +225,11 @@ class _Told:
 
 def streams(estimator: Linear) -> bool:
     """Whether rows can be learnt one by one: with l2, and without batches."""
-    if not estimator.l1 and estimator.batch_size in (None, 1):
+    wrong = [f"l1={estimator.l1}"] * bool(estimator.l1) + ["l2='auto'"] * (estimator.l2 == "auto")
+    wrong += [f"batch_size={estimator.batch_size}"] * (estimator.batch_size not in (None, 1))
+    if not wrong:
         return True
-    given = f"l1={estimator.l1}" if estimator.l1 else f"batch_size={estimator.batch_size}"
+    given = wrong[0]
     raise AttributeError(f"partial_fit learns row by row and has no {given}; fit has")
 
 

@@ -33,7 +33,8 @@ class LinearRegressor(RegressorMixin, Linear):
         ``"squared_error"``, which has its factor 1/2; ``"huber 1.5"``, quadratic up to 1.5 and linear beyond;
         ``"quantile 0.9"``; ``"poisson"``, whose predictions are exp(x·w + b)
     l2, l1
-        the penalty strengths; l2 is by default one over the sum of the sample weights, which is Ridge's ``alpha=1``
+        the penalty strengths; l2 is by default one over the sum of the sample weights, which is Ridge's ``alpha=1``.
+        One of them may be ``"auto"``: chosen by the loss on rows set aside, along a path (``path_``)
     fit_intercept
         whether there is an intercept; it is never penalised
     method, learning_rate, batch_size, options
@@ -49,7 +50,8 @@ class LinearRegressor(RegressorMixin, Linear):
 
     Attributes: ``coef_`` (d,) or (outputs, d) in the dtype of X, ``intercept_``, ``n_features_in_``,
     ``feature_names_in_``, ``n_iter_``, ``loss_curve_`` (the cost at each step), ``record_``, ``certificate_``,
-    ``findings_``.  With several outputs each has a walk of its own; ``loss_curve_`` and ``record_`` are then lists.
+    ``findings_``, ``l2_`` and ``l1_`` (the strengths as used), ``path_``.
+    With several outputs each has a walk of its own; ``loss_curve_`` and ``record_`` are then lists.
 
     Raises :class:`~descender.errors.InputError` and its kinds, which are all ``ValueError``; warns with
     ``ConvergenceWarning`` where `tol` was not reached.
@@ -67,8 +69,8 @@ class LinearRegressor(RegressorMixin, Linear):
         self,
         loss: str = "squared_error",
         *,
-        l2: float | None = None,
-        l1: float = 0.0,
+        l2: float | str | None = None,
+        l1: float | str = 0.0,
         fit_intercept: bool = True,
         method: str = "auto",
         learning_rate: Any = "auto",

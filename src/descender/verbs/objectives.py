@@ -76,7 +76,7 @@ class Terms:
     columns: list[NDArray]
     weights: list[NDArray | None]
     l2: Any = 0.0
-    l1: float = 0.0
+    l1: Any = 0.0
     n_classes: int | None = None
     constant: float = 0.0
     facts: dict[str, Any] = field(default_factory=dict)
@@ -127,11 +127,13 @@ def assemble(
         X = sparse.hstack([X, column], format="csr") if sparse.issparse(X) else np.column_stack([X, column])
         W, b, intercept = np.column_stack([W, b / terms.constant]), np.zeros(len(b)), False
     risks, points = [], []
-    strengths = np.broadcast_to(np.asarray(terms.l2, dtype=np.float64), len(terms.columns))
+    l2, l1 = (
+        np.broadcast_to(np.asarray(given, dtype=np.float64), len(terms.columns)) for given in (terms.l2, terms.l1)
+    )
     for k, column in enumerate(terms.columns):
         rows = slice(None) if terms.n_classes else slice(k, k + 1)
         risk = Risk(
-            X, column, terms.loss, l2=float(strengths[k]), l1=terms.l1, intercept=intercept,
+            X, column, terms.loss, l2=float(l2[k]), l1=float(l1[k]), intercept=intercept,
             sample_weight=terms.weights[k], n_classes=terms.n_classes,
         )  # fmt: skip
         risks.append(risk)
@@ -328,11 +330,9 @@ def _sgd_classifier(model: Any, y: NDArray, s: NDArray | None) -> Terms:
     columns, weights = _against_rest(model, class_codes(y, model.classes_), y, s, None)
     low = LOWEST_TARGET.get(loss, 0.0)
     penalties = [_sgd_penalty(model, one, len(y)) for one in weights]
-    if len({l1 for _, l1 in penalties}) > 1:
-        raise CapabilityError("SGDClassifier with class_weight and l1 for more than two classes is not known here")
-    l2 = np.array([l2 for l2, _ in penalties])
+    l2, l1 = np.array(penalties).T
     columns = [np.where(column > 0, 1.0, low) for column in columns]
-    return Terms(loss, columns, weights, l2, penalties[0][1], facts=_sgd_facts(model))
+    return Terms(loss, columns, weights, l2, l1, facts=_sgd_facts(model))
 
 
 def _linear_svc(model: Any, y: NDArray, s: NDArray | None) -> Terms:
@@ -340,9 +340,7 @@ def _linear_svc(model: Any, y: NDArray, s: NDArray | None) -> Terms:
         raise CapabilityError("LinearSVC(multi_class='crammer_singer') is not known here; ovr is")
     columns, weights = _against_rest(model, class_codes(y, model.classes_), y, s, s)
     strength = np.array([1.0 / (model.C * one.sum()) for one in weights])
-    if model.penalty == "l1" and len(set(strength)) > 1:
-        raise CapabilityError("LinearSVC with class_weight and l1 for more than two classes is not known here")
-    l2, l1 = (0.0, float(strength[0])) if model.penalty == "l1" else (strength, 0.0)
+    l2, l1 = (0.0, strength) if model.penalty == "l1" else (strength, 0.0)
     constant = float(model.intercept_scaling) if model.fit_intercept else 0.0
     return Terms(model.loss, columns, weights, l2, l1, constant=constant, facts=_walked(model, "liblinear"))
 
@@ -380,9 +378,8 @@ def _ours(model: Any, y: NDArray, s: NDArray | None) -> Terms:
         loss, columns = coded(model.loss, codes, len(model.classes_))
     else:
         loss, columns = model.loss, _targets(y)
-    l2 = 1.0 / _total(s, len(y)) if model.l2 is None else model.l2
     n_classes = len(model.classes_) if loss == "softmax" else None
-    return Terms(loss, columns, [s] * len(columns), l2, model.l1, n_classes, facts=facts)
+    return Terms(loss, columns, [s] * len(columns), model.l2_, model.l1_, n_classes, facts=facts)
 
 
 def torch_objective(
