@@ -16,12 +16,14 @@ SVM training using low-rank kernel representations*, JMLR 2001.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from descender.costs.certificate import Certificate, certificate, cost_scale
 from descender.costs.cost import Cost, Vector
@@ -35,6 +37,8 @@ INTO = 0.995
 """The share of the way to the boundary that a step may go."""
 SMALLEST_GOAL = 1e-14
 """Of the gap, relative to the cost: below it is rounding."""
+SMALL, LARGEST_CORNER = 60_000, 1000
+"""Numbers in X up to which the equations of the corner are solved, and their count."""
 STUCK = 1e-6
 """A step shorter than this share of a Newton step leads nowhere any more."""
 
@@ -141,6 +145,31 @@ class Inside:
         self.theta = self.theta + dual * move.theta
         return min(primal, dual)
 
+    def corner(self) -> Inside | None:
+        r"""Where products vanish, for an l2 penalty: theta at an end, or the row at its kink.
+
+        :math:`\lambda_2 w = \sum_i \sigma_i \theta_i x_i`, and :math:`x_i\cdot w = t_i` at the kinks, the rows whose
+        slacks are smaller than their distances from both ends.
+        """
+        rows = self.rows
+        high, low = self.above > rows.high - self.theta, self.below > self.theta - rows.low
+        kink = np.flatnonzero(~high & ~low)
+        size = len(self.v)
+        if len(kink) + size > LARGEST_CORNER:
+            return None
+        theta = np.where(high, rows.high, np.where(low, rows.low, 0.0))
+        X = rows.problem.X[kink]
+        X = (X.toarray() if sparse.issparse(X) else X).astype(np.float64) - rows.problem.mean
+        A = np.column_stack([X, np.ones(len(kink))])[:, :size]
+        upper = np.column_stack([np.diag(rows.ridge), -(A * rows.weight[kink, None]).T])
+        lower = np.column_stack([A, np.zeros((len(kink), len(kink)))])
+        right = np.append(rows.spread(rows.weight * theta), rows.t[kink])
+        solution = np.linalg.lstsq(np.vstack([upper, lower]), right, rcond=1e-13)[0]
+        theta[kink] = np.clip(solution[size:], rows.low[kink], rows.high[kink])
+        corner = copy.copy(self)
+        corner.v, corner.theta = solution[:size], theta
+        return corner
+
 
 def _room(distance: NDArray, change: NDArray) -> float:
     """How many times a change goes into a distance."""
@@ -180,6 +209,8 @@ class InteriorPoint:
                 better = best is None or found.gap < best[1].gap
                 best = (point, found) if better or best is None else best
                 if last or not better or best[1].relative <= self.tol or goal < SMALLEST_GOAL:
+                    if rows.l1 == 0 and cost.l2 > 0 and n * rows.d <= SMALL:
+                        best = self._cornered(cost, rows, inside, best)
                     yield ending(cost, self.tol, *best)
                     return
                 goal *= 0.1
@@ -191,6 +222,17 @@ class InteriorPoint:
             there = problem.leave(inside.v)
             log = one_step(value, float(np.linalg.norm(gradient)), float(np.linalg.norm(there - point)), went, 5)
             yield Block(log, there, 5 * n, point[None, :])
+
+    def _cornered(
+        self, cost: Risk, rows: Rows, inside: Inside, best: tuple[Vector, Certificate]
+    ) -> tuple[Vector, Certificate]:
+        """The minimum to rounding, if the rows at the kink are those that seem so: linear equations say where it is."""
+        corner = inside.corner()
+        if corner is None:
+            return best
+        point = rows.problem.leave(corner.v)
+        found = certificate(cost, point, self._theta(rows, corner, cost.n_samples or 0))
+        return (point, found) if found is not None and found.gap <= best[1].gap else best
 
     def _theta(self, rows: Rows, inside: Inside, n: int) -> NDArray:
         theta = np.zeros(n)
