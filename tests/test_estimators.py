@@ -38,7 +38,7 @@ GRID = [
     LinearRegressor(fit_intercept=False),
     LinearRegressor(l2=0.1, l1=0.1, warm_start=True),
     LinearClassifier(l1=0.01),
-    LinearClassifier(fit_intercept=False, class_weight="balanced"),
+    LinearClassifier(class_weight="balanced"),
     LinearRegressor("huber 1.0"),
     LinearRegressor("poisson"),
     LinearRegressor("quantile 0.9"),

@@ -227,6 +227,9 @@ def streams(estimator: Linear) -> bool:
     """Whether rows can be learnt one by one: with l2, and without batches."""
     wrong = [f"l1={estimator.l1}"] * bool(estimator.l1) + ["l2='auto'"] * (estimator.l2 == "auto")
     wrong += [f"batch_size={estimator.batch_size}"] * (estimator.batch_size not in (None, 1))
+    wrong += ["class_weight='balanced', which needs all rows"] * (
+        getattr(estimator, "class_weight", None) == "balanced"
+    )
     if not wrong:
         return True
     given = wrong[0]

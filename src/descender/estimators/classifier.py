@@ -14,7 +14,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, check_classification_targets
 
 from descender.costs.losses import LOSSES, Softmax, read_loss
-from descender.errors import CapabilityError, TargetError
+from descender.errors import TargetError
 from descender.estimators.base import TOL, Linear, check_loss, present, streams
 from descender.verbs.objectives import class_codes, class_weighted, coded
 
@@ -121,8 +121,6 @@ class LinearClassifier(ClassifierMixin, Linear):
         check_loss(self.loss, "binary")
         X, y = self._check_both(X, y, reset=not hasattr(self, "coef_"))
         _check_partial_fit_first_call(self, classes)
-        if self.class_weight == "balanced":
-            raise CapabilityError("partial_fit does not know all rows, so that it cannot balance them: give a mapping")
         X, y, s = present(X, y, sample_weight)
         codes = class_codes(y, self.classes_)
         s = class_weighted(self, y, codes, s)
