@@ -267,7 +267,7 @@ def test_separable_without_a_penalty_the_gap_is_not_far_below_the_cost(loss):
 
 
 @pytest.mark.parametrize("loss", ["log_loss", "huber 0.3", "poisson", "squared_hinge", "squared_error"])
-@pytest.mark.parametrize(("l2", "l1"), [(0.0, 0.02), (0.0, 0.0)])
+@pytest.mark.parametrize(("l2", "l1"), [(0.0, 0.02), (0.0, 0.0), (1e-7, 0.02)])
 @pytest.mark.parametrize("kind", ["dense", "sparse"])
 def test_without_l2_the_gap_is_of_second_order(loss, l2, l1, kind):
     """Theta moves as a Newton step would move it: a hundredth of the distance, a thousandth of the gap at most."""

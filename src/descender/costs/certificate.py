@@ -135,20 +135,25 @@ def dual_value(risk: Risk, w: Vector, scores: NDArray, theta: NDArray | None = N
 
 
 def _dual_at(risk: Risk, w: Vector, theta: NDArray) -> float:
-    """The dual objective at a theta in the domain of the dual, with sums of zero: scaled, where l1 asks for it."""
+    """The dual objective at a theta in the domain of the dual, with sums of zero, or where a Newton step moves it."""
     sigma, centre = _sigma(risk), _centre(risk) if risk.intercept else None
     u = _spread(risk, sigma * theta, centre)
-    if risk.l2 > 0:
-        conjugate = float(np.sum(np.maximum(np.abs(u) - risk.l1, 0.0) ** 2)) / (2.0 * risk.l2)
-        return _dual_sum(risk, theta) - conjugate
-    best = _dual_sum(risk, _scaled(theta, u, risk.l1))
-    if risk.loss.scores_per_class:
+    best = _dual_with(risk, theta, u)
+    if risk.l1 == 0 or risk.loss.scores_per_class:  # for l2 alone the natural point is good
         return best
     weights = w[: risk.n_features]
     active = np.flatnonzero((weights != 0) | (np.abs(u[0]) > risk.l1))
-    wanted = risk.l1 * np.sign(np.where(weights != 0, weights, u[0]))[active]
-    moved = _feasible(risk, _projected(risk, theta[0], active, wanted)[None, :])
-    return max(best, _dual_sum(risk, _scaled(moved, _spread(risk, sigma * moved, centre), risk.l1)))
+    wanted = risk.l2 * weights + risk.l1 * np.sign(np.where(weights != 0, weights, u[0]))
+    moved = _feasible(risk, _projected(risk, theta[0], active, wanted[active])[None, :])
+    return max(best, _dual_with(risk, moved, _spread(risk, sigma * moved, centre)))
+
+
+def _dual_with(risk: Risk, theta: NDArray, u: NDArray) -> float:
+    """The dual objective at theta and its products with the columns; without l2 scaled to where l1 allows it."""
+    if risk.l2 > 0:
+        conjugate = float(np.sum(np.maximum(np.abs(u) - risk.l1, 0.0) ** 2)) / (2.0 * risk.l2)
+        return _dual_sum(risk, theta) - conjugate
+    return _dual_sum(risk, _scaled(theta, u, risk.l1))
 
 
 def _scaled(theta: NDArray, u: NDArray, l1: float) -> NDArray:
