@@ -63,6 +63,7 @@ BATCHED = {name: {"data": MANY, "batch_size": 20, "seed": 2} for name in ("noise
 CASES = [(name, 5e-4, {}) for name in RULES] + [("gd", rate, {}) for rate in sorted(RATES)]
 CASES += [(name, 0.01, options) for name, options in BATCHED.items()] + [("polyak-ruppert", "backtracking", {})]
 CASES += [("gd", "plateau 0.1 0.5 1", BATCHED["lion"]), ("nadam", "backtracking", {})]
+CASES += [(name, "backtracking", {}) for name in ("momentum", "adam", "lion")]  # which lead uphill now and then
 
 
 @pytest.mark.parametrize(("method", "rate", "options"), CASES)

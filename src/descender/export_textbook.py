@@ -47,8 +47,10 @@ def textbook_steps(walk: Walk, method: Textbook) -> list[str]:
         ceiling = inlined(rate.ceiling, {"q": rate}, m=[f"kept_{name}" for name in getattr(rate, "memory", ())])
         body += [
             f"ceiling = {ceiling.values[0]}",
+            *(["forgotten = False"] if rule.slots else []),
             "while True:",
             *("    " + line for line in [*step, f"{', '.join(names)} = {', '.join(news)}", *project]),
+            *("    " + line for line in _forgetting(rule.slots)),
             f"    if cost(new) <= ceiling + {rate.share!r} * slope @ (new - w):",
             "        break",
             f"    rate = rate * {rate.shrink!r}",
@@ -68,6 +70,18 @@ def textbook_steps(walk: Walk, method: Textbook) -> list[str]:
         lines += ["# What is reported is not the point where the gradient was read", f"t = {walk.nit}"]
         lines += [*answer.lines, f"w = {answer.values[0]}"]
     return lines
+
+
+def _forgetting(slots: tuple[str, ...]) -> list[str]:
+    """A step that what is remembered leads uphill is taken again without it."""
+    if not slots:
+        return []
+    return [
+        "if slope @ (new - w) > 0 and not forgotten:",
+        f"    {' = '.join(slots)} = np.zeros_like(w)",
+        "    forgotten = True",
+        "    continue",
+    ]
 
 
 def _gradient_lines(size: int, method: Textbook) -> list[str]:

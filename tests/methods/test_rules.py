@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from descender.costs.cost import Cost
+from descender.costs.formula import Formula
 from descender.costs.risk import Risk
 from descender.descent import Stop, descend
 from descender.errors import OptionError
@@ -424,6 +425,45 @@ def test_backtracking_satisfies_armijo_at_every_step(first):
     armijo_holds(record, rosenbrock(), 0.1)
     assert record["cost"][-1] < 0.1 * record["cost"][0]
     assert record["evaluations"][-1] >= 301
+
+
+SEARCHED = [name for name, rule in RULES.items() if not (hasattr(rule, "unsearched") or hasattr(rule, "answer"))]
+
+
+@pytest.mark.parametrize("name", SEARCHED)
+def test_backtracking_never_stands_still_on_a_slope(name):
+    """A velocity that leads uphill is forgotten: no rate would make it a descent."""
+    method = Textbook(name, RULES[name](), Backtracking())
+    record = descend(rosenbrock(), START, method, Stop(max_steps=150)).record
+    armijo_holds(record, rosenbrock(), 1e-4)
+    assert len(record) == 151
+    assert (np.diff(record["cost"])[:150] < 0.0).all()
+    assert record["cost"][-1] < 0.2 * record["cost"][0]
+
+
+@pytest.mark.parametrize("name", ["momentum", "nesterov", "adam", "lion"])
+def test_plain_and_compiled_searches_forget_at_the_same_steps(name, monkeypatch):
+    method = Textbook(name, RULES[name](), Backtracking())
+    cost = Formula("(1-x)**2 + 100*(y-x**2)**2")
+    plain, compiled = both_ways(monkeypatch, method, 40, cost)
+    assert plain.nit == compiled.nit == 40
+    assert compiled.record.path == pytest.approx(plain.record.path, rel=1e-9)
+    assert compiled.record["learning_rate"] == pytest.approx(plain.record["learning_rate"], rel=1e-12, nan_ok=True)
+
+
+def test_what_a_rule_remembers_is_forgotten_where_it_leads_uphill():
+    """The step is then that of the first step from there."""
+    cost, method = rosenbrock(), Textbook("momentum", Momentum(), Backtracking())
+    path = descend(cost, START, method, Stop(max_steps=60)).record.path
+    turns, velocity = 0, np.zeros(2)
+    for w, new in itertools.pairwise(path):
+        g = cost.gradient(w)
+        velocity = 0.9 * velocity + g
+        if g @ velocity < 0:
+            turns, velocity = turns + 1, g
+        step = new - w
+        assert step / np.linalg.norm(step) == pytest.approx(-velocity / np.linalg.norm(velocity), abs=1e-7)
+    assert turns > 3
 
 
 def test_armijo_checker_sees_a_step_that_is_too_long():

@@ -31,7 +31,7 @@ from numba import njit
 '''
 JIT = '@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)\n'
 JIT_ENTRY = '@njit(error_model="numpy", cache=True)\n'
-OPERATIONS = ("length", "free_length", "distance", "along", "copy", "clip", "only", "project", "keep")
+OPERATIONS = ("length", "free_length", "distance", "along", "copy", "forget", "clip", "only", "project", "keep")
 OPTIONS = ("clip_norm", "clip_value", "gradient_tol", "step_tol")
 STATES = ("state", "new_state", "state_before")
 LASTING = ("w", "before", "direction_before", "ahead", "state", "state_before")

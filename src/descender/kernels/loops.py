@@ -69,6 +69,12 @@ def copy(to, of):
         to[j] = of[j]
 
 
+def forget(state):
+    """What a rule remembers is as at the start of a walk."""
+    for j in range(state.shape[0]):
+        state[j] = 0.0
+
+
 def clip(gradient, max_norm, max_value):
     """Scale the gradient down to `max_norm`, bound each component by `max_value`; 1.0 if that changed it, else 0.0."""
     clipped = 0.0

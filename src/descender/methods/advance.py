@@ -31,8 +31,8 @@ class Options(NamedTuple):
 
 
 def advance(
-    evaluate, rate_at, ceiling_at, update, answer, length, free_length, distance, along, copy, clip, only, project,
-    keep, clips, coordinates, searches, bounded, looks_back, answers_apart, stop_if_not_finite,
+    evaluate, rate_at, ceiling_at, update, answer, length, free_length, distance, along, copy, forget, clip, only,
+    project, keep, clips, coordinates, searches, bounded, looks_back, answers_apart, stop_if_not_finite,
     p, q, options, data, order, starts, stops,
     w, new, gradient, direction, before, direction_before, ahead, origin, lower, upper,
     state, new_state, state_before, memory, noise, first, log, path, answers,
@@ -81,13 +81,18 @@ def advance(
             project(new, lower, upper)
         if searches:
             ceiling = ceiling_at(memory, q, value)
+            forgotten = False
             while evaluations < 100.0:
-                evaluations += 1.0
-                memory[1] = evaluate(ahead, new, data, rows)
                 drop = along(gradient, new, w)
-                if memory[1] <= ceiling + q.share * drop:
-                    break
-                rate = rate * q.shrink
+                if drop > 0.0 and not forgotten:  # no rate makes a velocity that leads uphill a descent
+                    forget(state)
+                    forgotten = True
+                else:
+                    evaluations += 1.0
+                    memory[1] = evaluate(ahead, new, data, rows)
+                    if memory[1] <= ceiling + q.share * drop:
+                        break
+                    rate = rate * q.shrink
                 update(new, new_state, memory, p, w, direction, state, origin, noise, i, rate, t)
                 if bounded:
                     project(new, lower, upper)
@@ -150,6 +155,11 @@ def copy(to, of):
     to[:] = of
 
 
+def forget(state):
+    """What a rule remembers is as at the start of a walk."""
+    state[:] = 0.0
+
+
 def clip(gradient, max_norm, max_value):
     """Scale the gradient down to `max_norm`, bound each component by `max_value`; 1.0 if that changed it, else 0.0."""
     clipped = 0.0
@@ -181,5 +191,5 @@ def keep(path, i, w):
     path[i] = w
 
 
-OPERATIONS = (length, free_length, distance, along, copy, clip, only, project, keep)
+OPERATIONS = (length, free_length, distance, along, copy, forget, clip, only, project, keep)
 """The vector operations on arrays, in the order of the parameters; their loops stand in `descender.kernels.loops`."""

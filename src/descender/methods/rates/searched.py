@@ -17,10 +17,11 @@ class Backtracking(NamedTuple):
 
     .. math:: J(w^+) \le J(w) + c\, g \cdot (w^+ - w)
 
-    where :math:`a` is the rate accepted last, over :math:`\beta`.  It needs exact costs, and works with any rule.
+    where :math:`a` is the rate accepted last, over :math:`\beta`.  It needs exact costs, and works with any rule: where
+    what the rule remembers leads uphill, :math:`g \cdot (w^+ - w) > 0`, it is forgotten and the step taken again.
     L. Armijo, *Minimization of functions having Lipschitz continuous first partial derivatives*, 1966.
 
-    Wrong choice with momentum: a velocity that leads uphill cannot be shortened into a descent.
+    Wrong choice where each evaluation is dear: it tries about two rates a step.
     """
 
     rate: float = 1.0
