@@ -206,6 +206,15 @@ def test_walks_choose_what_newton_chooses(monkeypatch):
     assert len(slow.strengths) < len(fast.strengths)
 
 
+@pytest.mark.parametrize("loss", ["hinge", "quantile 0.7"])
+def test_losses_without_curvature_have_a_path_too(loss):
+    X, z, rng = rows(120, 3)
+    y = targets("log_loss" if loss == "hinge" else "squared_error", z, rng)
+    found = choose_penalty(Risk(X, y, loss))
+    assert found.scores[found.chosen] == found.scores.min()
+    assert found.scores[found.chosen] < 0.9 * found.scores[0]
+
+
 def test_many_rows_are_judged_by_one_hold_out(monkeypatch):
     X, z, rng = rows(2000, 5)
     risk = Risk(X, targets("log_loss", z, rng), "log_loss")
@@ -447,3 +456,59 @@ def test_moments_tell_what_rows_tell():
         losses = risk.loss.value(risk.scores(point.w, risk.X[rows_]), y[rows_])
         assert point.losses[0] == pytest.approx(np.average(losses, weights=s[rows_]), rel=1e-8)
         assert point.squares[0] == pytest.approx(np.average(losses**2, weights=s[rows_]), rel=1e-8)
+
+
+# --- on the command line
+
+
+def on_the_command_line(folder, *words):
+    from typer.testing import CliRunner
+
+    from descender.cli import app
+
+    data = table(200)
+    path = folder / "ill.csv"
+    names = list(data)
+    cells = zip(*data.values(), strict=True)
+    path.write_text("\n".join([",".join(names), *(",".join(map(str, row)) for row in cells)]))
+    words = ("fit", str(path), "--target", "y", "--exclude", "ill", "--out", str(folder), *words)
+    return CliRunner().invoke(app, words)
+
+
+def test_the_command_chooses_compares_and_tells_it_in_json(tmp_path):
+    import json
+
+    ran = on_the_command_line(tmp_path, "--weight", "weight", "--group", "patient", "--json")
+    assert ran.exit_code == 0, ran.output
+    told = json.loads(ran.stdout)
+    assert told["penalty"]["path"]["how"].endswith("no group in two of them")
+    assert told["comparison"]["metrics"].keys() == told["metrics"]["holdout"].keys()
+    assert {"read", "encode", "penalty", "fit", "compare", "report"} <= told["seconds"].keys()
+    assert ran.stderr == ""
+    ran = on_the_command_line(tmp_path, "--time", "day", "--l1", "auto", "--one-standard-error", "--no-compare")
+    assert ran.exit_code == 0, ran.output
+    assert "l1 = " in ran.stdout
+    assert "forward steps in time" in ran.stdout
+    assert "trees" not in ran.stdout
+    ran = on_the_command_line(tmp_path, "--l2", "1/n", "--no-compare")
+    assert ran.exit_code == 0, ran.output
+    assert "penalty" not in ran.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (("--l2", "many"), "--l2 many: expected a number, auto or 1/n"),
+        (("--l1", "1/n"), "--l1 1/n: expected a number or auto"),
+        (("--l1", "-1"), "--l1 -1.0: a penalty strength"),
+        (("--class-weight", "yes=x"), "is not CLASS=NUMBER"),
+        (("--class-weight", "balanced"), "has no classes"),
+        (("--weight", "wieght"), "did you mean weight?"),
+        (("--l1", "auto", "--l2", "auto"), "one of the two is chosen"),
+    ],
+)
+def test_the_command_refuses_with_a_message(tmp_path, words, text):
+    ran = on_the_command_line(tmp_path, *words)
+    shown = " ".join((ran.output + str(ran.exception or "")).split())
+    assert ran.exit_code != 0
+    assert text in shown

@@ -205,7 +205,7 @@ def _row_weights(given: Any, table: Table, design: Design, say: Teller) -> NDArr
         return design.weight
     names = zip(table.coding.classes, by_class, strict=True)
     shown = ", ".join(f"{label} {weight:.4g}" for label, weight in names)
-    say("weighted", f"classes count in the cost by {shown}; in the metrics rows count alike")
+    say("weighted", f"classes count in the cost by {shown}; not in the metrics")
     own = 1.0 if design.weight is None else design.weight
     return own * by_class[design.y.astype(np.intp)]
 
