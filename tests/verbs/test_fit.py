@@ -713,7 +713,7 @@ OPTIONS = {
     "negative epochs": ({"epochs": -1}, OptionError, "epochs=-1: expected a number of at least 0"),
     "half an epoch": ({"epochs": 0.5}, OptionError, "epochs=0.5: expected a whole number"),
     "batch_size 0": ({"batch_size": 0}, OptionError, "batch_size=0: expected 'full' or a whole number"),
-    "beta 2": ({"method": "momentum", "beta": 2.0}, OptionError, "beta=2: expected at least 0 and below 1"),
+    "beta 2": ({"method": "momentum", "beta": 2.0}, OptionError, "beta=2: expected a number of at least 0 and below 1"),
     "rate for lbfgs": ({"method": "lbfgs", "learning_rate": 0.1}, OptionError, "does not go with method='lbfgs'"),
     "short start": ({"start": [1.0]}, StartError, "expected 3 numbers, one each for price, size, intercept"),
     "nan start": ({"start": [1.0, np.nan, 0.0]}, StartError, "the start .*size = nan.* is not finite"),
