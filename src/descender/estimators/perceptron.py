@@ -164,16 +164,12 @@ class Perceptron(BaseEstimator):
         size = None if isinstance(self.batch_size, str) and self.batch_size == "auto" else self.batch_size
         if size is not None and (isinstance(size, str | bool) or size < 1):
             raise OptionError(f"batch_size={self.batch_size!r}: expected 'auto' or a whole number of at least 1")
-        first = self.learning_rate_init
+        first = 1e-3 if self.learning_rate_init is None else self.learning_rate_init
         rate = self.learning_rate
-        if isinstance(rate, str) and rate in ("auto", "constant"):
-            rate = (
-                "auto"
-                if self.solver == "auto" and rate == "auto" and first is None
-                else 1e-3
-                if first is None
-                else first
-            )
+        planned = self.solver == "auto" and self.learning_rate_init is None
+        if isinstance(rate, str):  # scikit-learn's "adaptive" is another thing than the rate of that name
+            words = {"auto": "auto" if planned else first, "constant": first, "adaptive": f"plateau {first!r}"}
+            rate = words.get(rate, rate)
         options = {"batch_size": size, "learning_rate": rate, "on_divergence": "recover"}
         if self.solver == "sgd":
             return "nesterov" if self.nesterovs_momentum else "momentum", options | {"beta": self.momentum}
