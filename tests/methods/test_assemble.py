@@ -67,6 +67,44 @@ def test_what_is_off_leaves_no_trace(monkeypatch):
     assert "while" in made(monkeypatch, cost, rate="backtracking")
 
 
+WALKS = {
+    "gd": ("gd", 0.1),
+    "momentum": ("momentum", 0.1),
+    "averaging": ("averaging", 0.1),
+    "step": ("gd", "step 0.1 5"),
+    "warm-up step": ("gd", "warm-up 3 step 0.1 5"),
+    "warm-up cosine": ("gd", "warm-up 3 cosine 0.1 5 0.5"),
+    "backtracking": ("gd", "backtracking"),
+    "adaptive": ("gd", "adaptive"),
+}
+
+
+def test_a_text_is_written_once_for_each_kind_of_walk(monkeypatch):
+    """Two kinds never share one, though their numbers be the same; two walks of a kind do, whatever theirs are."""
+    written = []
+    entry_text = assemble.entry_text
+    monkeypatch.setattr(assemble, "_TEXTS", {})
+    monkeypatch.setattr(assemble, "entry_text", lambda *a: written.append(entry_text(*a)) or written[-1])
+    costs = [Formula("x**2 + y**2"), Formula("x**2 + 2*y**2"), Formula("+".join(f"x{j}**2" for j in range(9)))]
+    clips = advance.Options(clip_norm=1.0)
+    for cost in costs:
+        for options in (advance.Options(), clips):
+            for name, (rule, rate) in WALKS.items():
+                if options is clips and name == "adaptive":
+                    continue
+                before = len(written)
+                text = made(monkeypatch, cost, rule, rate, options=options)
+                assert len(written) == before + 1, name
+                assert text == written[-1]
+                assert made(monkeypatch, cost, rule, rate, options=options) == text
+                assert len(written) == before + 1, name
+    assert len(set(written)) == len(written)
+    count = len(written)
+    made(monkeypatch, costs[0], "momentum", 0.3, beta=0.5)
+    made(monkeypatch, costs[0], "gd", "warm-up 7 step 0.2 9")
+    assert len(written) == count
+
+
 def run(body, **names):
     exec(compile(ast.fix_missing_locations(ast.Module(body, [])), "<test>", "exec"), names)
     return names

@@ -155,6 +155,25 @@ def assemble(
     ``(numbers, data, order, starts, stops, vectors, states, memory, noise, first, log, path, answers)``, where
     `numbers` are those of the rule, the rate and the options (:func:`numbers_of`).
     """
+    kind = (advance, evaluate, _kind(rule), _kind(rate), *switches.items(), *rows, min(size, SHORT + 1))
+    if kind not in _TEXTS:
+        _TEXTS[kind] = entry_text(advance, evaluate, rule, rate, switches, rows, size)
+    return load(_TEXTS[kind]).advance
+
+
+_TEXTS: dict[tuple, str] = {}
+"""Each loop's text is written once for every kind of walk; the numbers of a rule or a rate stand in none."""
+
+
+def _kind(owner: tuple) -> tuple:
+    """The types of a rule or a rate, and of the schedule within it: two of one kind differ by numbers alone."""
+    return (type(owner), *(_kind(value) for value in owner if isinstance(value, tuple)))
+
+
+def entry_text(
+    advance: Callable, evaluate: str, rule: Any, rate: Any, switches: Mapping[str, bool], rows: Sequence[str], size: int
+) -> str:
+    """The text of the module that :func:`assemble` compiles."""
     body = one_body(advance, evaluate, rule, rate, switches)
     known = {"state": len(rule.slots), "new_state": len(rule.slots), "state_before": len(rule.slots)}
     if _is_short(evaluate, size):
@@ -167,7 +186,7 @@ def assemble(
     end = body.pop()
     lines = [*_opening(rule, rate, rows, vectors), *body, *ast.parse("\n".join(lasting)).body, end]
     entry = ast.unparse(ast.fix_missing_locations(ast.Module(needed(lines, set()), [])))
-    return load(f"{HEADER}\n\n{JIT_ENTRY}def advance({ENTRY}):\n{textwrap.indent(entry, '    ')}\n").advance
+    return f"{HEADER}\n\n{JIT_ENTRY}def advance({ENTRY}):\n{textwrap.indent(entry, '    ')}\n"
 
 
 def one_body(advance: Callable, evaluate: str, rule: Any, rate: Any, switches: Mapping[str, bool]) -> list[ast.stmt]:
