@@ -22,7 +22,8 @@ def textbook_steps(walk: Walk, method: Textbook) -> list[str]:
     rule, rate = method.rule, method.rate
     searched, back = hasattr(rate, "ceiling"), reads(rate, "g_before")
     lines = [f"w = np.array({listed(walk.record.path[0].tolist())})"]
-    lines += [f"{slot} = np.zeros_like(w)" for slot in rule.slots]
+    first = "w" if getattr(rule, "begins_at_start", False) else "np.zeros_like(w)"
+    lines += [f"{slot} = {first}" for slot in rule.slots]
     kept = [f"kept_{name}" for owner in (rule, rate) for name in getattr(owner, "memory", ())]
     lines += [f"{' = '.join(kept)} = 0.0"] if kept else []
     lines += ["w_before, g_before = w, np.zeros_like(w)"] if back else []
@@ -96,7 +97,12 @@ def _gradient_lines(size: int, method: Textbook) -> list[str]:
         lines.append(f"g = g * min(1.0, {options.clip_norm!r} / max(np.linalg.norm(g), 1e-300))")
     if np.isfinite(options.clip_value):
         lines.append(f"g = np.clip(g, {-options.clip_value!r}, {options.clip_value!r})")
-    return lines + ([f"noise = noises.standard_normal({size})"] if reads(method.rule, "noise") else [])
+    return lines + (_noise_lines(method.rule, size) if reads(method.rule, "noise") else [])
+
+
+def _noise_lines(rule: Any, size: int) -> list[str]:
+    deviation = inlined(rule.deviation, {"p": rule}).values[0]
+    return [f"noise = {deviation} * noises.standard_normal({size})"]
 
 
 def rate_lines(rate: Any) -> list[str]:

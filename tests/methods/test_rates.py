@@ -276,11 +276,11 @@ def test_batches_of_any_size_follow_the_recursion(name, batch_size):
     while len(rows) < 120:
         order = rng.permutation(47)
         rows += [order[i : i + batch_size] for i in range(0, 47, batch_size)]
-    w, state, m, expected = np.zeros(4), [np.zeros(4) for _ in rule.slots], (0.0, 0.0, 0.0), []
+    w, state, m, expected = np.zeros(4), [np.zeros(4) for _ in rule.slots], (0.0, 0.0, 0.0), []  # all begin at 0
     for t in range(120):
         expected.append(w)
         g = risk.gradient(w, rows[t])
-        more = (xi[t],) if name == "noise" else ()
+        more = (rule.deviation(rule, t) * xi[t],) if name == "noise" else ()
         if name == "schedule-free":
             m = rule.remember(m, 0.01)
             more = (m,)
@@ -332,8 +332,18 @@ def test_schedule_free_is_optax_at_its_answer():
     assert walk.x == pytest.approx(answer, rel=1e-12)
 
 
+@pytest.mark.parametrize("name", ["polyak-ruppert", "schedule-free"])
+def test_a_recovery_begins_the_mean_anew(name):
+    cost = Formula("x**4 + y**2")
+    method = textbook(cost, name, 0.3, on_divergence="recover")
+    walk = descend(cost, np.array([9.0, 1.0]), method, Stop(max_steps=800))
+    assert any("taken back" in note for note in walk.notes)
+    assert np.isfinite(walk.record.path).all()
+    assert np.isfinite(walk.fun)
+
+
 def test_a_planted_fault_in_an_answer_is_seen(monkeypatch):
-    monkeypatch.setattr(ScheduleFree, "answer", staticmethod(lambda w, s, t: w))
+    monkeypatch.setattr(ScheduleFree, "answer", staticmethod(lambda w: w))
     walk = descend(BOWL, START, textbook(BOWL, "schedule-free", 0.05), Stop(max_steps=200))
     monkeypatch.undo()
     right = descend(BOWL, START, textbook(BOWL, "schedule-free", 0.05), Stop(max_steps=200))

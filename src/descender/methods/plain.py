@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from descender.methods.advance import OWN
+from descender.methods.position import asked as asked_by
+from descender.methods.position import picked
 
 
 def rate_at(rate: Any, first: int) -> Callable[..., float]:
     """The rate of a step, for a rate whose memory begins at `first`."""
     formula, count = rate.formula, len(getattr(rate, "memory", ()))
-    asked, sums_of = tuple(inspect.signature(formula).parameters), sums(rate)
+    asked, sums_of = asked_by(formula), sums(rate)
     own = slice(first, first + count)
     if asked == ("q", "t"):
         return lambda memory, q, t, *_: formula(q, t)
@@ -38,7 +39,7 @@ def ceiling_at(rate: Any, first: int) -> Callable[..., float] | None:
     """The cost that a searched step must come below, plus what its slope promises; None for rates without a search."""
     if not hasattr(rate, "ceiling"):
         return None
-    asked = tuple(inspect.signature(rate.ceiling).parameters)
+    asked = asked_by(rate.ceiling)
     own = slice(first, first + len(getattr(rate, "memory", ())))
 
     def at(memory, q, value):
@@ -51,7 +52,7 @@ def ceiling_at(rate: Any, first: int) -> Callable[..., float] | None:
 def update(rule: Any) -> Callable[..., None]:
     """A step of a rule."""
     formula, slots = rule.formula, len(rule.slots)
-    asked, sums_of = tuple(inspect.signature(formula).parameters), sums(rule)
+    asked, sums_of = asked_by(formula), sums(rule)
     own = slice(OWN, OWN + len(getattr(rule, "memory", ())))
     simple = asked == ("p", "w", "g", "s", "rate", "t")
 
@@ -65,7 +66,7 @@ def update(rule: Any) -> Callable[..., None]:
             given["noise"] = noise[i] if len(noise) else None
             if len(given["m"]):
                 given["sums"] = sums_of(given)
-                memory[own] = rule.remember(*[given[name] for name in inspect.signature(rule.remember).parameters])
+                memory[own] = rule.remember(*picked(rule.remember, given))
                 given["m"] = tuple(memory[own].tolist())
             new[:], remembered = formula(*[given[name] for name in asked])
         if slots:
@@ -79,7 +80,7 @@ def answer(rule: Any) -> Callable[..., None] | None:
     """What a rule reports in place of the point, noted for step i; None where it is the point itself."""
     if not hasattr(rule, "answer"):
         return None
-    asked, slots = tuple(inspect.signature(rule.answer).parameters), len(rule.slots)
+    asked, slots = asked_by(rule.answer), len(rule.slots)
 
     def note(answers, i, p, w, state, t):
         given = {"p": p, "w": w, "s": tuple(state.reshape(slots, -1)), "t": t}
@@ -92,5 +93,5 @@ def sums(owner: Any) -> Callable[[dict[str, Any]], tuple[float, ...]]:
     """The sums over coordinates that a rule or a rate declares."""
     if not hasattr(owner, "terms"):
         return lambda given: ()
-    asked = tuple(inspect.signature(owner.terms).parameters)
+    asked = asked_by(owner.terms)
     return lambda given: tuple(float(np.sum(term)) for term in owner.terms(*[given[name] for name in asked]))

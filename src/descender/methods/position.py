@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,8 +33,14 @@ class Switches(NamedTuple):
 
 def reads(owner: Any, name: str) -> bool:
     """Whether a formula of a rule or rate asks for something by the name of a parameter."""
-    formulas = [getattr(owner, part) for part in ("terms", "formula", "remember") if hasattr(owner, part)]
-    return any(name in inspect.signature(formula).parameters for formula in formulas)
+    parts = ("terms", "formula", "remember")
+    return any(name in asked(getattr(owner, part)) for part in parts if hasattr(owner, part))
+
+
+@cache
+def asked(formula: Callable) -> tuple[str, ...]:
+    """What a formula asks for: the names of its parameters."""
+    return tuple(inspect.signature(formula).parameters)
 
 
 class Position:
@@ -65,6 +72,7 @@ class Position:
             w = np.clip(w, *self.bounds)
         for name in {"w", "before", "origin"} & {*self.names}:
             self[name][:] = w
+        self._begin()
 
     def __getitem__(self, name: str) -> Vector:
         return self.vectors[self.names.index(name)]
@@ -85,10 +93,14 @@ class Position:
 
     def forget(self) -> None:
         """Go on from here as if the walk began here."""
-        self.states[:] = 0.0
         self.memory[:] = 0.0
         self.memory[NEXT_COST] = np.nan
         self["before"][:] = self["w"]
+        self._begin()
+
+    def _begin(self) -> None:
+        at_start = getattr(self.rule, "begins_at_start", False)
+        self.states[:] = np.tile(self["w"], len(self.rule.slots)) if at_start else 0.0
 
     def answer(self, t: int) -> Vector:
         """What the walk has found after `t` steps: the point, or what its rule makes of it."""
@@ -101,4 +113,4 @@ class Position:
 
 def picked(function: Callable, given: dict[str, Any]) -> list[Any]:
     """The arguments that a formula asks for by the names of its parameters."""
-    return [given[name] for name in inspect.signature(function).parameters]
+    return [given[name] for name in asked(function)]

@@ -97,7 +97,7 @@ class Textbook:
             log = np.zeros((count, len(walk.COLUMNS)))
             path = np.empty((count if count * w.size <= PATH_NUMBERS else 0, w.size), dtype=w.dtype)
             answers = np.empty((len(path) if hasattr(self.rule, "answer") else 0, w.size), dtype=w.dtype)
-            done, why = step(now, options, batches, position, noise.next(count), taken, log, path, answers)
+            done, why = step(now, options, batches, position, noise.next(count, taken), taken, log, path, answers)
             rows = (batches.stops - batches.starts)[:done] * log[:done, TRIALS].astype(np.intp)
             rows = cost.reads(rows) if isinstance(cost, Reduced) else rows
             ended, note, found = reader.used(done), None, None
@@ -133,15 +133,18 @@ class Textbook:
 
 
 class Noise:
-    """Standard normal numbers for the coming steps, where the rule asks for them."""
+    """Normal numbers for the coming steps, where the rule asks for them."""
 
     def __init__(self, rule: Any, size: int, rng: np.random.Generator):
-        self.width, self.wanted = size, reads(rule, "noise")
+        self.rule, self.width, self.wanted = rule, size, reads(rule, "noise")
         self.rng = rng.spawn(1)[0] if self.wanted else rng
 
-    def next(self, steps: int) -> NDArray[np.float64]:
-        """A row for each step."""
-        return self.rng.standard_normal((steps, self.width)) if self.wanted else np.empty((0, self.width))
+    def next(self, steps: int, first: int) -> NDArray[np.float64]:
+        """A row for each step from step `first` on."""
+        if not self.wanted:
+            return np.empty((0, self.width))
+        deviation = self.rule.deviation(self.rule, np.arange(first, first + steps))
+        return deviation[:, None] * self.rng.standard_normal((steps, self.width))
 
 
 class _Reader:

@@ -171,7 +171,7 @@ class Online:
         batches = next(mini_batches(len(targets), 1, np.random.default_rng(0), shuffle=False))
         log, none = np.zeros((len(targets), len(walk.COLUMNS))), np.empty((0, len(self.w)))
         position = self._position
-        noise = self._noise.next(len(targets))
+        noise = self._noise.next(len(targets), self.samples)
         done, why = step(rate, self.options, batches, position, noise, self.samples, log, none, none)
         sound = why != walk.NOT_FINITE
         if not sound:  # the sample that led there leaves no trace

@@ -7,14 +7,18 @@ A rule is a NamedTuple of hyperparameters with one elementwise formula::
 `p` holds the hyperparameters, `g` the (clipped) gradient, `s` one array for each name in ``slots``, all zero at the
 start.  The formula uses arithmetic and NumPy functions only, no ``if``: the same text runs on whole arrays in Python
 and coordinate by coordinate in the compiled loop.  It asks for more by the names of further parameters: ``noise``,
-standard normal; ``origin``, the start; ``m``, the numbers that the rule names in ``memory``.  What else a rule may say:
+normal numbers; ``origin``, the start; ``m``, the numbers that the rule names in ``memory``.  What else a rule may say:
 
+``deviation(p, t)``
+    the standard deviation of ``noise``
 ``terms(...)``
     elementwise, a tuple; the sum of each over the coordinates is passed on as ``sums``
 ``remember(...)``
     the numbers of ``memory`` for this step, from the old ones (``m``, zero at the start) and ``sums``
 ``answer(w, s, t)``
     what is reported after `t` steps, where that is not the point at which gradients are read
+``begins_at_start``
+    whether what it remembers begins as the start of the walk, and not as zero
 ``ranges``
     from where to where each hyperparameter may go, if not from 0 to below 1
 ``natural_rate``

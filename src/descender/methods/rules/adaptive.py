@@ -89,7 +89,7 @@ class AdaDelta(NamedTuple):
     r"""AdaDelta: the sizes of past steps over the sizes of past gradients, so that a step has the unit of w.
 
     .. math::
-        v \leftarrow \rho v + (1-\rho)\, g^2, \quad d = \frac{\sqrt{u + \epsilon}}{\sqrt{v + \epsilon}}\, g, \quad
+        v \leftarrow \rho v + (1-\rho)\, g^2, \quad d = \sqrt{\frac{u + \epsilon}{v + \epsilon}}\, g, \quad
         u \leftarrow \rho u + (1-\rho)\, d^2, \quad w \leftarrow w - a\, d
 
     M. D. Zeiler, *ADADELTA: an adaptive learning rate method*, 2012; its learning rate is 1.
@@ -108,7 +108,7 @@ class AdaDelta(NamedTuple):
     def formula(p, w, g, s, rate, t):
         """One step; `t` counts from 0."""
         v = p.rho * s[0] + (1.0 - p.rho) * g * g
-        d = np.sqrt(s[1] + p.epsilon) / np.sqrt(v + p.epsilon) * g
+        d = np.sqrt((s[1] + p.epsilon) / (v + p.epsilon)) * g
         return w - rate * d, (v, p.rho * s[1] + (1.0 - p.rho) * d * d)
 
 

@@ -20,6 +20,7 @@ class IterateAveraging(NamedTuple):
     skip: float = 0.0
 
     slots = ("mean",)
+    begins_at_start = True
     along_gradient = True
     ranges = {"skip": (0.0, math.inf)}
 
@@ -30,9 +31,9 @@ class IterateAveraging(NamedTuple):
         return new, (s[0] + (new - s[0]) / np.maximum(t + 1.0 - p.skip, 1.0),)
 
     @staticmethod
-    def answer(w, s, t):
-        """What is reported after `t` steps."""
-        return np.where(t == 0, w, s[0])
+    def answer(s):
+        """What is reported."""
+        return s[0]
 
 
 class ScheduleFree(NamedTuple):
@@ -51,6 +52,7 @@ class ScheduleFree(NamedTuple):
     beta: float = 0.9
 
     slots = ("fast", "mean")
+    begins_at_start = True
     memory = ("largest_rate", "total", "share")
     unsearched = True
 
@@ -64,12 +66,11 @@ class ScheduleFree(NamedTuple):
     @staticmethod
     def formula(p, w, g, s, rate, t, m):
         """One step; `t` counts from 0."""
-        z = np.where(t == 0, w, s[0]) - rate * g
-        x = np.where(t == 0, w, s[1])
-        x = x + m[2] * (z - x)
+        z = s[0] - rate * g
+        x = s[1] + m[2] * (z - s[1])
         return p.beta * x + (1.0 - p.beta) * z, (z, x)
 
     @staticmethod
-    def answer(w, s, t):
-        """What is reported after `t` steps."""
-        return np.where(t == 0, w, s[1])
+    def answer(s):
+        """What is reported."""
+        return s[1]

@@ -63,6 +63,11 @@ class GradientNoise(NamedTuple):
     ranges = {"eta": (0.0, math.inf)}
 
     @staticmethod
+    def deviation(p, t):
+        """The standard deviation of the noise at step `t`."""
+        return np.sqrt(p.eta / (1.0 + t) ** p.gamma)
+
+    @staticmethod
     def formula(p, w, g, s, rate, t, noise):
-        """One step; `t` counts from 0, `noise` is standard normal."""
-        return w - rate * (g + np.sqrt(p.eta / (1.0 + t) ** p.gamma) * noise), s
+        """One step; `t` counts from 0, `noise` is normal with that deviation."""
+        return w - rate * (g + noise), s
