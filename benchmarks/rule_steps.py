@@ -25,7 +25,7 @@ FORMULA = "(1-x)**2 + 100*(y-x**2)**2"
 START, STEPS, TURNS = (-1.2, 1.0), 10_000, 40
 RATES = {"gd": 1e-3, "noise": 1e-3, "momentum": 1e-4, "nesterov": 1e-4, "averaging": 1e-3, "polyak-ruppert": 1e-3,
          "schedule-free": 1e-3, "rmsprop": 1e-5, "adadelta": 0.01, "prodigy": 1.0}  # fmt: skip
-"""The learning rates; 0.001 where none is given."""
+"""The learning rates; 0.0001 where none is given."""
 
 
 def ours(name: str, rate: float) -> Callable[[], tuple[float, ...]]:
@@ -132,7 +132,7 @@ def main() -> None:
     print(f"  {'rule':16}{'descender':>10}{'lax.scan':>10}{'times':>8}")
     slower = []
     for name in RULES:
-        rate = RATES.get(name, 0.001)
+        rate = RATES.get(name, 1e-4)
         runs = {"descender": ours(name, rate), "lax.scan": jax_scan(name, rate)}
         ends = [run() for run in runs.values()]
         assert np.allclose(*ends, rtol=1e-9, atol=1e-9), f"{name} ended at {ends}"

@@ -38,7 +38,8 @@ def textbook_steps(walk: Walk, method: Textbook) -> list[str]:
     lines.append(f"for t, rows in zip(range({walk.nit}), batches()):" if batched else f"for t in range({walk.nit}):")
     body = _gradient_lines(len(walk.x), method)
     body += rate_lines(rate)
-    step, news = rule_lines(rule)
+    remembered, step, news = rule_lines(rule)
+    body += remembered
     ends = [f"np.array({np.asarray(side).tolist()})" for side in method.bounds or ()]
     box = ", ".join(ends).replace("inf", "np.inf")
     project = [f"new = np.clip(new, {box})"] if box else []
@@ -115,15 +116,15 @@ def rate_lines(rate: Any) -> list[str]:
     return [*lines, *found.lines, f"{', '.join(['rate', *kept])} = {', '.join(found.values)}"]
 
 
-def rule_lines(rule: Any) -> tuple[list[str], list[str]]:
-    """The lines of a rule, and the expressions of the new point and of what it remembers."""
+def rule_lines(rule: Any) -> tuple[list[str], list[str], list[str]]:
+    """What a rule notes once a step, its lines, and the expressions of the new point and the new slots."""
     kept = [f"kept_{name}" for name in getattr(rule, "memory", ())]
     lines = _sum_lines(rule, {"p": rule}, kept, rule.slots)
     if kept:
         found = inlined(rule.remember, {"p": rule}, s=rule.slots, m=kept, sums=_sum_names(rule))
         lines += [*found.lines, f"{', '.join(kept)} = {', '.join(found.values)}"]
     step = inlined(rule.formula, {"p": rule}, s=rule.slots, m=kept)
-    return [*lines, *step.lines], step.values
+    return lines, step.lines, step.values
 
 
 def _sum_names(owner: Any) -> list[str]:

@@ -327,19 +327,20 @@ def rate_texts(rate: Any, first: int) -> list[str]:
 
 
 def rule_texts(rule: Any) -> list[str]:
-    """``update`` and ``answer`` for a rule, and the formulas that they call."""
+    """``remember``, ``update`` and ``answer`` for a rule, and the formulas that they call."""
     m = _tuple([f"memory[{OWN + k}]" for k in range(len(getattr(rule, "memory", ())))])
     slots = range(len(rule.slots))
     s, new = (_tuple([f"{name}[w.shape[0] * {k} + j]" for k in slots]) for name in ("state", "new_state"))
     given = {"p": "p", "rate": "rate", "t": "t", "m": m}
     given |= {"w": "w[j]", "g": "g[j]", "s": s, "origin": "origin[j]", "noise": "noise[i, j]"}
     texts, sums = _sums(rule, "rule_sums", given)
-    lines = sums.lines
     if m != "()":
-        texts.append(text_of(rule.remember, "remember"))
-        lines.append(f"{m} = remember({_arguments(rule.remember, given | {'sums': sums.result})})")
+        texts.append(text_of(rule.remember, "rule_remember"))
+        call = _arguments(rule.remember, given | {"sums": sums.result})
+        lines = [*sums.lines, f"{m} = rule_remember({call})"]
+        texts.append(_function("remember(memory, p, w, g, state, origin, rate, t)", lines))
     call = f"rule_formula({_arguments(rule.formula, given)})"
-    lines += ["for j in range(w.shape[0]):", f"    new[j], {new} = {call}"]
+    lines = ["for j in range(w.shape[0]):", f"    new[j], {new} = {call}"]
     texts.append(text_of(rule.formula, "rule_formula"))
     texts.append(_function("update(new, new_state, memory, p, w, g, state, origin, noise, i, rate, t)", lines))
     if hasattr(rule, "answer"):

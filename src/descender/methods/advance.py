@@ -31,8 +31,9 @@ class Options(NamedTuple):
 
 
 def advance(
-    evaluate, rate_at, ceiling_at, update, answer, length, free_length, distance, along, copy, forget, clip, only,
-    project, keep, clips, coordinates, searches, bounded, looks_back, answers_apart, stop_if_not_finite,
+    evaluate, rate_at, ceiling_at, remember, update, answer,
+    length, free_length, distance, along, copy, forget, clip, only, project, keep,
+    clips, coordinates, searches, bounded, looks_back, remembers, answers_apart, stop_if_not_finite,
     p, q, options, data, order, starts, stops,
     w, new, gradient, direction, before, direction_before, ahead, origin, lower, upper,
     state, new_state, state_before, memory, noise, first, log, path, answers,
@@ -76,6 +77,8 @@ def advance(
             clipped = clip(direction, options.clip_norm, options.clip_value)
 
         rate = rate_at(memory, q, t, value, w, direction, before, direction_before, origin)
+        if remembers:
+            remember(memory, p, w, direction, state, origin, rate, t)
         update(new, new_state, memory, p, w, direction, state, origin, noise, i, rate, t)
         if bounded:
             project(new, lower, upper)

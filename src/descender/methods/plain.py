@@ -49,10 +49,27 @@ def ceiling_at(rate: Any, first: int) -> Callable[..., float] | None:
     return at
 
 
+def remember(rule: Any) -> Callable[..., None] | None:
+    """What a rule remembers in numbers, once a step; None for one that does not."""
+    if not hasattr(rule, "remember"):
+        return None
+    slots, sums_of = len(rule.slots), sums(rule)
+    own = slice(OWN, OWN + len(rule.memory))
+
+    def note(memory, p, w, g, state, origin, rate, t):
+        s = tuple(state.reshape(slots, -1)) if slots else ()
+        given = {"p": p, "w": w, "g": g, "s": s, "rate": rate, "t": t, "origin": origin}
+        given["m"] = tuple(memory[own].tolist())
+        given["sums"] = sums_of(given)
+        memory[own] = rule.remember(*picked(rule.remember, given))
+
+    return note
+
+
 def update(rule: Any) -> Callable[..., None]:
     """A step of a rule."""
     formula, slots = rule.formula, len(rule.slots)
-    asked, sums_of = asked_by(formula), sums(rule)
+    asked = asked_by(formula)
     own = slice(OWN, OWN + len(getattr(rule, "memory", ())))
     simple = asked == ("p", "w", "g", "s", "rate", "t")
 
@@ -64,10 +81,6 @@ def update(rule: Any) -> Callable[..., None]:
             given = {"p": p, "w": w, "g": g, "s": s, "rate": rate, "t": t, "origin": origin}
             given["m"] = tuple(memory[own].tolist())
             given["noise"] = noise[i] if len(noise) else None
-            if len(given["m"]):
-                given["sums"] = sums_of(given)
-                memory[own] = rule.remember(*picked(rule.remember, given))
-                given["m"] = tuple(memory[own].tolist())
             new[:], remembered = formula(*[given[name] for name in asked])
         if slots:
             for to, of in zip(new_state.reshape(slots, -1), remembered, strict=True):

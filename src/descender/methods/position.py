@@ -27,6 +27,7 @@ class Switches(NamedTuple):
     searches: bool
     bounded: bool
     looks_back: bool
+    remembers: bool
     answers_apart: bool
     stop_if_not_finite: bool
 

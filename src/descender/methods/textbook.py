@@ -61,6 +61,7 @@ class Textbook:
             searches=hasattr(self.rate, "ceiling"),
             bounded=self.bounds is not None,
             looks_back=reads(self.rate, "w_before") or reads(self.rate, "g_before"),
+            remembers=hasattr(self.rule, "remember"),
             answers_apart=hasattr(self.rule, "answer"),
             stop_if_not_finite=self.options.stop_if_not_finite,
         )
@@ -184,7 +185,10 @@ def plain_walk(cost: Cost, method: Textbook) -> Step:
     """:func:`advance` as it stands, on NumPy arrays."""
     full, rule, rate = method.batch_size == "full", method.rule, method.rate
     own = walk.OWN + len(getattr(rule, "memory", ()))
-    formulas = plain.rate_at(rate, own), plain.ceiling_at(rate, own), plain.update(rule), plain.answer(rule)
+    formulas = (
+        plain.rate_at(rate, own), plain.ceiling_at(rate, own),
+        plain.remember(rule), plain.update(rule), plain.answer(rule),
+    )  # fmt: skip
     switches, loop = method.switches, cast(Step, advance)
 
     def evaluate(gradient: Vector, w: Vector, data: Any, rows: NDArray) -> float:

@@ -73,16 +73,22 @@ class Adam(NamedTuple):
     epsilon: float = 1e-8
 
     slots = ("average", "squares")
+    memory = ("ones1", "ones2")
     natural_rate = 0.01
     ranges = {"epsilon": POSITIVE}
 
     @staticmethod
-    def formula(p, w, g, s, rate, t):
-        """One step; `t` counts from 0."""
-        m = p.beta1 * s[0] + (1.0 - p.beta1) * g
+    def remember(p, m):
+        """The same averages of ones: what the averages would be of gradients that are 1."""
+        return p.beta1 * m[0] + (1.0 - p.beta1), p.beta2 * m[1] + (1.0 - p.beta2)
+
+    @staticmethod
+    def formula(p, w, g, s, rate, m):
+        """One step."""
+        mean = p.beta1 * s[0] + (1.0 - p.beta1) * g
         v = p.beta2 * s[1] + (1.0 - p.beta2) * g * g
-        size = np.sqrt(v / (1.0 - p.beta2 ** (t + 1.0))) + p.epsilon
-        return w - rate * (m / (1.0 - p.beta1 ** (t + 1.0))) / size, (m, v)
+        size = np.sqrt(v / m[1]) + p.epsilon
+        return w - rate * (mean / m[0]) / size, (mean, v)
 
 
 class AdaDelta(NamedTuple):
@@ -129,15 +135,17 @@ class AdaMax(NamedTuple):
     epsilon: float = 1e-8
 
     slots = ("average", "largest")
+    memory = ("ones1", "ones2")
+    remember = staticmethod(Adam.remember)
     natural_rate = 0.01
     ranges = {"epsilon": POSITIVE}
 
     @staticmethod
-    def formula(p, w, g, s, rate, t):
-        """One step; `t` counts from 0."""
-        m = p.beta1 * s[0] + (1.0 - p.beta1) * g
+    def formula(p, w, g, s, rate, m):
+        """One step."""
+        mean = p.beta1 * s[0] + (1.0 - p.beta1) * g
         u = np.maximum(p.beta2 * s[1], np.abs(g) + p.epsilon)
-        return w - rate / (1.0 - p.beta1 ** (t + 1.0)) * m / u, (m, u)
+        return w - rate / m[0] * mean / u, (mean, u)
 
 
 class AMSGrad(NamedTuple):
@@ -159,17 +167,19 @@ class AMSGrad(NamedTuple):
     epsilon: float = 1e-8
 
     slots = ("average", "squares", "largest")
+    memory = ("ones1", "ones2")
+    remember = staticmethod(Adam.remember)
     natural_rate = 0.01
     ranges = {"epsilon": POSITIVE}
 
     @staticmethod
-    def formula(p, w, g, s, rate, t):
-        """One step; `t` counts from 0."""
-        m = p.beta1 * s[0] + (1.0 - p.beta1) * g
+    def formula(p, w, g, s, rate, m):
+        """One step."""
+        mean = p.beta1 * s[0] + (1.0 - p.beta1) * g
         v = p.beta2 * s[1] + (1.0 - p.beta2) * g * g
         largest = np.maximum(s[2], v)
-        size = np.sqrt(largest / (1.0 - p.beta2 ** (t + 1.0))) + p.epsilon
-        return w - rate * (m / (1.0 - p.beta1 ** (t + 1.0))) / size, (m, v, largest)
+        size = np.sqrt(largest / m[1]) + p.epsilon
+        return w - rate * (mean / m[0]) / size, (mean, v, largest)
 
 
 class NAdam(NamedTuple):
@@ -192,24 +202,25 @@ class NAdam(NamedTuple):
     psi: float = 0.004
 
     slots = ("average", "squares")
-    memory = ("product", "now", "next")
+    memory = ("product", "now", "next", "ones2")
     natural_rate = 0.01
     ranges = {"epsilon": POSITIVE, "psi": POSITIVE}
 
     @staticmethod
     def remember(p, m, t):
-        """The product of all weights so far, the one of this step and the next."""
-        now = p.beta1 * (1.0 - 0.5 * 0.96 ** ((t + 1.0) * p.psi))
+        """The product of all weights so far, the one of this step and the next; the average of ones."""
+        first = p.beta1 * (1.0 - 0.5 * 0.96**p.psi)
+        now = np.where(t == 0, first, m[2])
         then = p.beta1 * (1.0 - 0.5 * 0.96 ** ((t + 2.0) * p.psi))
-        return np.where(t == 0, now, m[0] * now), now, then
+        return np.where(t == 0, now, m[0] * now), now, then, p.beta2 * m[3] + (1.0 - p.beta2)
 
     @staticmethod
-    def formula(p, w, g, s, rate, t, m):
-        """One step; `t` counts from 0."""
+    def formula(p, w, g, s, rate, m):
+        """One step."""
         mean = p.beta1 * s[0] + (1.0 - p.beta1) * g
         v = p.beta2 * s[1] + (1.0 - p.beta2) * g * g
         ahead = (1.0 - m[1]) / (1.0 - m[0]) * g + m[2] / (1.0 - m[0] * m[2]) * mean
-        return w - rate * ahead / (np.sqrt(v / (1.0 - p.beta2 ** (t + 1.0))) + p.epsilon), (mean, v)
+        return w - rate * ahead / (np.sqrt(v / m[3]) + p.epsilon), (mean, v)
 
 
 class AdamW(NamedTuple):
@@ -230,16 +241,18 @@ class AdamW(NamedTuple):
     decay: float = 0.01
 
     slots = ("average", "squares")
+    memory = ("ones1", "ones2")
+    remember = staticmethod(Adam.remember)
     natural_rate = 0.01
     ranges = {"epsilon": POSITIVE, "decay": POSITIVE}
 
     @staticmethod
-    def formula(p, w, g, s, rate, t):
-        """One step; `t` counts from 0."""
-        m = p.beta1 * s[0] + (1.0 - p.beta1) * g
+    def formula(p, w, g, s, rate, m):
+        """One step."""
+        mean = p.beta1 * s[0] + (1.0 - p.beta1) * g
         v = p.beta2 * s[1] + (1.0 - p.beta2) * g * g
-        size = np.sqrt(v / (1.0 - p.beta2 ** (t + 1.0))) + p.epsilon
-        return w * (1.0 - rate * p.decay) - rate * (m / (1.0 - p.beta1 ** (t + 1.0))) / size, (m, v)
+        size = np.sqrt(v / m[1]) + p.epsilon
+        return w * (1.0 - rate * p.decay) - rate * (mean / m[0]) / size, (mean, v)
 
 
 class Lion(NamedTuple):
@@ -292,31 +305,33 @@ class Prodigy(NamedTuple):
     first: float = 1e-6
 
     slots = ("average", "squares", "weighted")
-    memory = ("next_distance", "distance", "numerator")
+    memory = ("next_distance", "distance", "numerator", "ones1", "ones2", "step")
     natural_rate = 1.0
     unsearched = True
     ranges = {"epsilon": POSITIVE, "first": (1e-30, math.inf)}
 
     @staticmethod
-    def terms(p, w, g, s, origin, m, rate, t):
+    def terms(p, w, g, s, origin, m, rate):
         """What is summed: the gradient along the way back to the start, and the size of the sum of gradients."""
         d = np.maximum(m[0], p.first)
-        step = rate * d * np.sqrt(1.0 - p.beta2 ** (t + 1.0)) / (1.0 - p.beta1 ** (t + 1.0))
+        step = rate * d * np.sqrt(p.beta2 * m[4] + (1.0 - p.beta2)) / (p.beta1 * m[3] + (1.0 - p.beta1))
         return g * (origin - w), np.abs(np.sqrt(p.beta2) * s[2] + step * (d * g) / p.first)
 
     @staticmethod
-    def remember(p, sums, m, rate, t):
-        """The distance for the next step, the one of this step, and the numerator of its estimate."""
+    def remember(p, sums, m, rate):
+        """The distance for the next step, for this one, the numerator of its estimate; averages of ones; the step."""
         d = np.maximum(m[0], p.first)
-        step = rate * d * np.sqrt(1.0 - p.beta2 ** (t + 1.0)) / (1.0 - p.beta1 ** (t + 1.0))
+        ones1 = p.beta1 * m[3] + (1.0 - p.beta1)
+        ones2 = p.beta2 * m[4] + (1.0 - p.beta2)
+        step = rate * d * np.sqrt(ones2) / ones1
         numerator = np.sqrt(p.beta2) * m[2] + d / p.first * step * sums[0]
-        return np.maximum(d, numerator / np.maximum(sums[1], 1e-300)), d, numerator
+        return np.maximum(d, numerator / np.maximum(sums[1], 1e-300)), d, numerator, ones1, ones2, step
 
     @staticmethod
-    def formula(p, w, g, s, rate, t, m):
-        """One step; `t` counts from 0."""
+    def formula(p, w, g, s, m):
+        """One step."""
         d = m[1]
-        step = rate * d * np.sqrt(1.0 - p.beta2 ** (t + 1.0)) / (1.0 - p.beta1 ** (t + 1.0))
+        step = m[5]
         mean = p.beta1 * s[0] + (1.0 - p.beta1) * (d * g)
         v = p.beta2 * s[1] + (1.0 - p.beta2) * (d * g) * (d * g)
         total = np.sqrt(p.beta2) * s[2] + step * (d * g) / p.first
