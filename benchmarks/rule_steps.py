@@ -24,7 +24,7 @@ from descender.methods.textbook import Noise, compiled_walk
 FORMULA = "(1-x)**2 + 100*(y-x**2)**2"
 START, STEPS, TURNS = (-1.2, 1.0), 10_000, 40
 RATES = {"gd": 1e-3, "noise": 1e-3, "momentum": 1e-4, "nesterov": 1e-4, "averaging": 1e-3, "polyak-ruppert": 1e-3,
-         "schedule-free": 1e-3, "rmsprop": 1e-5, "adadelta": 0.01, "prodigy": 1.0}  # fmt: skip
+         "schedule-free": 1e-3, "rmsprop": 1e-5, "adadelta": 0.01, "prodigy": 1e-4}  # fmt: skip
 """The learning rates; 0.0001 where none is given."""
 
 

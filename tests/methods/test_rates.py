@@ -280,11 +280,14 @@ def test_batches_of_any_size_follow_the_recursion(name, batch_size):
     for t in range(120):
         expected.append(w)
         g = risk.gradient(w, rows[t])
-        more = (rule.deviation(rule, t) * xi[t],) if name == "noise" else ()
+        more = (0.01, t, rule.deviation(rule, t) * xi[t]) if name == "noise" else ()
         if name == "schedule-free":
             m = rule.remember(m, 0.01)
-            more = (m,)
-        w, state = rule.formula(rule, w, g, state, 0.01, t, *more)
+            more = (0.01, t, m)
+        if name == "adamw":
+            m = rule.remember(rule, m)
+            more = (0.01, m)
+        w, state = rule.formula(rule, w, g, state, *more)
     assert path == pytest.approx(np.array(expected), rel=1e-12, abs=1e-14)
 
 

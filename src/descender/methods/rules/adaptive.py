@@ -188,9 +188,9 @@ class NAdam(NamedTuple):
     .. math::
         w \leftarrow w - a\, \Bigl(\frac{(1-\mu_t)\, g}{1 - \prod_{i \le t} \mu_i}
         + \frac{\mu_{t+1}\, m}{1 - \prod_{i \le t+1} \mu_i}\Bigr) \Big/ \Bigl(\sqrt{\hat v} + \epsilon\Bigr),
-        \qquad \mu_t = \beta_1 \bigl(1 - \tfrac12\, 0.96^{\psi (t+1)}\bigr)
+        \qquad \mu_t = \beta_1 \bigl(1 - \tfrac12\, \gamma^{t+1}\bigr)
 
-    with Adam's m and :math:`\hat v = v/(1-\beta_2^{t+1})`.
+    with Adam's m and :math:`\hat v = v/(1-\beta_2^{t+1})`; :math:`\gamma = 0.96^{0.004}`.
     T. Dozat, *Incorporating Nesterov momentum into Adam*, ICLR 2016 workshop; the form is PyTorch's.
 
     Wrong choice for very noisy gradients, where looking ahead amplifies the noise.
@@ -199,20 +199,20 @@ class NAdam(NamedTuple):
     beta1: float = 0.9
     beta2: float = 0.999
     epsilon: float = 1e-8
-    psi: float = 0.004
+    gamma: float = 0.96**0.004
 
     slots = ("average", "squares")
-    memory = ("product", "now", "next", "ones2")
+    memory = ("product", "now", "next", "ones2", "power")
     natural_rate = 0.01
-    ranges = {"epsilon": POSITIVE, "psi": POSITIVE}
+    ranges = {"epsilon": POSITIVE}
 
     @staticmethod
     def remember(p, m, t):
-        """The product of all weights so far, the one of this step and the next; the average of ones."""
-        first = p.beta1 * (1.0 - 0.5 * 0.96**p.psi)
-        now = np.where(t == 0, first, m[2])
-        then = p.beta1 * (1.0 - 0.5 * 0.96 ** ((t + 2.0) * p.psi))
-        return np.where(t == 0, now, m[0] * now), now, then, p.beta2 * m[3] + (1.0 - p.beta2)
+        """The product of all weights so far, this one and the next; the average of ones; the power of gamma."""
+        now = np.where(t == 0, p.beta1 * (1.0 - 0.5 * p.gamma), m[2])
+        power = np.where(t == 0, p.gamma, m[4]) * p.gamma
+        then = p.beta1 * (1.0 - 0.5 * power)
+        return np.where(t == 0, 1.0, m[0]) * now, now, then, p.beta2 * m[3] + (1.0 - p.beta2), power
 
     @staticmethod
     def formula(p, w, g, s, rate, m):
