@@ -212,7 +212,9 @@ class NAdam(NamedTuple):
         now = np.where(t == 0, p.beta1 * (1.0 - 0.5 * p.gamma), m[2])
         power = np.where(t == 0, p.gamma, m[4]) * p.gamma
         then = p.beta1 * (1.0 - 0.5 * power)
-        return np.where(t == 0, 1.0, m[0]) * now, now, then, p.beta2 * m[3] + (1.0 - p.beta2), power
+        product = np.where(t == 0, 1.0, m[0]) * now
+        product = np.where(product > 1e-30, product, 0.0)  # arithmetic is slow below 1e-308
+        return product, now, then, p.beta2 * m[3] + (1.0 - p.beta2), power
 
     @staticmethod
     def formula(p, w, g, s, rate, m):
