@@ -332,3 +332,10 @@ def test_single_precision_is_judged_by_its_own_measure():
     w = np.array([2, 3], np.float32)
     assert check_gradient(Function(lambda w: np.cos(w).sum(), 2, lambda w: -np.sin(w)), w, full=True).ok
     assert not check_gradient(Function(lambda w: np.cos(w).sum(), 2, lambda w: -1.01 * np.sin(w)), w, full=True).ok
+
+
+@pytest.mark.parametrize("steep", [1e10, 1e200])
+def test_a_component_of_zero_beside_a_steep_one_is_no_overflow(steep):
+    J = Function(lambda w: steep * w[0], 2, gradient=lambda w: [steep, 0.0])
+    assert check_gradient(J, [1.0, 1.0]).ok
+    assert not check_gradient(Function(J.fun, 2, gradient=lambda w: [1.01 * steep, 0.0]), [1.0, 1.0]).ok

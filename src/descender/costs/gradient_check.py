@@ -124,7 +124,7 @@ def _balanced_direction(g: Vector, unit: Vector, eps: float, rng: np.random.Gene
     """Random signs and lengths, shortened where the gradient is steep so that no component drowns the others."""
     pull = np.abs(g) * unit
     typical = max(np.min(pull[pull > 0]), np.cbrt(eps) * np.max(pull)) if pull.any() else 1.0
-    length = unit * np.minimum(1.0, typical / np.maximum(pull, np.finfo(float).tiny))
+    length = unit * (typical / np.maximum(pull, typical))
     return length * rng.uniform(0.5, 1.0, len(g)) * rng.choice([-1.0, 1.0], len(g))
 
 

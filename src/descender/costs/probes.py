@@ -204,9 +204,12 @@ def noise(probe: Probe, unit: Vector) -> float:
     for h in 0.1 * 16.0 ** -np.arange(8):
         values = np.array([probe.beside(direction, float(k * h)) for k in range(-4, 5)])
         if np.isfinite(values).all():
-            size = max(size, float(np.abs(values).max()))
-            single = single and bool((values == values.astype(np.float32)).all())
-            levels.append(float(np.sqrt(np.mean(np.diff(values, 4) ** 2) / 70)))  # 70 = 8!/4!^2, of independent errors
+            largest = max(float(np.abs(values).max()), np.finfo(float).tiny)
+            size = max(size, largest)
+            with np.errstate(over="ignore"):
+                single = single and bool((values == values.astype(np.float32)).all())
+            spread = np.mean(np.diff(values / largest, 4) ** 2) / 70  # 70 = 8!/4!^2, of independent errors
+            levels.append(largest * float(np.sqrt(spread)))
     seen = sorted(level for level in levels if level > 0)
     if len(seen) < 2 or not 1e-13 * size < seen[0] or seen[1] > 32 * seen[0]:
         return 0.0
