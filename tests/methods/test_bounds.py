@@ -6,7 +6,9 @@ import scipy.optimize
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy.optimize import rosen, rosen_der
 
+from descender import minimize
 from descender.errors import OptionError
 from descender.methods.bounds import Bounds, read_bounds
 
@@ -121,3 +123,20 @@ def test_the_text_is_read_back(box):
     else:
         assert (again.lower == rounded.lower).all()
         assert (again.upper == rounded.upper).all()
+
+
+def test_of_many_bounds_six_are_named():
+    names = tuple("abcdefgh")
+    assert read_bounds([(0, None)] * 8, names).text(names) == "a=0.., b=0.., c=0.., d=0.., e=0.., f=0.. and 2 more"
+    walk = minimize(lambda w: ((w - 1) ** 2).sum(), np.zeros(8), bounds=[(None, None)] * 6 + [(0, 0.5)] * 2)
+    assert walk.x == pytest.approx([1] * 6 + [0.5] * 2, abs=1e-6)
+    assert walk.why.endswith("within w6=0..0.5, w7=0..0.5")
+
+
+@pytest.mark.parametrize("method", ["auto", "lbfgs"])
+@pytest.mark.parametrize("bounds", [None, [(0, None), (None, None)]])
+def test_who_asks_for_a_small_gradient_is_taken_further_down(method, bounds):
+    asked, unasked = (
+        minimize(rosen, [0.5, 0.5], method, gradient=rosen_der, bounds=bounds, gradient_tol=tol) for tol in (1e-9, None)
+    )
+    assert np.abs(asked.jac).max() < 0.1 * np.abs(unasked.jac).max()

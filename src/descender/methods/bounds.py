@@ -16,6 +16,8 @@ NUMBER = r"[-+]?(?:(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?|inf)"
 """A number that does not end in a point, so that ``0...5`` is from 0 to 0.5."""
 INTERVAL = re.compile(rf"(?P<name>[^=]+)=(?P<low>{NUMBER})?\.\.(?P<high>{NUMBER})?")
 EXAMPLE = "such as {first}=0..1, {first}=0.. or {first}=..1"
+NAMED = 6
+"""So many bounds are named in a text."""
 
 
 class Bounds(NamedTuple):
@@ -65,17 +67,18 @@ class Bounds(NamedTuple):
         return below | above | (self.lower == self.upper)
 
     def text(self, names: Iterable[str]) -> str:
-        """In the words of the command line, free parameters left out.
+        """In the words of the command line, free parameters left out, and all but the first six counted.
 
         >>> Bounds(np.array([0.0, -np.inf]), np.array([1.0, 5.0])).text(("x", "y"))
         'x=0..1, y=..5'
         """
         ends = zip(names, self.lower, self.upper, strict=True)
-        return ", ".join(
+        words = [
             f"{name}={low:g}..{high:g}".replace("-inf", "").replace("inf", "")
             for name, low, high in ends
             if np.isfinite(low) or np.isfinite(high)
-        )
+        ]
+        return ", ".join(words[:NAMED]) + (f" and {len(words) - NAMED} more" if len(words) > NAMED else "")
 
 
 def read_bounds(given: Any, names: Sequence[str]) -> Bounds | None:

@@ -65,7 +65,7 @@ def within(cost: Cost, chosen: Any, why: str, bounds: Bounds | None, method: str
         if getattr(cost, "l1", 0) or not cost.smooth:
             raise CapabilityError("bounds together with an l1 penalty or a loss with kinks: leave one of them out")
         chosen, why = quasi_newton(cost), "L-BFGS, because there are bounds and the cost is smooth"
-    return replace(chosen, bounds=bounds), f"{why}, within {bounds.text(cost.names[:6])}"
+    return replace(chosen, bounds=bounds), f"{why}, within {bounds.text(cost.names)}"
 
 
 def down_to(chosen: Any, gradient_tol: float | None) -> Any:
@@ -138,10 +138,7 @@ def choose_method(
         method = "gd" if batch_size in (None, "full") else "minibatch"
         why = f"{method}, because {given[0]} was given"
     if method == "auto":
-        chosen, why = choose(cost, tol)
-        if isinstance(chosen, LBFGS) and gradient_tol is not None:  # how near the bottom is for the caller to say
-            chosen = replace(chosen, tol=LBFGS.tol)
-        return chosen, why
+        return choose(cost, tol)
     if method in ("lbfgs", "cg"):
         given = [name for name in given if name != "gradient_tol"]
         if given:

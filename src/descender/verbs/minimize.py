@@ -150,7 +150,8 @@ def minimize(
         on_divergence=on_divergence, hyperparameters=hyperparameters, start=w,
     )  # fmt: skip
     box = read_bounds(bounds, target.names)
-    chosen, why = within(target, down_to(chosen, gradient_tol), why, box, method)
+    chosen, why = within(target, chosen, why, box, method)
+    chosen = down_to(chosen, gradient_tol)
     stop = budgets(target, chosen, max_steps, max_evaluations, max_epochs, max_seconds, cost_tol, gradient_tol)
     stop = replace(stop, patience=patience)
     facts = {"why": why, "cost": describe(target), "start": w.tolist(), "seed": seed}
