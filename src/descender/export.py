@@ -7,6 +7,7 @@ import contextlib
 import io
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from descender.export_textbook import constant, textbook_steps
 from descender.methods.advance import Options
 from descender.methods.auto import READINGS, textbook
 from descender.methods.lbfgs import LBFGS
+from descender.methods.rates import Constant
 from descender.methods.rules import RULES
 from descender.record import write_beside
 
@@ -123,6 +125,8 @@ def python_text(
             clip_value=np.inf if clip_value is None else float(clip_value),
         )
         method: Any = textbook(cost, walk.method, learning_rate, batch_size, options, None, **hyperparameters)
+        if learning_rate == "auto" and isinstance(method.rate, Constant):  # which was measured where the walk began
+            method = replace(method, rate=Constant(float(walk.record["learning_rate"][0])))
         steps = textbook_steps(walk, method)
     elif walk.method == LBFGS.name:
         method, steps = None, lbfgs_steps(cost, walk)

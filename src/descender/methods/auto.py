@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from descender.costs.cost import Cost, Vector
+from descender.costs.formula import Formula
 from descender.costs.function import Function
 from descender.costs.losses import OneVsRest, Softmax
 from descender.costs.risk import Risk
@@ -24,7 +25,7 @@ from descender.methods.proximal_gradient import ProximalGradient
 from descender.methods.rates import Constant, OnPlateau, Rate, name_of, read_rate
 from descender.methods.rules import RULES
 from descender.methods.textbook import Textbook
-from descender.methods.variance_reduced import REDUCTIONS, risk_curvature, sample_curvature
+from descender.methods.variance_reduced import REDUCTIONS, sample_curvature
 
 READINGS: dict[str, dict[str, Any]] = {
     "sgd": {"rule": "gd", "batch_size": 1},
@@ -141,7 +142,7 @@ def textbook(
     elif reduction is not None:
         rate = reduced_rate(cost, reduction.share, start)
     else:
-        rate = automatic_rate(cost, rule, name, batch_size)
+        rate = automatic_rate(cost, rule, name, batch_size, start)
     coordinates = bool(reading.get("coordinates"))
     _check_together(name, rule, rate, batch_size, options._replace(coordinates=coordinates))
     if isinstance(rate, OnPlateau) and not rate.every:
@@ -161,27 +162,45 @@ def textbook(
     )
 
 
-def automatic_rate(cost: Cost, rule: Any, name: str, batch_size: int | str) -> Rate:
+def automatic_rate(cost: Cost, rule: Any, name: str, batch_size: int | str, start: Vector | None = None) -> Rate:
     r"""A rate where none was given.
 
-    With exact gradients the longest step that lowers the cost, by backtracking.  With batches of a risk :math:`1/L` for
-    the largest curvature L of a sample's loss, times :math:`1-\beta` under momentum; where a rule scales steps, the
-    rate that the field begins with.
+    With exact gradients the longest step that lowers the cost, by backtracking.  With batches :math:`1/L` for the
+    largest curvature L of a sample's loss, times :math:`1-\beta` under momentum; where a rule scales steps, the rate
+    that the field begins with.  L is a bound for a risk, and measured at the start for another cost.
     """
     natural, unsearched = getattr(rule, "natural_rate", None), getattr(rule, "unsearched", False)
     if batch_size == "full" and not unsearched:
         return read_rate("backtracking")
     if natural is not None:
         return Constant(natural)
-    if not isinstance(cost, Risk) or not np.isfinite(cost.loss.curvature_bound):
-        if batch_size == "full":
-            raise OptionError(f"method={name!r} cannot search for a rate: give a number or a schedule as learning_rate")
+    bounded = isinstance(cost, Risk) and bool(np.isfinite(cost.loss.curvature_bound))
+    if batch_size == "full" and not bounded:
+        raise OptionError(f"method={name!r} cannot search for a rate: give a number or a schedule as learning_rate")
+    w = np.zeros(cost.n_parameters) if start is None else start
+    curvature = sample_curvature(cost, w) if bounded or not isinstance(cost, Risk) else np.inf
+    share = int(batch_size) / (cost.n_samples or 1) if batch_size != "full" and _is_sum(cost) else 1.0
+    curvature *= share  # of a sum a batch is the sum over its own rows
+    if not 0.0 < curvature < np.inf:
         return Constant(0.01)
-    curvature = risk_curvature(cost)
-    if cost.reduction == "sum" and batch_size != "full":  # of which a batch is the sum over its own rows
-        curvature *= int(batch_size) / len(cost.y)
     keeps = getattr(rule, "beta", 0.0) if name in ("momentum", "nesterov") else 0.0
-    return Constant((1.0 - keeps) / max(curvature, 1e-300))
+    rate = 1.0 / max(curvature, 1e-300)
+    return Constant((1.0 - keeps) * (rate if bounded else lowering_rate(cost, w, rate * share) / share))
+
+
+def lowering_rate(cost: Cost, w: Vector, rate: float) -> float:
+    """`rate`, halved until a step along the whole gradient lowers the cost: a plateau tells no curvature."""
+    with np.errstate(all="ignore"):
+        value, gradient = cost.value_and_gradient(w)
+        for _ in range(100):
+            if not np.isfinite(value) or cost.value(w - rate * gradient) <= value:
+                break
+            rate *= 0.5
+    return rate
+
+
+def _is_sum(cost: Cost) -> bool:
+    return cost.as_mean() is not cost if isinstance(cost, Formula) else getattr(cost, "reduction", "mean") == "sum"
 
 
 def reduced_rate(cost: Cost, share: float, start: Vector | None) -> Rate:
