@@ -3,10 +3,10 @@
     python benchmarks/networks.py
 
 For each data set, peer and setting the time of the training steps (not of the evaluations between epochs) until
-the accuracy on held-out rows first reaches the target, median of `TURNS` seeds, one thread.  "defaults" leave everything to
-the peer: scikit-learn's MLPClassifier as it is; for PyTorch and JAX, which have none, Adam at 0.001 with batches of 32,
-what their tutorials use.  "tuned" is the best of a small grid of rates and batch sizes for each peer.  Compilation by JAX
-is done before the clock starts and told apart.
+the accuracy on held-out rows first reaches the target, median of `TURNS` seeds, one thread.  "defaults" leave
+everything to the peer: scikit-learn's MLPClassifier as it is; for PyTorch and JAX, which have none, Adam at 0.001 with
+batches of 32, what their tutorials use.  "tuned" is the best of a small grid of rates and batch sizes for each peer.
+Compilation by JAX is done before the clock starts and told apart.
 """
 
 from __future__ import annotations
