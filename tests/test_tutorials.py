@@ -25,6 +25,9 @@ PICTURES = {
     "1_sweep": ["1-sweep", "1-sweep-2d"],
     "2_straight_line": ["2-candidates", "2-surface", "2-steps"],
     "3_tanh": ["3-rates", "3-plateau", "3-clipping", "3-batches"],
+    "3_backpropagation": ["3-backpropagation"],
+    "3_explosion": ["3-explosion", "3-layers", "3-through-time"],
+    "3_vanishing": ["3-vanishing"],
     "4_cost": ["4-holdout"],
     "4_family": ["4-family"],
     "4_minima": ["4-basins"],
@@ -232,6 +235,143 @@ def test_batch_mini_batch_and_stochastic_descent_find_the_line(run):
     for name, within in (("batch", 1e-12), ("mini-batch of 20", 1e-3), ("stochastic", 5e-3)):
         assert bottom.fun <= learnt[name].fun + 1e-14 <= bottom.fun + within
     np.testing.assert_allclose(bottom.x, [1.5, -0.5], atol=0.1)
+
+
+# --- 3: backpropagation -------------------------------------------------------------------------------------------
+
+
+def test_the_forward_pass_and_the_step_have_the_published_figures(run):
+    """M. Mazur, *A step by step backpropagation example*, 2015, which prints nine digits of each."""
+    figures = run("3_backpropagation")
+    network, w = figures["network"], figures["w"]
+    np.testing.assert_allclose(figures["hidden"][0], [0.593269992, 0.596884378], atol=5e-10)
+    np.testing.assert_allclose(figures["outputs"][0], [0.75136507, 0.772928465], atol=5e-9)
+    assert 2 * network.value(w) == pytest.approx(0.298371109, abs=5e-10)
+    assert 2 * network.dense(figures["gradient"])[1]["weight"][0, 0] == pytest.approx(0.082167041, abs=5e-10)
+    first, last = (part["weight"] for part in network.dense(figures["moved"].x))
+    np.testing.assert_allclose(first.T.ravel(), [0.149780716, 0.19956143, 0.24975114, 0.29950229], atol=5e-9)
+    np.testing.assert_allclose(last.T.ravel(), [0.35891648, 0.408666186, 0.511301270, 0.561370121], atol=5e-9)
+    assert figures["learnt"].fun < 3.51085e-05 / 2  # his, without moving the biases
+
+
+def test_the_error_vectors_are_derivatives(run):
+    figures = run("3_backpropagation")
+    assert (np.abs(figures["gradient"] - figures["quotients"].value) <= figures["quotients"].error).all()
+    network, w = figures["network"], figures["w"]
+    (first, last), x = network.dense(w), network.X
+
+    def sigmoid(z):
+        return 1 / (1 + np.exp(-z))
+
+    def cost(x, shift):
+        a = sigmoid(x @ first["weight"] + first["bias"]) + shift
+        return np.mean((sigmoid(a @ last["weight"] + last["bias"]) - network.y) ** 2) / 2
+
+    for error, step in ((2, lambda d: cost(x, d)), (4, lambda d: cost(x + d, 0))):
+        slopes = [(step(d) - step(-d)) / 2e-5 for d in 1e-5 * np.eye(2)]
+        np.testing.assert_allclose(figures["errors"][error][0], slopes, rtol=1e-7)
+
+
+def test_backpropagation_is_what_jax_differentiates(run):
+    jax = pytest.importorskip("jax", reason="JAX is not installed")
+    figures = run("3_backpropagation")
+    network, w = figures["network"], figures["w"]
+
+    def cost(parts):
+        a = network.X
+        for part in parts:
+            a = jax.nn.sigmoid(a @ part["weight"] + part["bias"])
+        return jax.numpy.mean((a - network.y) ** 2) / 2
+
+    with jax.enable_x64(True):
+        expected = jax.grad(cost)(network.dense(w))
+    for ours, theirs in zip(network.dense(figures["gradient"]), expected, strict=True):
+        for name, values in theirs.items():
+            np.testing.assert_allclose(ours[name], values, rtol=1e-12)
+
+
+def test_a_network_is_learnt_by_batch_mini_batch_and_single_samples(run):
+    figures = run("3_backpropagation")
+    walks, wave = figures["walks"], figures["wave"]
+    assert [walks[k].nit for k in ("batch", "mini-batch of 10", "stochastic")] == [60, 1_200, 12_000]
+    start = wave.value(wave.start())
+    assert max(walk.fun for walk in walks.values()) < 0.02 * start
+    assert walks["stochastic"].fun < walks["mini-batch of 10"].fun < walks["batch"].fun
+    assert figures["done"].nit < 50_000
+    assert np.linalg.norm(wave.gradient(figures["done"].x)) < 2e-3
+
+
+# --- 3: explosion and vanishing -----------------------------------------------------------------------------------
+
+SYMPTOMS = ("the output is NaN", "very large changes", "error gradients above 1.0")
+
+
+def check_explosion(figures, cost):
+    assert np.isnan(figures["exploded"].fun)
+    assert not np.isfinite(figures["exploded"].x).all()
+    assert figures["clipped"].fun < cost
+    assert figures["finding"].code == "D201"
+    assert all(symptom in figures["finding"].evidence for symptom in SYMPTOMS)
+    assert max(max(row.spectral.values()) for row in figures["start"]) > 1
+
+
+def test_deep_and_recurrent_networks_explode_and_learn_once_clipped(run):
+    figures = run("3_explosion")
+    for name, share in (("deep", 0.25), ("recurrent", 1e-3)):
+        network = figures[name]["network"]
+        check_explosion(figures[name], share * network.y.var() / 2)
+        steps = figures[name]["clipped"].record
+        taken = steps["clipped"] == 1
+        np.testing.assert_allclose(steps["step_norm"][taken], 0.05, rtol=1e-6)
+        assert taken.sum() > 10
+    for row in figures["deep"]["start"]:
+        assert all(norm > 1 for norm in row.spectral.values())
+    assert figures["recurrent"]["start"][0].spectral["recurrent"] == pytest.approx(1.3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_they_explode_from_other_starts_too(run, folder, seed):
+    run("3_explosion")
+    with redirect_stdout(StringIO()):
+        figures = sys.modules["tutorial_3_explosion"].main(folder, seed)
+    check_explosion(figures["deep"], 0.25 * figures["deep"]["network"].y.var() / 2)
+    check_explosion(figures["recurrent"], 1e-3)
+
+
+def test_the_error_of_a_state_is_multiplied_by_the_norm_at_each_step_back(run):
+    through = run("3_explosion")["through"]
+    for gain in (0.6, 1.0, 1.3):
+        sizes = np.array(through[gain][0].through_time)
+        np.testing.assert_allclose(sizes[:-1] / sizes[1:], gain, rtol=1e-9)
+        assert through[gain][0].spectral["recurrent"] == pytest.approx(gain)
+
+
+def check_vanishing(figures):
+    walks, told, guess = figures["walks"], figures["told"], figures["y"].var() / 2
+    vanished = {name for name, finding in figures["findings"].items() if finding is not None}
+    assert vanished == {"sigmoid", "sigmoid, clipped", "relu, weights too small", "sigmoid, layer normalisation"}
+    assert all(walks[name].fun > 0.98 * guess for name in vanished)
+    assert all(walks[name].fun < 0.05 * guess for name in ("relu", "tanh", "sigmoid, batch normalisation"))
+    assert walks["sigmoid, residual"].fun < 0.6 * guess
+    errors = [row.error for row in told["sigmoid"]]
+    assert errors == sorted(errors)
+
+
+def test_a_gradient_vanishes_layer_by_layer_clipping_leaves_it_so_and_others_cure_it(run):
+    figures = run("3_vanishing")
+    check_vanishing(figures)
+    walks = figures["walks"]
+    assert not (walks["sigmoid, clipped"].record["clipped"] == 1).any()
+    np.testing.assert_array_equal(walks["sigmoid, clipped"].x, walks["sigmoid"].x)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_it_vanishes_from_other_starts_too(run, folder, seed):
+    run("3_vanishing")
+    with redirect_stdout(StringIO()):
+        check_vanishing(sys.modules["tutorial_3_vanishing"].main(folder, seed))
 
 
 # --- 4: the family ------------------------------------------------------------------------------------------------
@@ -442,8 +582,8 @@ def test_the_picture_is_there_and_not_blank(run, folder, name, picture):
 
 @pytest.mark.parametrize("name", PICTURES)
 def test_what_the_pages_show_of_a_tutorial_is_what_it_prints(run, name):
-    page = next((ROOT / "docs" / "tutorials").glob(f"{name[0]}-*.md"))
-    shown = [lines for command, lines in commands(page) if command == f"python examples/tutorial_{name}.py"]
+    calls = [call for page in (ROOT / "docs" / "tutorials").glob(f"{name[0]}-*.md") for call in commands(page)]
+    shown = [lines for command, lines in calls if command == f"python examples/tutorial_{name}.py"]
     for lines in shown:
         check_shown(lines, run(name, "printed"))
 

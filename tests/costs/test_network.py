@@ -265,6 +265,50 @@ def test_error_vectors_show_how_errors_grow_and_vanish_with_the_norms_of_the_wei
         assert all(row.spectral["weight"] == pytest.approx(gain) for row in rows)
 
 
+@pytest.mark.parametrize("activation", ["identity", "tanh"])
+def test_the_errors_of_states_are_derivatives_by_what_is_added_to_a_state(activation):
+    rng = np.random.default_rng(1)
+    X, y = rng.normal(size=(6, 4, 2)), rng.normal(size=6)
+    X[2, 3:] = np.nan
+    network = Network(recurrent(2, 3, 1, activation, gain=1.2), X, y)
+    w = network.start(seed=0)
+    layer, p = network.layers[0], network.layout.views(w)
+
+    def cost(t, shift):
+        """J with `shift` added to the state after step t."""
+        h = np.zeros((6, 3))
+        for k in range(4):
+            on = ~np.isnan(X[:, k, :1])
+            z = np.where(on, X[:, k], 0) @ p[0]["weight"] + h @ p[0]["recurrent"] + p[0]["bias"]
+            h = np.where(on, layer.activation.value(z), h) + (shift if k == t else 0)
+        return np.mean((h @ p[1]["weight"] + p[1]["bias"] - y[:, None]) ** 2) / 2
+
+    told = network.error_vectors(w)[0].through_time
+    assert len(told) == 4
+    for t in range(4):
+        slopes = []
+        for shift in 1e-5 * np.eye(18).reshape(18, 6, 3):
+            slopes.append((cost(t, shift) - cost(t, -shift)) / 2e-5)
+        assert told[t] == pytest.approx(np.sqrt(np.mean(np.square(slopes))), rel=1e-7)
+
+
+def test_the_gradient_of_a_node_is_that_of_its_weights():
+    X, y, _ = samples("squared_error")
+    network = Network(perceptron(4, [5], 1, "tanh"), X, y)
+    w = network.start(seed=0)
+    for row, g in zip(network.error_vectors(w), network.dense(network.value_and_gradient(w)[1]), strict=True):
+        nodes = np.sqrt(np.sum(g["weight"] ** 2, axis=0) + g["bias"] ** 2)
+        assert row.node == pytest.approx(np.sqrt(np.mean(nodes**2)))
+        assert row.through_time == ()
+
+
+def test_error_vectors_of_an_exploded_network_are_told_without_warnings():
+    X, y, _ = samples("squared_error")
+    network = Network(perceptron(4, [5], 1), X, y)
+    told = network.error_vectors(1e200 * network.start(seed=0))
+    assert not np.isfinite(told[0].error)
+
+
 def test_the_error_vector_of_the_output_starts_the_way_back():
     X, y, _ = samples("softmax")
     network = Network(perceptron(4, [5], 3), X, y, "softmax")

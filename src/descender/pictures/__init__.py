@@ -17,6 +17,7 @@ module                 pictures
 ``weights``            weights as images
 ``evaluation``         coefficients as bars, ROC, calibration, predicted against actual
 ``quality``            precision and recall, thresholds, score histograms, residuals, classes: for the page
+``layers``             error vectors and gradients layer by layer and step by step; along the states of recurrent ones
 ``importance``         how much each column moves a linear model
 ``penalty``            how a penalty was chosen: the held-out loss and the coefficients along the strengths
 ``plotly``             the same descriptions as Plotly figures

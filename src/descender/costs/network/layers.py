@@ -20,7 +20,7 @@ D. Rumelhart, G. Hinton, R. Williams, *Learning representations by back-propagat
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -359,10 +359,16 @@ class Recurrent(Layer):
         """Step by step back through time; sequences are where a network begins, so no error goes further."""
         for part in g.values():
             part[...] = 0.0
-        for x, h, z, out, on in reversed(memory):
-            inner = np.where(on, error * self.activation.slope(z, out), 0.0)
+        for (x, h, _, _, _), inner, _ in self.through_time(p, memory, error):
             g["weight"] += x.T @ inner
             g["recurrent"] += h.T @ inner
             g["bias"] += inner.sum(axis=0)
-            error = np.where(on, inner @ p["recurrent"].T, error)
         return None
+
+    def through_time(self, p: Parameters, memory: Any, error: NDArray) -> Iterator[tuple[Any, NDArray, NDArray]]:
+        """Each step, last first: what it kept, the error of its weighted sums, and the error of the state before it."""
+        for kept in reversed(memory):
+            _, _, z, out, on = kept
+            inner = np.where(on, error * self.activation.slope(z, out), 0.0)
+            error = np.where(on, inner @ p["recurrent"].T, error)
+            yield kept, inner, error

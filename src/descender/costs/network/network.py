@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from descender.costs.cost import Cost, Rows, Vector
 from descender.costs.losses import LOSSES, Loss, Softmax, check_targets
-from descender.costs.network.layers import BatchNorm, Layer, Mode, Parameters, Residual
+from descender.costs.network.layers import BatchNorm, Layer, Mode, Parameters, Recurrent, Residual
 from descender.costs.risk import check_rows
 from descender.errors import CapabilityError, DataError, OptionError, ShapeError, suggest
 
@@ -67,14 +67,18 @@ class ErrorVector(NamedTuple):
     """What comes back to one layer: sizes of its signal, of its error vector and of its gradient, and of its weights.
 
     ``signal`` and ``error`` are root mean squares over the nodes and samples of its output, ``gradient`` is the norm of
-    the gradient of its weights, ``spectral`` the largest singular value of each weight matrix by name.
+    the gradient of its weights, ``node`` the root mean square over its nodes of that norm for the weights of one node,
+    ``spectral`` the largest singular value of each weight matrix by name.  A recurrent layer has an error vector at
+    each state that it went through: ``through_time`` holds their root mean squares, that of the last state last.
     """
 
     layer: str
     signal: float
     error: float
     gradient: float
+    node: float
     spectral: dict[str, float]
+    through_time: tuple[float, ...] = ()
 
 
 class Network(Cost):
@@ -200,6 +204,7 @@ class Network(Cost):
             error = layer.backward(p, kept, error, g)
             yield error
 
+    @np.errstate(over="ignore", invalid="ignore")
     def error_vectors(self, w: Vector, rows: Rows | None = None) -> list[ErrorVector]:
         """How large signals, error vectors and gradients are at each layer that has parameters, first layer first."""
         w = w.astype(self.X.dtype, copy=False)
@@ -207,18 +212,25 @@ class Network(Cost):
         X, y, _ = next(self._blocks(rows))
         outputs, memory = self.forward(w, X, Mode())
         _, error = self._judge(outputs, y)
-        signals = self._signals(w, X)
-        errors = [error, *self.backward(w, memory, error / len(error), gradient)]
-        places = zip(
-            self.layers, self.layout.views(w), self.layout.views(gradient), signals, reversed(errors[:-1]), strict=True
-        )
-        for k, (layer, p, g, signal, back) in enumerate(places):
+        error = error / len(error)
+        errors = [error, *self.backward(w, memory, error, gradient)]
+        ways = zip(
+            self.layers, self.layout.views(w), self.layout.views(gradient), self._signals(w, X), memory,
+            reversed(errors[:-1]), strict=True,
+        )  # fmt: skip
+        for k, (layer, p, g, signal, kept, back) in enumerate(ways):
             if layer.shapes:
                 matrices = {
                     name: float(np.linalg.norm(v, 2)) for name, v in p.items() if v.ndim == 2 and np.isfinite(v).all()
                 }
                 norm = float(np.sqrt(sum(np.sum(np.square(part, dtype=np.float64)) for part in g.values())))
-                told.append(ErrorVector(f"layer{k} ({layer.name})", signal, _rms(back), norm, matrices))
+                states = [back]
+                if isinstance(layer, Recurrent):
+                    states += [before for _, _, before in layer.through_time(p, kept, back)][:-1]
+                sizes = tuple(map(_rms, reversed(states))) if isinstance(layer, Recurrent) else ()
+                node = norm / np.sqrt(back.shape[-1])
+                name = f"layer{k} ({layer.name})"
+                told.append(ErrorVector(name, signal, _rms(back), norm, float(node), matrices, sizes))
         return told
 
     def scores(self, w: Vector, X: Any) -> NDArray:
