@@ -95,6 +95,37 @@ def test_the_rate_that_d101_advises_works_on_a_table():
     assert again.walk.fun < 0.5 * result.walk.record["cost"][0]
 
 
+def scattered_line():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=200)
+    y = 2 * x + 1 + rng.normal(size=200)
+    y[:10] += 20
+    return Formula("mean((m*x + c - y)**2)", {"x": x, "y": y})
+
+
+@pytest.mark.parametrize("steps", [37, 200, 450])
+@pytest.mark.parametrize("seed", range(4))
+def test_d101_is_not_said_of_batches_that_differ(steps, seed):
+    """The last batch may cost a hundred times the first while the cost of all samples falls."""
+    options = {"learning_rate": 0.005, "max_steps": steps, "seed": seed}
+    walk = minimize(scattered_line(), "m=0, c=0", "sgd", **options)
+    assert walk.fun < walk.record.full_costs()[0]
+    assert codes(walk) == []
+
+
+@pytest.mark.parametrize("steps", [37, 450])
+@pytest.mark.parametrize("rate", [0.7, 5.0, 100.0])
+def test_d101_is_said_of_batches_at_a_rate_too_high(steps, rate):
+    options = {"max_steps": steps, "on_divergence": "stop"}
+    walk = minimize(scattered_line(), "m=0, c=0", "sgd", learning_rate=rate, **options)
+    assert codes(walk) == ["D101"]
+    advised = promised(walk.findings[0])[-1]
+    assert "which was tried" in walk.findings[0].remedy
+    again = minimize(scattered_line(), "m=0, c=0", "sgd", learning_rate=advised, **options)
+    assert codes(again) == []
+    assert again.fun < again.record.full_costs()[0]
+
+
 def test_a_walk_that_diverges_warns_of_nothing_and_records_no_infinity():
     walk = minimize(bowl([10.0]), [1.0], "gd", learning_rate=0.3)
     assert np.isfinite(walk.record["gradient_norm"]).all()

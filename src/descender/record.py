@@ -63,6 +63,12 @@ class Record:
     def __repr__(self) -> str:
         return f"Record({len(self)} rows: {', '.join(self.columns)})"
 
+    def full_costs(self) -> NDArray[np.float64]:
+        """The costs of all samples from the start on, where a walk by batches measured them; else none."""
+        measured = np.isfinite(self["full_cost"])
+        known = measured.any() and self["step"][measured.argmax()] == 0 and self["step"][-1] > 0
+        return self["full_cost"][measured] if known else np.empty(0)
+
     @property
     def names(self) -> tuple[str, ...]:
         """The names of the parameters, as far as they were kept."""

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from descender.data.columns import LARGEST, BadCellError, Feature, Odd
 from descender.data.design import Bag, Piece
@@ -33,7 +34,7 @@ class Entries:
     @classmethod
     def learn(cls, name: str, cells: pa.ChunkedArray) -> Entries:
         """The deviation of each feature over the training rows; 1 for one that is constant."""
-        n, width = len(cells), int(cells.type.value_field.name.removeprefix(WIDTH))
+        n, width = len(cells), width_of(cells.type)
         bag = _bag(cells, width)
         times, total = (np.bincount(bag.indices, weights=w, minlength=width) for w in (None, bag.values))
         mean = total / n
@@ -59,6 +60,19 @@ def is_entries(kind: pa.DataType) -> bool:
     import pyarrow as pa
 
     return bool(pa.types.is_large_list(kind)) and kind.value_field.name.startswith(WIDTH)
+
+
+def dense(cells: pa.ChunkedArray) -> NDArray[np.float64]:
+    """The matrix in full, one row a cell; its zeros are zeros."""
+    bag = _bag(cells, width_of(cells.type))
+    out = np.zeros((len(cells), bag.width))
+    out[np.repeat(np.arange(len(cells)), np.diff(bag.indptr)), bag.indices] = bag.values
+    return out
+
+
+def width_of(kind: pa.DataType) -> int:
+    """The columns of the matrix whose rows an Arrow type holds."""
+    return int(kind.value_field.name.removeprefix(WIDTH))
 
 
 def from_sparse(matrix: Any, shown: str) -> pa.Table:

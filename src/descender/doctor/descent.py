@@ -44,7 +44,7 @@ def largest_curvature(cost: Cost, w: Vector, iterations: int = 20) -> float:
 
 def rate_too_high(cost: Cost, start: Vector, walk: Walk, rerun: Rerun | None = None) -> Finding | None:
     """D101: the cost rose, and steps are longer than the curvature allows."""
-    costs, rates = walk.record["cost"], walk.record["learning_rate"]
+    costs, rates = _costs(walk), walk.record["learning_rate"]
     rates = rates[np.isfinite(rates)]
     rose = len(costs) > 2 and costs[-1] > 2.0 * abs(costs[0]) + 1e-300
     if not len(rates) or not (rose or (walk.status == "not_finite" and not costs[-1] < costs[0])):
@@ -65,6 +65,18 @@ def rate_too_high(cost: Cost, start: Vector, walk: Walk, rerun: Rerun | None = N
         evidence = f"the cost rose at rate {_short(float(rates[0]))}, though the curvature at the start would allow it"
     remedy = f"try --learning-rate {_short(rate)}, {'which was tried, ' * tried}or leave it out"
     return Finding("D101", "critical", "learning rate too high", evidence, remedy)
+
+
+def _costs(walk: Walk) -> NDArray:
+    """The costs by which a walk is judged: of all samples where that was measured, those of batches being noise.
+
+    The last is then the median of the later ones if that is higher: a walk that is thrown about may end low by chance.
+    """
+    full = walk.record.full_costs()
+    if not (len(full) and np.isfinite(walk.fun)):
+        return walk.record["cost"]
+    later = np.append(full[1:], walk.fun)
+    return np.array([full[0], *later, max(walk.fun, float(np.median(later)))])
 
 
 def unbounded(cost: Cost, start: Vector, walk: Walk) -> Finding | None:

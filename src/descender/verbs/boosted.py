@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from descender.costs.losses import parameters, read_loss
+from descender.data.entries import dense, is_entries, width_of
 from descender.data.split import hashed
 from descender.metrics import auc, judge_classes, measure
 from descender.verbs.table import Design, Table
@@ -18,6 +19,8 @@ MOST_ROWS = 200_000
 """Rows that trees are grown on; of more, so many by a hash."""
 MOST_LEVELS = 254
 """Levels of a category that the trees tell apart; rarer ones count as missing."""
+MOST_NUMBERS = 20_000_000
+"""Numbers of a sparse matrix that are written out in full for the trees, which read no other."""
 EQUAL = 0.01
 """A share of the loss below which there is no gain to speak of."""
 
@@ -59,6 +62,14 @@ def compare_trees(table: Table, design: Design, loss: str, seed: int) -> dict[st
         "seconds": time.perf_counter() - began,
         "rows": len(train),
     }
+
+
+def too_wide(table: Table) -> str:
+    """Why no trees are grown on a sparse matrix; empty where they are."""
+    widths = [width_of(kind) for kind in table.inputs.schema.types if is_entries(kind)]
+    if len(table.y) * sum(widths) <= MOST_NUMBERS:
+        return ""
+    return f"not with trees, which would need the {len(table.y):,} x {sum(widths):,} sparse matrix in full"
 
 
 def _their_loss(loss: str) -> dict[str, Any]:
@@ -104,6 +115,10 @@ def _columns(table: Table, train: NDArray) -> tuple[NDArray, list[bool]]:
             values = _number(column)
         elif pa.types.is_decimal(kind):
             values = _number(column.cast(pa.float64()))
+        elif is_entries(kind):
+            out += list(dense(column).T)
+            categorical += [False] * width_of(kind)
+            continue
         else:
             continue
         out.append(values)

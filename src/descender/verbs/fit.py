@@ -214,8 +214,11 @@ def _compared(
     table: Table, design: Design, loss: str, quality: Any, seed: int, say: Teller, moving: Any
 ) -> dict | None:
     """Boosted trees on the same rows, and a line about them."""
-    from descender.verbs.boosted import compare_trees, comparison_text
+    from descender.verbs.boosted import compare_trees, comparison_text, too_wide
 
+    if why := too_wide(table):
+        say("compared", why, stage="compare")
+        return None
     if moving is not None:
         moving("growing trees to compare with")
     found = compare_trees(table, design, loss, seed)
