@@ -105,8 +105,8 @@ def python_text(
     <BLANKLINE>
     w = np.array([0.0])
     for t in range(20):
-        rate = 0.1
         g = gradient(w)
+        rate = 0.1
         w = w - rate * g
     <BLANKLINE>
     for name, value in zip(["x"], w):

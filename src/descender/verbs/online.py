@@ -40,7 +40,7 @@ from descender.methods.textbook import PLAIN_STEPS, Noise, compiled_walk, plain_
 from descender.model import Model
 from descender.verbs.samples import numbers_of, pairs_of, take
 
-AUTOMATIC = ("adagrad", Constant(0.5))
+AUTOMATIC = ("adagrad", Constant(0.3))
 """Without a rate: AdaGrad on columns standardised by what was seen of them so far."""
 SCALED = ("squared_error", "huber", "quantile")
 """Losses of targets in any unit: their automatic rate is in the targets' deviation, and the intercept begins at one."""
