@@ -488,3 +488,11 @@ def test_same_seed_same_bits(name):
     first, again = run(name, seed=4), run(name, seed=4)
     assert (first.x == again.x).all()
     assert first.record["cost"].tobytes() == again.record["cost"].tobytes()
+
+
+@pytest.mark.parametrize("method", ["auto", "gd"])
+def test_a_misspelt_option_is_told(method):
+    with pytest.raises(OptionError, match="there is no option 'max_step'; did you mean max_steps"):
+        minimize("x**2", "x=1", method, max_step=5)
+    with pytest.raises(OptionError, match="'gd' has no option 'beta'"):
+        minimize("x**2", "x=1", "gd", beta=0.5)

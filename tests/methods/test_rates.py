@@ -213,6 +213,18 @@ def test_dog_is_that_of_optax():
     assert off(path, np.array(theirs)) <= 1e-12
 
 
+APART = ("unsearched", "answer")
+SEARCHED = [name for name, rule in RULES.items() if rule.slots and not any(hasattr(rule, word) for word in APART)]
+
+
+@pytest.mark.parametrize("name", SEARCHED)
+def test_a_velocity_that_leads_uphill_is_forgotten(name):
+    tilted = Formula("(x - 1)**2 + 3*(y + 2)**2 + x*y")
+    options = Options(step_tol=1e-12)
+    walk = descend(tilted, np.array([2.0, 1.0]), textbook(tilted, name, options=options), Stop(max_steps=10_000))
+    assert walk.fun == pytest.approx(-37 / 11, abs=1e-9)
+
+
 ARRIVE = ["backtracking", "barzilai-borwein", "barzilai-borwein-short", "polyak 0", "adaptive"]
 
 

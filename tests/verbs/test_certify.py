@@ -266,6 +266,26 @@ def test_pipelines_searches_sparse_rows_and_data_frames_are_read():
     assert certify(LogisticRegression(**EXACT).fit(thin, y), thin, y).ok
 
 
+def test_columns_of_a_frame_go_by_their_names():
+    pd = pytest.importorskip("pandas", reason="data frames are pandas'")
+    X, y = cancer()[0], np.arange(569) % 7.0
+    frame = pd.DataFrame(X, columns=[f"c{j}" for j in range(X.shape[1])])
+    for model in (Ridge(), make_pipeline(StandardScaler(), Ridge())):
+        model.fit(frame, y)
+        assert certify(model, frame[frame.columns[::-1]], y).value == certify(model, frame, y).value
+        with pytest.raises(ShapeError, match="X lacks c0 and has other besides"):
+            certify(model, frame.rename(columns={"c0": "other"}), y)
+
+
+def test_weights_that_were_forgotten_are_thought_of():
+    X, y = cancer()
+    X = StandardScaler().fit_transform(X)
+    s = np.random.default_rng(0).uniform(0.1, 3.0, len(y))
+    verdict = certify(LogisticRegression(tol=1e-9, max_iter=10_000).fit(X, y, sample_weight=s), X, y)
+    assert [finding.code for finding in verdict.findings] == ["D107"]
+    assert "sample_weight that it was fitted to" in str(verdict)
+
+
 def test_nothing_of_the_model_or_the_data_is_changed():
     X, y = cancer()
     model = make_pipeline(StandardScaler(), LogisticRegression(tol=0.3)).fit(X, y)

@@ -32,6 +32,7 @@ from descender.errors import (
 )
 from descender.model import Model
 from descender.record import Record
+from descender.verbs.verify import verify
 
 
 def shop(n=600, seed=0):
@@ -452,6 +453,16 @@ def test_the_task_can_be_chosen():
     data = {"x": np.arange(60.0), "stars": np.arange(60) % 3 + 1}
     assert fit(data, "stars").task == "multiclass"
     assert fit(data, "stars", task="regression").task == "regression"
+
+
+@pytest.mark.parametrize("loss", ["poisson", "squared_error", "huber"])
+def test_a_loss_of_numbers_makes_numbers_of_counts(loss, tmp_path):
+    data = {"x": np.arange(60.0), "visits": np.arange(60) % 3 + 1}
+    result = fit(data, "visits", loss=loss)
+    assert (result.task, fit(data, "visits").task) == ("regression", "multiclass")
+    assert verify(result.model.save(tmp_path / "m.descender"), data).same_data
+    with pytest.raises(CapabilityError, match="does not suit"):
+        fit({"x": np.arange(60.0), "kind": list("abc") * 20}, "kind", loss=loss)
 
 
 # --- what it says and writes

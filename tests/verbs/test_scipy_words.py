@@ -31,6 +31,7 @@ CALLS = {
         shifted, X0, (0.0, 2.0), "BFGS", shifted_gradient, None, None, None, (), 1e-6, None, {"maxiter": 500}
     ),
     "args by name": lambda minimize: minimize(shifted, X0, args=(0.0, 2.0), jac=shifted_gradient),
+    "one arg": lambda minimize: minimize(lambda x, by: rosen(x - by), X0, args=np.zeros(len(X0))),
     "BFGS": lambda minimize: minimize(rosen, X0, method="BFGS", jac=rosen_der),
     "bfgs": lambda minimize: minimize(rosen, X0, method="bfgs"),
     "L-BFGS-B": lambda minimize: minimize(rosen, x0=X0, method="L-BFGS-B", jac=rosen_der, options={"maxiter": 300}),

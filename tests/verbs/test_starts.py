@@ -186,6 +186,7 @@ REFUSED = {
     "none": (lambda: minimize(HIMMELBLAU, starts="sobol 0 0..1"), "0 starts"),
     "shape": (lambda: minimize(HIMMELBLAU, starts=[1.0, 2.0]), r"shape \(2,\); expected \(n, 2\)"),
     "not finite": (lambda: minimize(HIMMELBLAU, starts=[[1.0, np.nan]]), "row 0 is not finite"),
+    "ragged": (lambda: minimize(lambda w: w @ w, starts=[[1.0, 2.0], [3.0]]), "equal length"),
     "no numbers": (lambda: minimize(HIMMELBLAU, starts=[["a", "b"]]), "expected"),
 }
 

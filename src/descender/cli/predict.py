@@ -42,7 +42,7 @@ def predict(
     from descender.verbs.predict import predict as predict_rows
 
     if as_json and out is None:
-        raise OptionError("json prints the summary where the predictions would go: give them a file with --out")
+        raise OptionError("--json prints the summary where the predictions would go: give them a file with --out")
     if data is None and sql is None:
         raise DataError("no data were given: give a file, - for standard input, or --sql")
     words = ["*"] if keep == ["*"] else o.words_of(keep)

@@ -129,13 +129,19 @@ def in_options(message: str, names: set[str]) -> str:
     '--method lbfg; did you mean lbfgs?'
     >>> in_options("max_steps=-1: expected a number of at least 0", {"steps"})
     '--steps -1: expected a number of at least 0'
+    >>> in_options("learning_rate: steps=0.1; expected at least 1", {"learning_rate", "steps"})
+    '--learning-rate: steps=0.1; expected at least 1'
+    >>> in_options("learning_rate='cosin 1 2'; did you mean cosine?", {"learning_rate"})
+    "--learning-rate 'cosin 1 2'; did you mean cosine?"
     """
 
     def put(match: re.Match) -> str:
         name = PYTHON_NAMES.get(match["name"], match["name"])
         return f"--{name.replace('_', '-')} {match['value']}" if name in names else match[0]
 
-    message = re.sub(r"(?<![\w-])(?P<name>[a-z]\w*)=(?P<q>['\"]?)(?P<value>[-+\w.]+)(?P=q)", put, message)
+    name = r"(?<![\w-])(?<!learning_rate: )(?P<name>[a-z]\w*)="  # the numbers of a rate are no options
+    message = re.sub(name + r"(?P<q>['\"]?)(?P<value>[-+\w.]+)(?P=q)", put, message)
+    message = re.sub(name + r"(?P<value>'[^']*'|\"[^\"]*\")", put, message)
     return re.sub(
         r"(?<![\w-])(\w+_\w+)(?![\w=(])", lambda m: f"--{m[1].replace('_', '-')}" if m[1] in names else m[1], message
     )

@@ -81,7 +81,7 @@ class Function(Cost):
         self.names = tuple(f"w{j}" for j in range(d)) if names is None else tuple(names)
         if len(self.names) != d:
             raise ShapeError(f"{len(self.names)} names for {d} parameters: expected one for each")
-        self.fun, self.args = fun, tuple(args)
+        self.fun, self.args = fun, args if isinstance(args, tuple) else (args,)
         self.pair = fun if gradient is True else None  # returns (value, gradient)
         if isinstance(gradient, str):
             self.fun, self.pair = differentiate(fun, gradient, self.args)

@@ -264,7 +264,9 @@ class Reader:
         self.reducing = None
         if not any(isinstance(n, ast.Name) and n.id in self.columns for n in ast.walk(node.args[0])):
             advice = f"{name} goes over the rows of data; " + (
-                f"columns: {', '.join(self.columns)}" if self.columns else "give data={...} or leave it out"
+                f"columns: {', '.join(self.columns)}"
+                if self.columns
+                else "give data that have such columns, or leave it out"
             )
             hint = self._column_hint(ast.unparse(node.args[0]))
             raise self.fail(node, f"there is no column of data inside {name}(...)", advice + hint)

@@ -16,6 +16,8 @@ SPREAD = 1e3
 """The ratio of the largest to the smallest deviation of a column from which a first-order solver is slow."""
 SEPARABLE = 1e-6
 """The share of the cost at 0 below which the minimum of a cost without penalty is none."""
+STRICT = 1e-6
+"""A tolerance of a solver at which it stops near the minimum of its own data, if it has arrived at all."""
 FIRST_ORDER = ("lbfgs", "sag", "saga", "liblinear", "sgd", "newton-cg", "sparse_cg", "lsqr", "torch")
 """Solvers whose path depends on how the columns are scaled."""
 
@@ -133,7 +135,8 @@ def loose_tolerance(fitted: Fitted) -> Finding | None:
         "its stopping rule was content too soon",
         f"it stopped after {steps:,} iterations, content by its own tol={own:g}, which does not measure the distance "
         "from the minimum",
-        f"a smaller tol, such as {own / 1000:.0e}",
+        f"a smaller tol, such as {own / 1000:.0e}"
+        + "; or these are not the rows and the sample_weight that it was fitted to" * (own <= STRICT),
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import math
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +19,7 @@ from descender.methods.auto import METHODS, choose, quasi_newton, textbook
 from descender.methods.bounds import Bounds
 from descender.methods.conjugate_gradient import ConjugateGradient
 from descender.methods.lbfgs import LBFGS
+from descender.methods.rules import RULES
 from descender.methods.textbook import Textbook
 from descender.methods.training import plan
 
@@ -53,6 +56,17 @@ def budgets(
         cost_tol=cost_tol or 0.0,
         gradient_tol=0.0 if isinstance(method, Textbook) else gradient_tol or 0.0,
     )
+
+
+def check_spelling(given: Iterable[str], verb: Callable[..., Any]) -> None:
+    """Refuse a word that is nearly an option of the verb: it would be taken for a number of the method."""
+    rules: dict[str, Any] = dict(RULES)
+    numbers = {name for rule in rules.values() for name in rule._fields}
+    known = [name for name, p in inspect.signature(verb).parameters.items() if p.kind is not p.VAR_KEYWORD]
+    for name in given:
+        told = suggest(name, [*known, *numbers])
+        if name not in numbers and told.startswith("did you mean"):
+            raise OptionError(f"there is no option {name!r}; {told}")
 
 
 def within(cost: Cost, chosen: Any, why: str, bounds: Bounds | None, method: str) -> tuple[Any, str]:

@@ -285,7 +285,7 @@ def _risk_of(
 ) -> Risk:  # fmt: skip
     """The cost that :func:`~descender.verbs.fit.fit` descends for the same words."""
     excluded = [exclude] if isinstance(exclude, str) else list(exclude)
-    table = read_table(data, target, excluded, sql, task, Roles(), say)
+    table = read_table(data, target, excluded, sql, task, Roles(), say, loss)
     design = encode(table, hold_out(table, holdout, seed), True, say)
     return Risk(
         design.X, design.y, with_parameters(suitable_loss(loss, table.coding), design.y, say),

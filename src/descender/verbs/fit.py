@@ -139,7 +139,7 @@ def fit(
     given |= {"learning_rate": None if learning_rate == "auto" else learning_rate, "holdout": holdout}
     plan = _plan(preset, given | {"batch_size": batch_size})
     say = Teller(progress)
-    table = read_table(data, target, excluded, sql, task, Roles(weight, time, group), say)
+    table = read_table(data, target, excluded, sql, task, Roles(weight, time, group), say, plan["loss"])
     held = hold_out(table, plan["holdout"], seed)
     loss_name = suitable_loss(plan["loss"], table.coding)
     design = encode(table, held, plan["scale"], say)

@@ -18,7 +18,7 @@ from descender.doctor.descent import examine
 from descender.errors import OptionError
 from descender.kernels.threads import one_blas_thread
 from descender.methods.bounds import read_bounds
-from descender.verbs.choosing import budgets, check_numbers, check_words, choose_method, down_to, within
+from descender.verbs.choosing import budgets, check_numbers, check_spelling, check_words, choose_method, down_to, within
 from descender.verbs.gradient import look_at_gradient
 from descender.verbs.judging import judge, leave_critical_start, rerun
 from descender.verbs.reading import describe, read_cost
@@ -143,6 +143,7 @@ def minimize(
     )  # fmt: skip
     if tol is not None and not (isinstance(target, Risk) and target.convex):
         tol, gradient_tol = None, tol if gradient_tol is None else gradient_tol
+    check_spelling(hyperparameters, minimize)
     check_words(tol=tol, callback=callback, seed=seed, on_divergence=on_divergence)
     chosen, why = choose_method(
         target, method, tol=tol, learning_rate=learning_rate, batch_size=batch_size, clip_norm=clip_norm,

@@ -62,7 +62,8 @@ class Objective:
 
     def __str__(self) -> str:
         risk = self.risks[0]
-        terms = [f"mean {risk.loss.name}"]
+        name, *numbers = risk.loss.name.split()
+        terms = [" ".join([f"mean {name}", *(f"{float(number):.4g}" for number in numbers)])]
         terms += [f"{risk.l2:.4g} |w|²/2"] * (risk.l2 > 0) + [f"{risk.l1:.4g} Σ|w|"] * (risk.l1 > 0)
         told = " + ".join(terms) + ", no penalty" * (len(terms) == 1) + ", the intercept too" * (self.constant > 0)
         return told + (f"; one for each of {len(self.risks)}" if len(self.risks) > 1 else "")
@@ -88,7 +89,7 @@ def objective_of(model: Any, X: Any, y: Any, sample_weight: Any = None) -> Objec
     Raises :class:`~descender.errors.CapabilityError` for a model whose objective is not known, and
     :class:`~descender.errors.DataError` or its kinds where the data do not fit the model.
     """
-    model, X = _last_step(model, X)
+    model, X = _last_step(model, _by_name(model, X))
     kind = type(model).__name__
     if kind not in READERS:
         raise CapabilityError(
@@ -149,6 +150,20 @@ def coded(loss: str, codes: NDArray, n_classes: int) -> tuple[str, list[NDArray]
     if loss == "log_loss":
         return "softmax", [codes.astype(np.float64)]
     return loss, [np.where(codes == k, 1.0, low) for k in range(n_classes)]
+
+
+def _by_name(model: Any, X: Any) -> Any:
+    """A data frame's columns in the order in which the model was fitted to them."""
+    known, given = getattr(model, "feature_names_in_", None), getattr(X, "columns", None)
+    if known is None or given is None or list(given) == list(known):
+        return X
+    lacking = [name for name in known if name not in list(given)]
+    if lacking or len(given) != len(known):
+        more = [name for name in given if name not in list(known)]
+        told = [f"lacks {', '.join(map(str, lacking[:9]))}"] * bool(lacking)
+        told += [f"has {', '.join(map(str, more[:9]))} besides"] * bool(more)
+        raise ShapeError(f"X {' and '.join(told)}: expected the columns that the {type(model).__name__} was fitted to")
+    return X[list(known)]
 
 
 def rows_of(X: Any) -> Any:

@@ -163,7 +163,11 @@ def _names_of_function(start: Any, starts: Any, bounds: Any) -> tuple[str, ...]:
     if start is not None:
         count = np.size(start)
     elif not isinstance(starts, str):
-        count = np.atleast_2d(np.asarray(starts)).shape[-1] if np.ndim(starts) != 1 else 1
+        try:
+            count = np.atleast_2d(np.asarray(starts)).shape[-1] if np.ndim(starts) != 1 else 1
+        except ValueError:
+            given = f"{starts!r:.80}"
+            raise OptionError(f"starts={given}: expected points of equal length, one a row, or {EXAMPLE}") from None
     elif found := re.search(r"\d+(?:x\d+)+", starts):
         count = found[0].count("x") + 1
     elif named := re.findall(r"(\S+?)=", starts):

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from descender.data.columns import Number
+from descender.costs.losses import read_loss
+from descender.data.columns import Number, is_text
 from descender.data.encode import Encoder
 from descender.data.examples import example
 from descender.data.source import Source, add_target, open_source
@@ -94,9 +95,19 @@ class Design:
 
 
 def read_table(
-    data: Any, target: Any, excluded: list[str], sql: str | None, task: str | None, roles: Roles, say: Teller
+    data: Any,
+    target: Any,
+    excluded: list[str],
+    sql: str | None,
+    task: str | None,
+    roles: Roles,
+    say: Teller,
+    loss: str | None = None,
 ) -> Table:
-    """The rows of `data` that have a target, whose `task` the values decide where it is None."""
+    """The rows of `data` that have a target, whose `task` the values decide where it is None, or a `loss` of numbers.
+
+    Counts of few distinct values look like classes; who asks for poisson says that they are numbers.
+    """
     preset_exclude: tuple[str, ...] = ()
     if target is not None and not isinstance(target, str):
         data, target = _with_targets(data, target), "y"
@@ -125,6 +136,10 @@ def read_table(
     lost = f"; {left_out:,} rows without a target left out" if left_out else ""
     say("read", f"{rows + left_out:,} rows, {columns} columns{lost}", "read")
     coding, y = code_target(source.table[name], task, name, source.row_numbers)
+    if task is None and loss is not None and not is_text(source.table[name].type):
+        suited = read_loss(loss).tasks
+        if coding.task not in suited and "regression" in suited:
+            coding, y = code_target(source.table[name], "regression", name, source.row_numbers)
     return Table(
         source, name, excluded, coding, y, roles,
         weight=None if roles.weight is None else _weights(source, roles.weight),

@@ -79,7 +79,9 @@ def verify(
         )
     say = Teller(progress)
     roles = Roles(*(recipe[role] for role in Roles._fields))
-    table = read_table(data, recipe["target"], recipe["excluded"], sql or recipe["sql"], recipe["task"], roles, say)
+    table = read_table(
+        data, recipe["target"], recipe["excluded"], sql or recipe["sql"], recipe["task"], roles, say, loaded.loss
+    )
     told: list[str] = []
     if tuple(table.coding.classes) != tuple(loaded.coding.classes):
         known, given = list(loaded.coding.classes), list(table.coding.classes)
