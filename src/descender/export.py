@@ -20,12 +20,13 @@ from descender.costs.syntax import syntax_tree
 from descender.descent import Walk
 from descender.errors import CapabilityError
 from descender.export_lbfgs import lbfgs_steps, listed
-from descender.export_textbook import constant, textbook_steps
+from descender.export_textbook import constant, started, textbook_steps
 from descender.methods.advance import Options
 from descender.methods.auto import READINGS, textbook
 from descender.methods.lbfgs import LBFGS
 from descender.methods.rates import Constant
 from descender.methods.rules import RULES
+from descender.outputs import script_files
 from descender.record import write_beside
 
 AGREEMENT = 1e-9
@@ -53,15 +54,20 @@ HELPERS = {
 
 def write_python(cost: Cost, walk: Walk, path: str | os.PathLike, **options: Any) -> list[Path]:
     """Write the script of :func:`python_text` to `path`, and data too long for it as .npz beside; the files written."""
-    path = Path(path)
-    text = python_text(cost, walk, archive=path.with_suffix(".npz").name, **options)
-    write_beside(path, lambda file: file.write(text.encode()))
+    text = python_text(cost, walk, archive=Path(path).with_suffix(".npz").name, **options)
+    return write_script(path, text, _columns(cost, options.get("data")))
+
+
+def write_script(path: str | os.PathLike, text: str, arrays: Mapping[str, NDArray]) -> list[Path]:
+    """Write a script, and the arrays as .npz beside it if it loads them; the files written."""
+    script, archive = script_files(path)
     if "np.load(" not in text:
-        return [path]
-    columns = _columns(cost, options.get("data"))
-    archive = path.with_suffix(".npz")
-    write_beside(archive, lambda file: np.savez(file, **columns))  # type: ignore[arg-type]
-    return [path, archive]
+        write_beside(script, lambda file: file.write(text.encode()))
+        return [script]
+    marked: dict[str, Any] = {"descender": np.array(MARK)} | dict(arrays)
+    write_beside(archive, lambda file: np.savez(file, **marked))
+    write_beside(script, lambda file: file.write(text.encode()))
+    return [script, archive]
 
 
 def python_text(
@@ -120,10 +126,7 @@ def python_text(
         raise CapabilityError("the walk was too long for its points to be kept: there is nothing to check a script by")
     columns = _columns(cost, data)
     if walk.method in (*RULES, *READINGS):
-        options = Options(
-            clip_norm=np.inf if clip_norm is None else float(clip_norm),
-            clip_value=np.inf if clip_value is None else float(clip_value),
-        )
+        options = clipping(clip_norm, clip_value)
         method: Any = textbook(cost, walk.method, learning_rate, batch_size, options, None, **hyperparameters)
         if learning_rate == "auto" and isinstance(method.rate, Constant):  # which was measured where the walk began
             method = replace(method, rate=Constant(float(walk.record["learning_rate"][0])))
@@ -136,9 +139,9 @@ def python_text(
     for functions in (_readable, _compiled_text):
         text = "\n".join(
             [
-                f'"""{MARK}: {walk.nit:,} steps of {walk.method} on {_printable(cost.text)}."""\n',
+                title(walk, cost.text),
                 *functions(cost, columns, constants or {}, batched, archive),
-                *(["np.seterr(all='ignore')  # the walk leaves the finite numbers"] if _wild(walk) else []),
+                *wild_lines(walk),
                 *steps,
                 "",
                 f"for name, value in zip({listed(cost.names)}, w):",
@@ -150,6 +153,14 @@ def python_text(
         if agrees(text, walk, columns):
             return text
     raise CapabilityError("the walk cannot be replayed: it depends on its last digits, or was taken back on its way")
+
+
+def clipping(clip_norm: float | None = None, clip_value: float | None = None, **_: Any) -> Options:
+    """The options of a walk whose gradients were clipped so."""
+    return Options(
+        clip_norm=np.inf if clip_norm is None else float(clip_norm),
+        clip_value=np.inf if clip_value is None else float(clip_value),
+    )
 
 
 def agrees(script: str, walk: Walk, columns: Mapping[str, NDArray]) -> bool:
@@ -166,8 +177,7 @@ def agrees(script: str, walk: Walk, columns: Mapping[str, NDArray]) -> bool:
         return False
     if not np.isfinite(walk.x).all():
         return bool(np.array_equal(there, walk.x, equal_nan=True))
-    assert walk.record.path is not None
-    size = max(np.abs(walk.x).max(), np.abs(walk.x - walk.record.path[0]).max())
+    size = max(np.abs(walk.x).max(), np.abs(walk.x - started(walk)).max())
     return bool(np.abs(there - walk.x).max() <= AGREEMENT * size)
 
 
@@ -182,12 +192,16 @@ def _columns(cost: Cost, data: Mapping[str, ArrayLike] | None) -> dict[str, NDAr
     return {name: np.asarray(data[name], dtype=np.float64) for name in in_order if name in data}
 
 
-def _wild(walk: Walk) -> bool:
-    return not (np.isfinite(walk.x).all() and np.isfinite(walk.fun)) or walk.status == "not_finite"
+def title(walk: Walk, cost: str) -> str:
+    """The docstring of a script."""
+    cost = " ".join(cost.split()).replace("\\", "").replace('"', "'")
+    return f'"""{MARK}: {walk.nit:,} step{"s" * (walk.nit != 1)} of {walk.method} on {cost}."""\n'
 
 
-def _printable(text: str) -> str:
-    return " ".join(text.split()).replace("\\", "").replace('"', "'")
+def wild_lines(walk: Walk) -> list[str]:
+    """What keeps NumPy quiet where a walk leaves the finite numbers."""
+    finite = np.isfinite(walk.x).all() and np.isfinite(walk.fun) and walk.status != "not_finite"
+    return [] if finite else ["np.seterr(all='ignore')  # the walk leaves the finite numbers"]
 
 
 # The cost and its gradient

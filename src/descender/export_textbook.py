@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from descender.descent import Walk
 from descender.export_lbfgs import listed
@@ -16,12 +17,11 @@ from descender.methods.position import reads
 from descender.methods.textbook import Textbook
 
 
-def textbook_steps(walk: Walk, method: Textbook) -> list[str]:
-    """The lines that take the steps of a walk."""
-    assert walk.record.path is not None
+def textbook_steps(walk: Walk, method: Textbook, start: str | None = None, samples: str = "len(DATA[0])") -> list[str]:
+    """The lines that take the steps of a walk; `start` and `samples` are code for its first point and how many rows."""
     rule, rate = method.rule, method.rate
     searched, back = hasattr(rate, "ceiling"), reads(rate, "g_before")
-    lines = [f"w = np.array({listed(walk.record.path[0].tolist())})"]
+    lines = [f"w = {start or vector(started(walk))}"]
     first = "w" if getattr(rule, "begins_at_start", False) else "np.zeros_like(w)"
     lines += [f"{slot} = {first}" for slot in rule.slots]
     kept = [f"kept_{name}" for owner in (rule, rate) for name in getattr(owner, "memory", ())]
@@ -29,7 +29,7 @@ def textbook_steps(walk: Walk, method: Textbook) -> list[str]:
     lines += ["w_before, g_before = w, np.zeros_like(w)"] if back else []
     lines += ["origin = w"] if reads(rule, "origin") or reads(rate, "origin") else []
     lines += ["last = 0.0"] if reads(rate, "last") else []
-    lines += _random_lines(walk, method)
+    lines += _random_lines(walk, method, samples)
     if hasattr(rate, "then"):
         schedule = inlined(rate.then.formula, {"q": rate.then})
         lines += ["", "", "def schedule(t):", *("    " + line for line in schedule.lines)]
@@ -72,6 +72,22 @@ def textbook_steps(walk: Walk, method: Textbook) -> list[str]:
         lines += ["# What is reported is not the point where the gradient was read", f"t = {walk.nit}"]
         lines += [*answer.lines, f"w = {answer.values[0]}"]
     return lines
+
+
+def started(walk: Walk) -> NDArray:
+    """The point where a walk began."""
+    path = walk.record.path
+    return np.asarray(walk.record.facts["start"] if path is None else path[0], dtype=np.float64)
+
+
+def vector(w: NDArray) -> str:
+    """A point as code."""
+    numbers = listed(w.tolist())
+    return (
+        f"np.array({numbers})"
+        if "\n" not in numbers
+        else f"np.array(\n    {numbers.replace(chr(10), chr(10) + '    ')}\n)"
+    )
 
 
 def _forgetting(slots: tuple[str, ...]) -> list[str]:
@@ -141,7 +157,7 @@ def _sum_lines(owner: Any, numbers: Mapping[str, Any], kept: list[str], slots: t
     return [*terms.lines, *(f"{name} = np.sum({value})" for name, value in zip(names, terms.values, strict=True))]
 
 
-def _random_lines(walk: Walk, method: Textbook) -> list[str]:
+def _random_lines(walk: Walk, method: Textbook, samples: str) -> list[str]:
     """The generators of batches and of noise."""
     seed = walk.record.facts.get("seed", 0)
     lines = [f"noises = np.random.default_rng({seed}).spawn(1)[0]"] if reads(method.rule, "noise") else []
@@ -154,8 +170,8 @@ def _random_lines(walk: Walk, method: Textbook) -> list[str]:
         "",
         "def batches():",
         "    while True:",
-        "        order = random.permutation(np.arange(len(DATA[0])))",
-        f"        for first in range(0, len(DATA[0]), {int(method.batch_size)}):",
+        f"        order = random.permutation(np.arange({samples}))",
+        f"        for first in range(0, {samples}, {int(method.batch_size)}):",
         f"            yield order[first : first + {int(method.batch_size)}]",
         "",
         "",
@@ -186,6 +202,16 @@ def inlined(formula: Any, numbers: Mapping[str, Any], **tuples: Any) -> Inlined:
             assert statement.value is not None
             values = [ast.unparse(value) for value in _flat(put_in.visit(statement.value))]
     return Inlined(lines, values)
+
+
+def formula_text(text: str, owner: Any) -> str:
+    """The text of a method with the numbers of its owner put in.
+
+    >>> from descender.costs.losses import Quantile
+    >>> formula_text("def bound(z): return self.level * z", Quantile(0.9)).splitlines()
+    ['def bound(z):', '    return 0.9 * z']
+    """
+    return ast.unparse(_PutIn({"self": owner}, {}).visit(ast.parse(text)))
 
 
 def _flat(value: ast.expr) -> list[ast.expr]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -31,6 +32,20 @@ def file_name(text: str) -> str:
     ('km_h', 'late', 'model')
     """
     return re.sub(r"[^\w.-]+", "_", text).strip("._") or "model"
+
+
+def script_files(path: str | os.PathLike) -> list[Path]:
+    """A script, and the file beside it into which data go that are too long for it.
+
+    >>> [file.name for file in script_files("walk.py")]
+    ['walk.py', 'walk.npz']
+    """
+    path = Path(path)
+    if path.suffix != ".py":
+        raise OutputError(
+            f"{path}: a script is saved as .py, by the end of its name; its data go into a .npz beside it"
+        )
+    return [path, path.with_suffix(".npz")]
 
 
 def check_outputs(paths: Iterable[Path | None], force: bool = False) -> None:

@@ -11,7 +11,7 @@ import typer
 from descender.cli import options as o
 from descender.cli.output import Teller, print_json, progress
 from descender.errors import OptionError
-from descender.outputs import check_outputs, file_name
+from descender.outputs import check_outputs, file_name, script_files
 
 if TYPE_CHECKING:
     from descender.verbs.fit import Fit
@@ -94,6 +94,7 @@ def fit(
     no_compare: Annotated[
         bool, o.option("--no-compare", help="Do not grow boosted trees to compare with.", panel=o.OUTPUT)
     ] = False,
+    export_python: o.ExportPython = None,
     out: o.Out = ".",
     name: o.Name = None,
     no_files: o.NoFiles = False,
@@ -115,6 +116,8 @@ def fit(
     expected = name or _target_name(data, target)
     if expected and not no_files:
         check_outputs(_paths(out, expected), force)
+    if export_python:
+        check_outputs(script_files(export_python), force)
     asked = epochs is not None or preset is not None
     with progress("fitting") as moved:
         result = fit_table(
@@ -138,16 +141,25 @@ def fit(
         tell.lines(report_lines(result))
     if explain:
         tell.lines(["", *_explained(result)])
-    if not no_files:
-        noted = len(result.told)
-        with progress("writing"):
-            paths = result.save(Path(out), name, force)
-        for line in result.told[noted:]:
-            tell.say(line, "note")
-        tell.say("   ".join(str(path) for path in paths.values()), "wrote")
+    _write(tell, result, None if no_files else Path(out), name, export_python, force)
     if as_json:
         print_json(result.as_json())
     raise typer.Exit(0 if result.walk.success or (result.walk.status == "budget" and asked) else 1)
+
+
+def _write(tell: Teller, result: Fit, folder: Path | None, name: str | None, script: str | None, force: bool) -> None:
+    """Write the files of a fit into a folder, and its script; what is to be said about them."""
+    written: list[Path] = []
+    noted = len(result.told)
+    with progress("writing"):
+        if folder is not None:
+            written += result.save(folder, name, force).values()
+        if script:
+            written += result.export_python(script, force)
+    for line in result.told[noted:]:
+        tell.say(line, "note")
+    if written:
+        tell.say("   ".join(map(str, written)), "wrote")
 
 
 def _strength(option: str, text: str | None) -> float | str | None:

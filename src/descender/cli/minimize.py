@@ -11,7 +11,7 @@ import typer
 from descender.cli import options as o
 from descender.cli.output import Teller, fitting, print_json, progress
 from descender.errors import InputError, OptionError
-from descender.outputs import check_outputs, slug, walk_picture
+from descender.outputs import check_outputs, script_files, slug, walk_picture
 
 if TYPE_CHECKING:
     from descender.costs.formula import Formula
@@ -85,10 +85,7 @@ def minimize(
             metavar="SECONDS",
         ),
     ] = None,
-    export_python: Annotated[
-        str | None,
-        o.option("--export-python", help="Write the walk as a NumPy script.", panel=o.OUTPUT, metavar="FILE"),
-    ] = None,
+    export_python: o.ExportPython = None,
     picture: o.Picture = None,
     surface: Annotated[bool, o.option("--surface", help="Draw two variables in 3-D.", panel=o.OUTPUT)] = False,
     out: o.Out = ".",
@@ -121,7 +118,8 @@ def minimize(
     cost = Formula(formula, data=columns, constants=constants)
     point = o.start_of(cost, start, random_start, seed) if start or random_start or not starts else None
     files = _files(cost, name or slug(formula), Path(out), no_files, picture, export_python)
-    check_outputs(files.values(), force)
+    beside = script_files(export_python) if export_python and columns is not None else []
+    check_outputs([*files.values(), *beside], force)
     for line in told:
         tell.say(line, "read")
     _tell_derivatives(tell, cost)
@@ -173,7 +171,7 @@ def _files(
     drawn = folder / f"{name}.png" if cost.n_parameters <= 2 and not no_files else None
     files: dict[str, Any] = {"record": None if no_files else folder / f"{name}.record.parquet"}
     files["picture"] = Path(picture) if picture else drawn
-    files["script"] = Path(script) if script else None
+    files["script"] = script_files(script)[0] if script else None
     if files["picture"] is not None and files["picture"].suffix.lower() not in (".png", ".svg", ".pdf"):
         raise OptionError(f"--picture {picture}: a picture is saved as .png, .svg or .pdf, by the end of its name")
     return files

@@ -83,6 +83,10 @@ Name = Annotated[str | None, option("--name", help="What the files are called.",
 NoFiles = Annotated[bool, option("--no-files", help="Write nothing but what is named.", panel=OUTPUT)]
 Force = Annotated[bool, option("--force", help="Replace files that are not ours, too.", panel=OUTPUT)]
 AsJson = Annotated[bool, option("--json", help="Print one JSON object and nothing else.", panel=OUTPUT)]
+ExportPython = Annotated[
+    str | None,
+    option("--export-python", help="Write the walk as a short NumPy script.", panel=OUTPUT, metavar="FILE.py"),
+]
 Picture = Annotated[
     str | None, option("--picture", help="Draw into this .png, .svg or .pdf.", panel=OUTPUT, metavar="FILE")
 ]

@@ -155,11 +155,11 @@ def fit(
     path = settle(risk, asks, table, held, say, moving)
     if plan["random_start"] and start is None:
         start = np.random.default_rng(seed).standard_normal(risk.n_parameters)
+    steps = {"learning_rate": "auto" if plan["learning_rate"] is None else plan["learning_rate"]}
+    steps |= {"batch_size": batch_size, **options}
     walk = minimize(
         risk, path.start if path is not None and start is None else start, plan["method"] or "auto",
-        learning_rate="auto" if plan["learning_rate"] is None else plan["learning_rate"],
-        batch_size=batch_size, max_epochs=plan["epochs"], tol=tol, seed=seed,
-        holdout=_held_out_cost(risk, design), **options,
+        max_epochs=plan["epochs"], tol=tol, seed=seed, holdout=_held_out_cost(risk, design), **steps,
     )  # fmt: skip
     W, b = risk.split(walk.x)
     facts = {"source": table.source.described, "n_rows": len(design.y), "l2": risk.l2, "l1": risk.l1, "seed": seed}
@@ -186,7 +186,7 @@ def fit(
         model, walk, table.name, table.coding.task, len(table.y), quality, say.seconds, say.lines, findings,
         [*table.source.notes, *design.encoder.told], table.source.described, chosen,
         scores, design.y_held if held.any() else design.y, points(model, design), first_row(plan["loss"], design),
-        path, comparison,
+        path, comparison, risk, steps,
     )  # fmt: skip
 
 

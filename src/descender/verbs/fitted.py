@@ -14,14 +14,15 @@ from numpy.typing import NDArray
 from descender.costs.risk import Risk
 from descender.descent import Walk
 from descender.doctor.finding import Finding
-from descender.errors import InputError
+from descender.errors import CapabilityError, InputError
 from descender.model import Model
-from descender.outputs import check_outputs, file_name
+from descender.outputs import check_outputs, file_name, script_files
 
 if TYPE_CHECKING:
     from descender.verbs.path import PenaltyPath
 
 FILES = ("model", "record", "report")
+NAMED = (*FILES, "script")
 
 
 @dataclass
@@ -34,6 +35,7 @@ class Fit:
     ``points`` are the same rows in their own units where two numbers tell two classes apart, and ``first_row`` is the
     cost of the first row alone, by which one step is explained.  ``path`` tells how the penalty was chosen,
     ``comparison`` what another kind of model reaches on the same rows: its ``name``, ``metrics`` and ``seconds``.
+    ``risk`` is the cost over the encoded training rows, and ``asked`` what the walk on it was asked for.
     """
 
     model: Model
@@ -54,6 +56,8 @@ class Fit:
     first_row: Risk | None = None
     path: PenaltyPath | None = None
     comparison: dict[str, Any] | None = None
+    risk: Risk | None = None
+    asked: dict[str, Any] = field(default_factory=dict)
     paths: dict[str, Path] = field(default_factory=dict)
 
     @property
@@ -82,8 +86,8 @@ class Fit:
             "seconds": self.seconds,
             "findings": [finding.as_dict() for finding in self.findings],
             "told": self.told,
-            **{name: str(self.paths[name]) if name in self.paths else None for name in FILES},
-            "pictures": {name: str(path) for name, path in self.paths.items() if name not in FILES},
+            **{name: str(self.paths[name]) if name in self.paths else None for name in NAMED},
+            "pictures": {name: str(path) for name, path in self.paths.items() if name not in NAMED},
         }
 
     def _penalty(self) -> dict[str, Any]:
@@ -126,3 +130,29 @@ class Fit:
                 self.told.append(f"no picture of the {kind}: {error}")
         self.seconds["report"] = time.perf_counter() - began
         return self.paths
+
+    def export_python(self, path: str | Path, force: bool = False) -> list[Path]:
+        """Write a NumPy script of this fit to `path`, and its encoded training rows as .npz beside; the files written.
+
+        The script of a textbook method takes the steps of the walk and ends at the same weights; that of any other
+        holds the weights, and computes their cost, the gradient and predictions.  Which it is, is told in ``told``.  A
+        file that is not descender's is replaced under `force` only: else
+        :class:`~descender.errors.OutputError`.
+
+        >>> import descender, tempfile
+        >>> result = descender.fit("example:heights", "weight", method="gd", learning_rate=0.1, epochs=30)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     [file.name for file in result.export_python(f"{folder}/walk.py")]
+        ['walk.py', 'walk.npz']
+        >>> result.told[-1]
+        'the script replays the walk'
+        """
+        from descender.export_fit import write_fit
+
+        if self.risk is None:
+            raise CapabilityError("the rows of this fit were not kept: there is nothing for a script to read")
+        check_outputs(script_files(path), force)
+        files, what = write_fit(self.risk, self.walk, self.asked, path)
+        self.paths["script"] = files[0]
+        self.told.append(what)
+        return files
