@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy.optimize import rosen, rosen_der
 
+from descender import minimize
 from descender.costs.cost import Cost
 from descender.costs.risk import Risk
 from descender.descent import Stop, descend
@@ -255,6 +256,38 @@ def test_an_infimum_that_is_not_reached_is_no_minimum(start):
     assert not result.success
     assert "no minimum within reach" in result.message
     assert np.isfinite(result.x).all()
+
+
+@pytest.mark.parametrize("start", [[1.0, 1.0], [-3.0, 0.5], [30.0, -2.0]])
+def test_a_tail_beside_a_valley_is_no_flat_minimum(start):
+    """1/(1+x^2) + y^2: the bottom of the valley falls for ever, along x."""
+    result = walk(
+        lambda w: 1 / (1 + w[0] ** 2) + w[1] ** 2,
+        lambda w: [-2 * w[0] / (1 + w[0] ** 2) ** 2, 2 * w[1]],
+        start,
+    )
+    assert result.status == "no_minimum"
+    assert not result.success
+
+
+@pytest.mark.parametrize("d", [1, 2, 5])
+def test_separable_classes_give_a_bounded_loss_no_minimum(d):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, d))
+    y = (X[:, 0] + 0.3 * X[:, -1] > 0).astype(float)
+    result = minimize(Risk(X, y, "sigmoid_squared_error"))
+    assert (result.success, result.status) == (False, "no_minimum")
+    assert "J keeps falling along" in result.message
+    assert minimize(Risk(X, y, "sigmoid_squared_error", l2=1e-3)).success
+
+
+@pytest.mark.parametrize(
+    "formula", ["x**4", "(x-2)**4", "1 + x**6", "tanh(x)**2", "x**4 + y**4 + (x-y)**6", "(x*y - 1)**2", "x**4 + 0*y"]
+)
+@pytest.mark.parametrize("start", [1.5, -0.7])
+def test_a_flat_minimum_is_still_a_minimum(formula, start):
+    result = minimize(formula, dict.fromkeys("xy" if "y" in formula else "x", start))
+    assert (result.success, result.status) == (True, "converged")
 
 
 @pytest.mark.parametrize("start", [2.0, 0.5, -0.001])

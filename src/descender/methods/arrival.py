@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from descender.costs.cost import Cost, Vector
+from descender.errors import CostError
 from descender.methods.advance import COLUMNS, length
 from descender.methods.bounds import Bounds
-from descender.methods.critical import LARGEST, Critical, classify, lanczos, leave, probe, units
+from descender.methods.critical import FLAT_MEASURED, LARGEST, Critical, classify, lanczos, leave, probe, units
 from descender.methods.linesearch import Found
 from descender.methods.method import Block, Outcome, one_step
 
@@ -29,6 +30,10 @@ TAKEN = 1e-4
 """A direction along which less than this share of the steps went was not taken."""
 ENOUGH = 6
 """Evaluations for which it is worth to look for an extreme curvature."""
+LEVEL = 1e-9
+"""A gradient that over the length of w changes J by less than this share of the walk is as good as zero."""
+STRETCHES = (0.01, 0.1, 0.5, 1.0)
+"""Parts of the way from the start, beyond the end of a walk: a cost that falls at each of them has no minimum there."""
 MINIMUM = Critical("unknown", "a minimum: J curves upward along every direction of the walk", np.empty(0))
 PRESUMED = Critical("unknown", "a minimum as far as the walk tells: its curvatures were not measured", np.empty(0))
 
@@ -36,7 +41,8 @@ PRESUMED = Critical("unknown", "a minimum as far as the walk tells: its curvatur
 class Arrival:
     """What is remembered of a walk for its end: the start, the last steps, the escapes that are left."""
 
-    def __init__(self, value: float, escapes: int, memory: int, box: Bounds | None, thrifty: bool):
+    def __init__(self, w: Vector, value: float, escapes: int, memory: int, box: Bounds | None, thrifty: bool):
+        self.start = w
         self.first_value = self.start_value = value
         self.escapes, self.escaped, self.box, self.thrifty = escapes, 0, box, thrifty
         self.steps: deque[Vector] = deque(maxlen=memory)
@@ -90,7 +96,57 @@ def arrive(
     assert here.final is not None
     gradient = here.final[1]
     kind, text = _judged(cost, here.w, critical, _newton(critical, gradient, direction), 1e-12 * whole)
+    nearby = critical.kind != "minimum" and not story.quick(-0.5 * float(gradient @ direction))
+    level = length(gradient) * max(1.0, length(here.w)) <= LEVEL * whole  # else J should have fallen: a wrong gradient
+    if cost.smooth and nearby and (level if still else kind == "converged"):
+        fall, spent = _falling(cost, here, critical, story)
+        here = here._replace(evaluations=here.evaluations + spent)
+        if fall:
+            still, kind, text = False, "no_minimum", fall
     return here._replace(outcome=_end(still, kind, text, story, here.w, gradient)), None
+
+
+def _falling(cost: Cost, here: Block, critical: Critical, story: Arrival) -> tuple[str, int]:
+    """What to say if J falls on and on the way that the walk took, and the evaluations that it took to see.
+
+    A curvature of nearly zero may be that of a flat minimum, beyond which J rises, or of the tail of a cost that only
+    approaches its infimum.  The whole way tells, and the part of it along which no curvature was seen.
+    """
+    assert here.final is not None
+    w, (value, _), ways, spent = here.w, here.final, [here.w - story.start], 0
+    if critical.directions is not None and len(critical.curvatures) == critical.directions.shape[1]:
+        V = critical.directions[:, critical.curvatures <= FLAT_MEASURED * max(critical.curvatures[-1], 0.0)]
+        ways.append(V @ (V.T @ ways[0]))
+    for way in ways:
+        if not length(way) > 0.0:
+            continue
+        lowest = value
+        for stretch in STRETCHES:
+            spent += 1
+            beyond = _beyond(cost, w + stretch * way, story.box)
+            if not beyond < lowest - 1e-12 * abs(lowest):
+                break
+            lowest = beyond
+        else:
+            unit = way / length(way)
+            return f"no minimum: J keeps falling along ({bearing(cost, unit)}), towards {lowest:.4g} or below", spent
+    return "", spent
+
+
+def _beyond(cost: Cost, point: Vector, box: Bounds | None) -> float:
+    """J there, within the box; NaN where it is not defined."""
+    try:
+        with np.errstate(all="ignore"):
+            return cost.value(point if box is None else box.project(point))
+    except CostError:
+        return np.nan
+
+
+def bearing(cost: Cost, unit: Vector) -> str:
+    """A direction in words: its five largest components, and how many there are besides."""
+    order = [int(j) for j in np.argsort(-np.abs(unit), kind="stable") if abs(unit[j]) > 1e-3]
+    words = ", ".join(f"{unit[j]:+.3g} {cost.names[j]}" for j in sorted(order[:5]))
+    return words + (f" and {len(order) - 5} more" if len(order) > 5 else "")
 
 
 def _end(still: bool, kind: str, text: str, story: Arrival, w: Vector, gradient: Vector) -> Outcome:
@@ -199,7 +255,7 @@ def endless(
     assert t is not None
     unit = direction / length(direction)
     start_slope = float(cost.gradient(w) @ direction)
-    where = ", ".join(f"{v:+.3g} {name}" for name, v in zip(cost.names, unit, strict=True) if abs(v) > 1e-3)
+    where = bearing(cost, unit)
     if found.edge is not None:
         deeper = abs(t.slope) * (found.edge - t.step) > 1e-3 * (value - t.value)
         fall = f"J falls along ({where}) up to where it is not defined"

@@ -46,7 +46,7 @@ class ConjugateGradient:
         """Walk from `w`."""
         value, gradient = cost.value_and_gradient(w)
         rows, evaluations, idle, since = cost.n_samples or 0, 1, 0, 0
-        story = Arrival(value, self.escapes, 1, None, False)
+        story = Arrival(w, value, self.escapes, 1, None, False)
         direction, first = -gradient, max(1.0, 0.1 * length(w)) / max(length(gradient), 1e-300)
         curvature = 0.0
         while True:

@@ -140,7 +140,7 @@ class LBFGS:
     def _walk(self, cost: Cost, w: Vector, value: float, gradient: Vector) -> Iterator[Block]:
         rows, evaluations = cost.n_samples or 0, 1
         pairs, idle, box, unit = Pairs(self.memory), 0, self.bounds, np.ones(len(w))
-        story = Arrival(value, self.escapes, self.memory, box, self.thrifty)
+        story = Arrival(w, value, self.escapes, self.memory, box, self.thrifty)
         while True:
             slope = gradient if box is None else box.projected(w, gradient)
             norm = length(slope)
