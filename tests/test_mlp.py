@@ -23,17 +23,6 @@ def test_scikit_learns_own_checks(estimator, check):
     check(estimator)
 
 
-@pytest.mark.slow
-@parametrize_with_checks([
-    MLPClassifier((5,)),
-    MLPRegressor((5,)),
-    MLPClassifier((5, 5), activation="gelu", normalisation="layer", residual=True, max_iter=60),
-    MLPRegressor((5, 5), activation="tanh", solver="lbfgs"),
-])  # fmt: skip
-def test_scikit_learns_own_checks_on_the_whole(estimator, check):
-    check(estimator)
-
-
 def halves(load, seed=0, dtype=np.float64):
     X, y = load(return_X_y=True)
     return train_test_split(X.astype(dtype), y, random_state=seed)
