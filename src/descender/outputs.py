@@ -93,7 +93,7 @@ def is_ours(path: Path) -> bool:
             case ".npz":
                 import numpy as np
 
-                with np.load(path) as archive:
+                with path.open("rb") as file, np.load(file) as archive:
                     return "descender" in archive.files
     except (OSError, ValueError, DescenderError):
         pass

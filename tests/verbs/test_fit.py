@@ -471,7 +471,7 @@ SCHEMA = {
     "task": str, "loss": str, "n_rows": int, "n_features": int, "method": str, "why": str, "converged": bool,
     "message": str, "cost": float, "certificate": dict, "metrics": dict, "reads": int, "seconds": dict,
     "findings": list, "told": list, "penalty": dict, "comparison": type(None),
-    "model": str, "record": str, "report": str, "pictures": dict,
+    "model": str, "record": str, "report": str, "script": type(None), "pictures": dict,
 }  # fmt: skip
 
 
