@@ -19,9 +19,10 @@ from descender.costs.losses import LOSSES, Loss, read_loss
 from descender.costs.risk import Risk
 from descender.descent import Step, Walk
 from descender.doctor.finding import Finding
-from descender.errors import DataError, OptionError, ShapeError, suggest
+from descender.errors import DataError, OptionError, ShapeError, TargetError, suggest
 from descender.methods.auto import polishing_tol
 from descender.verbs.minimize import minimize
+from descender.verbs.objectives import class_weighted
 from descender.verbs.online import Online
 from descender.verbs.path import PenaltyPath, choose_penalty
 
@@ -259,6 +260,19 @@ def present(X: Any, y: Any, sample_weight: ArrayLike | None) -> tuple[Any, Any, 
         raise DataError("every sample_weight must be finite and at least 0, and not all of the weights zero")
     kept = s > 0
     return (X, y, s) if kept.all() else (X[kept], y[kept], s[kept])
+
+
+def learn_classes(estimator: Any, y: NDArray, s: NDArray | None) -> tuple[NDArray, NDArray | None]:
+    """Note `classes_`; the number of each label's class, and the weights times those of the classes."""
+    classes, codes = np.unique(y, return_inverse=True)
+    if len(classes) < 2:
+        raise TargetError(f"y has only one class, {classes[0]!r}: a classifier needs at least 2")
+    if estimator.warm_start and hasattr(estimator, "classes_") and not np.array_equal(estimator.classes_, classes):
+        raise TargetError(
+            f"warm_start: the last fit had the classes {estimator.classes_.tolist()}, y has {classes.tolist()}"
+        )
+    estimator.classes_ = classes
+    return codes, class_weighted(estimator, y, codes, s)
 
 
 def curve(walk: Walk) -> NDArray:

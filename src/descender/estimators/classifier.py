@@ -9,13 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin
 from sklearn.callback import with_callbacks
-from sklearn.utils import compute_class_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, check_classification_targets
 
 from descender.costs.losses import LOSSES, Softmax, read_loss
-from descender.errors import TargetError
-from descender.estimators.base import TOL, Linear, check_loss, present, streams
+from descender.estimators.base import TOL, Linear, check_loss, learn_classes, present, streams
 from descender.verbs.objectives import class_codes, class_weighted, coded
 
 
@@ -92,17 +90,8 @@ class LinearClassifier(ClassifierMixin, Linear):
         X, y = self._check_both(X, y)
         check_classification_targets(y)
         X, y, s = present(X, y, sample_weight)
-        classes, codes = np.unique(y, return_inverse=True)
-        if len(classes) < 2:
-            raise TargetError(f"y has only one class, {classes[0]!r}: a classifier needs at least 2")
-        if self.class_weight is not None:
-            factor = compute_class_weight(self.class_weight, classes=classes, y=y, sample_weight=s)
-            s = factor[codes] if s is None else s * factor[codes]
-        if self.warm_start and hasattr(self, "classes_") and not np.array_equal(self.classes_, classes):
-            raise TargetError(
-                f"warm_start: the last fit had the classes {self.classes_.tolist()}, y has {classes.tolist()}"
-            )
-        self.classes_ = classes
+        codes, s = learn_classes(self, y, s)
+        classes = self.classes_
         loss, targets = coded(self.loss, codes, len(classes))
         self._descend(X, targets, loss, s, y, len(classes) if loss == "softmax" else None)
         return self

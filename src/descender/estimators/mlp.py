@@ -8,14 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin, RegressorMixin
-from sklearn.utils import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from descender.costs.losses import LogLoss, Softmax
 from descender.costs.network.network import Network
-from descender.errors import TargetError
-from descender.estimators.base import present
+from descender.estimators.base import learn_classes, present
 from descender.estimators.perceptron import Perceptron, column_scales
 
 
@@ -157,17 +155,8 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         X, y = validate_data(self, X, y, accept_sparse="csr", dtype=[np.float64, np.float32])
         check_classification_targets(y)
         X, y, s = present(X, y, sample_weight)
-        classes, codes = np.unique(y, return_inverse=True)
-        if len(classes) < 2:
-            raise TargetError(f"y has only one class, {classes[0]!r}: a classifier needs at least 2")
-        if self.class_weight is not None:
-            factor = compute_class_weight(self.class_weight, classes=classes, y=y, sample_weight=s)
-            s = factor[codes] if s is None else s * factor[codes]
-        if self.warm_start and hasattr(self, "classes_") and not np.array_equal(self.classes_, classes):
-            raise TargetError(
-                f"warm_start: the last fit had the classes {self.classes_.tolist()}, y has {classes.tolist()}"
-            )
-        self.classes_ = classes
+        codes, s = learn_classes(self, y, s)
+        classes = self.classes_
         two = len(classes) == 2
         self._train(X, codes.astype(np.float64), s, "log_loss" if two else "softmax", 1 if two else len(classes))
         return self
