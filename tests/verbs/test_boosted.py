@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 from scipy import sparse
+from sklearn.ensemble import HistGradientBoostingRegressor
 
+from descender.costs.losses import LOSSES
 from descender.data.entries import dense, from_sparse, width_of
 from descender.verbs import boosted
 from descender.verbs.fit import fit
@@ -21,6 +23,16 @@ def test_the_entries_in_full_are_the_matrix():
     assert width_of(cells.type) == 9
     assert np.array_equal(dense(cells), X.toarray())
     assert np.array_equal(dense(cells.slice(5, 20)), X.toarray()[5:25])
+
+
+@pytest.mark.parametrize("loss", [name for name, loss in LOSSES.items() if "regression" in loss.tasks])
+def test_the_trees_know_a_loss_for_each_of_numbers(loss):
+    model = HistGradientBoostingRegressor(max_iter=2, **boosted.their_loss(loss))
+    assert np.isfinite(model.fit(np.arange(40.0)[:, None], np.arange(40.0)).predict([[3.0]])).all()
+
+
+def test_a_loss_that_they_do_not_have_is_a_squared_error_to_them():
+    assert boosted.their_loss("log_cosh") == {"loss": "squared_error"}
 
 
 def test_the_trees_see_a_sparse_matrix():

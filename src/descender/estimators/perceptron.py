@@ -141,11 +141,10 @@ class Perceptron(BaseEstimator):
             judge = partial(_held_out, network, X[test], y[test], part(test))
             walk = self._walk(network, network.start(seed + k), seed, judge)
             held = walk.record["holdout_cost"][:-1]
-            held, last = held[np.isfinite(held)], plan(network, self._method()[1]["batch_size"]).epochs
-            curves.append(np.interp(shares, np.arange(len(held)) / last, held))
-        whole = plan(make(X, y, s), self._method()[1]["batch_size"])
-        per_epoch = -(-X.shape[0] // whole.batch_size)
-        return max(1, round(float(shares[np.argmin(np.mean(curves, axis=0))]) * whole.epochs)) * per_epoch
+            held = held[np.isfinite(held)]
+            curves.append(np.interp(shares, np.arange(len(held)) / plan(len(train), self._size()).epochs, held))
+        whole = plan(X.shape[0], self._size())
+        return max(1, round(float(shares[np.argmin(np.mean(curves, axis=0))]) * whole.epochs)) * whole.per_epoch
 
     def _walk(self, network: Network, start: NDArray, seed: int, judge: Any, steps: int | None = None) -> Walk:
         """Train from a start, watched by a held-out cost, or for so many of the planned steps."""
@@ -153,7 +152,7 @@ class Perceptron(BaseEstimator):
         if method == "lbfgs":
             options = {"max_steps": self.max_iter or 200}
         else:
-            planned = plan(network, options["batch_size"], self.max_iter).epochs
+            planned = plan(network.n_samples, options["batch_size"], self.max_iter).epochs
             options["max_epochs"] = self.max_iter if method == "auto" else planned
             options["patience"] = None if judge is None else max(self.n_iter_no_change, planned // 4)
             options["clip_norm"], options["max_steps"] = self.clip_norm, steps
@@ -161,21 +160,25 @@ class Perceptron(BaseEstimator):
 
     def _method(self) -> tuple[str, dict[str, Any]]:
         """The method and its options, by scikit-learn's names for them."""
-        size = None if isinstance(self.batch_size, str) and self.batch_size == "auto" else self.batch_size
-        if size is not None and (isinstance(size, str | bool) or size < 1):
-            raise OptionError(f"batch_size={self.batch_size!r}: expected 'auto' or a whole number of at least 1")
         first = 1e-3 if self.learning_rate_init is None else self.learning_rate_init
         rate = self.learning_rate
         planned = self.solver == "auto" and self.learning_rate_init is None
         if isinstance(rate, str):  # scikit-learn's "adaptive" is another thing than the rate of that name
             words = {"auto": "auto" if planned else first, "constant": first, "adaptive": f"plateau {first!r}"}
             rate = words.get(rate, rate)
-        options = {"batch_size": size, "learning_rate": rate, "on_divergence": "recover"}
+        options = {"batch_size": self._size(), "learning_rate": rate, "on_divergence": "recover"}
         if self.solver == "sgd":
             return "nesterov" if self.nesterovs_momentum else "momentum", options | {"beta": self.momentum}
         if self.solver == "adam":
             return "adam", options | {"beta1": self.beta_1, "beta2": self.beta_2, "epsilon": self.epsilon}
         return self.solver, options
+
+    def _size(self) -> int | None:
+        """The batch size that was given, if one was."""
+        size = None if isinstance(self.batch_size, str) and self.batch_size == "auto" else self.batch_size
+        if size is not None and (isinstance(size, str | bool) or size < 1):
+            raise OptionError(f"batch_size={self.batch_size!r}: expected 'auto' or a whole number of at least 1")
+        return size
 
     def _hold_out(self, X: Any, y: NDArray, s: NDArray | None, seed: int) -> tuple[Any, NDArray, NDArray | None, Any]:
         if not 0 < self.validation_fraction < 1:

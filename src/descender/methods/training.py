@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-from descender.costs.network.network import Network
 from descender.errors import OptionError
 
 RATE, BATCH = 0.01, 64
@@ -15,18 +14,18 @@ STEPS, EPOCHS = 2000, 20
 
 
 class Plan(NamedTuple):
-    """A method by name, its schedule, its batch size, its number of epochs, and the sentence that says why."""
+    """A method by name, its schedule, its batch size, its epochs and their steps, and the sentence that says why."""
 
     method: str
     learning_rate: Any
     batch_size: int
     epochs: int
+    per_epoch: int
     why: str
 
 
-def plan(network: Network, batch_size: Any = None, epochs: int | None = None, learning_rate: Any = "auto") -> Plan:
-    """The plan for a network; what is given is kept, and a number given as rate is what the rate begins with."""
-    n = network.n_samples
+def plan(n: int, batch_size: Any = None, epochs: int | None = None, learning_rate: Any = "auto") -> Plan:
+    """The plan for a network and n samples; what is given is kept, and a number given as rate is where it begins."""
     size = n if batch_size == "full" else min(BATCH, n) if batch_size is None else batch_size
     if isinstance(size, bool) or not isinstance(size, int) or size < 1:
         raise OptionError(f"batch_size={batch_size!r}: expected 'full' or a whole number of at least 1")
@@ -34,7 +33,7 @@ def plan(network: Network, batch_size: Any = None, epochs: int | None = None, le
     epochs = max(EPOCHS, math.ceil(STEPS / per_epoch)) if epochs is None else epochs
     why = "NAdam, because a network is not convex and its gradients differ in size"
     if isinstance(learning_rate, str) and learning_rate != "auto":
-        return Plan("nadam", learning_rate, size, epochs, why)
+        return Plan("nadam", learning_rate, size, epochs, per_epoch, why)
     rate = RATE if learning_rate == "auto" else float(learning_rate)
     falling = f"cosine {rate!r} {max(epochs * per_epoch, 1)}"
-    return Plan("nadam", falling, size, epochs, f"{why}; the rate falls from {rate:g} to 0")
+    return Plan("nadam", falling, size, epochs, per_epoch, f"{why}; the rate falls from {rate:g} to 0")

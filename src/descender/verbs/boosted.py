@@ -21,6 +21,8 @@ MOST_LEVELS = 254
 """Levels of a category that the trees tell apart; rarer ones count as missing."""
 MOST_NUMBERS = 20_000_000
 """Numbers of a sparse matrix that are written out in full for the trees, which read no other."""
+NEAREST = {"huber": "absolute_error", "poisson": "poisson"}
+"""Their losses of numbers for ours."""
 EQUAL = 0.01
 """A share of the loss below which there is no gain to speak of."""
 
@@ -43,7 +45,7 @@ def compare_trees(table: Table, design: Design, loss: str, seed: int) -> dict[st
     columns, categorical = _columns(table, train)
     numbers = table.coding.task == "regression"
     kind = HistGradientBoostingRegressor if numbers else HistGradientBoostingClassifier
-    model = kind(categorical_features=categorical, random_state=seed, **(_their_loss(loss) if numbers else {}))
+    model = kind(categorical_features=categorical, random_state=seed, **(their_loss(loss) if numbers else {}))
     s = None if table.weight is None else table.weight
     # logical processors often share a core, and threads that wait for each other there take longer than one alone
     with threadpool_limits(max((os.cpu_count() or 1) // 2, 1), user_api="openmp"):
@@ -72,12 +74,12 @@ def too_wide(table: Table) -> str:
     return f"not with trees, which would need the {len(table.y):,} x {sum(widths):,} sparse matrix in full"
 
 
-def _their_loss(loss: str) -> dict[str, Any]:
-    """The loss of theirs that comes nearest."""
+def their_loss(loss: str) -> dict[str, Any]:
+    """The loss of theirs that comes nearest; where none is known to, squared errors."""
     name = loss.split()[0]
     if name == "quantile":
         return {"loss": "quantile", "quantile": parameters(read_loss(loss))[0]}
-    return {"loss": {"huber": "absolute_error"}.get(name, name)}
+    return {"loss": NEAREST.get(name, "squared_error")}
 
 
 def _classes(model: Any, X: NDArray, y: NDArray, weight: NDArray, classes: int) -> dict[str, float]:

@@ -41,11 +41,10 @@ def budgets(
     steps = math.inf if max_steps is None else max_steps
     if isinstance(method, Textbook):
         batched = method.batch_size != "full"
+        per_epoch = math.ceil((cost.n_samples or 1) / int(method.batch_size)) if batched else 1
         if max_epochs is not None:
-            per_epoch = math.ceil((cost.n_samples or 1) / int(method.batch_size)) if batched else 1
             steps = min(steps, max_epochs * per_epoch)
         elif max_steps is None and max_seconds is None and max_evaluations is None:
-            per_epoch = math.ceil((cost.n_samples or 1) / int(method.batch_size)) if batched else 1
             steps = method.epochs * per_epoch if batched else DEFAULT_STEPS
     elif max_steps is None and max_seconds is None and max_evaluations is None:
         steps = DEFAULT_STEPS
@@ -145,7 +144,7 @@ def choose_method(
     given = [key for key, value in explicit.items() if value is not None]
     why, epochs = f"{method}, as asked", None
     if method == "auto" and isinstance(cost, Network):
-        ready = plan(cost, batch_size, max_epochs, learning_rate)
+        ready = plan(cost.n_samples, batch_size, max_epochs, learning_rate)
         method, why, batch_size, epochs = ready.method, ready.why, ready.batch_size, ready.epochs
         learning_rate, on_divergence = ready.learning_rate, on_divergence or "recover"
     if method == "auto" and given and given != ["gradient_tol"]:
