@@ -7,16 +7,21 @@ import pytest
 from scipy.optimize import rosen, rosen_der
 
 from descender.costs.cost import Cost, Kernel
+from descender.costs.formula import Formula
+from descender.costs.function import Function
+from descender.costs.network.build import perceptron
+from descender.costs.network.network import Network
 from descender.costs.risk import Risk
 from descender.descent import Step, Stop, descend
 from descender.errors import DivergedError, OptionError, StartError
 from descender.methods import textbook
 from descender.methods.advance import Options
 from descender.methods.lbfgs import LBFGS
+from descender.methods.method import Budget
 from descender.methods.metric import LearntMetric
 from descender.methods.rates import Backtracking, Constant
 from descender.methods.rules import GradientDescent, Momentum
-from descender.methods.textbook import Textbook
+from descender.methods.textbook import PLAIN_BLOCK, Textbook
 from descender.verbs.minimize import minimize
 
 START = np.array([-1.2, 1.0])
@@ -460,6 +465,22 @@ def test_a_budget_with_patience_answers_with_the_lowest_held_out_cost_too():
     walk = descend(risk(40), np.zeros(4), gd(0.1, batch_size=8), Stop(max_steps=7, patience=9), holdout=held_out)
     assert walk.status == "budget"
     assert not walk.x.any()
+
+
+@pytest.mark.parametrize(
+    ("make", "steps"),
+    [
+        (lambda: Formula("x**2 + y**2"), PLAIN_BLOCK),
+        (lambda: risk(40), PLAIN_BLOCK),
+        (lambda: Network(perceptron(1, [2], 1), np.zeros((3, 1)), np.zeros(3)), PLAIN_BLOCK),
+        (lambda: Function(lambda w: w @ w, np.ones(2)), 1),
+        (Plain, 1),
+    ],
+)
+def test_the_first_steps_come_in_blocks_unless_each_may_take_long(make, steps):
+    cost = make()
+    walk = gd(1e-3).blocks(cost, np.ones(cost.n_parameters), np.random.default_rng(0), Budget(steps=10_000))
+    assert len(next(walk).log) == steps
 
 
 def test_patience_needs_something_to_wait_for():

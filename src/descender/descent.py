@@ -192,9 +192,8 @@ def descend(
     block = None
     try:
         with one_blas_thread() if cost.n_samples else nullcontext():
-            walk = method.blocks(cost, w, np.random.default_rng(seed), budget) if budget.steps > 0 else iter(())
-            walk = iter(()) if outcome is not None else walk
-            for block in walk:
+            walks = budget.steps > 0 and outcome is None
+            for block in method.blocks(cost, w, np.random.default_rng(seed), budget) if walks else ():
                 outcome = watch.see(block)
                 if outcome is not None:
                     break

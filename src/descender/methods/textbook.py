@@ -88,7 +88,7 @@ class Textbook:
         while taken < budget.steps:
             if taken >= PLAIN_STEPS and kernel is not None:
                 compiled = compiled or compiled_walk(kernel, self)
-            wide = BLOCK if compiled else 1 if cost.slow else PLAIN_BLOCK
+            wide = BLOCK if compiled else 1 if cost.slow and kernel is None else PLAIN_BLOCK
             if kernel is not None and not compiled:
                 wide = min(wide, PLAIN_STEPS - taken)
             wide = min(wide, max(1, PATH_NUMBERS // w.size), budget.watch)

@@ -180,11 +180,11 @@ class Reduced(Cost):
 
     def snapshot(self, w: Vector) -> None:
         """Read all rows at w and remember them."""
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} does not define snapshot")
 
     def estimate(self, w: Vector, rows: Rows) -> tuple[float, Vector]:
         """The estimate from some rows."""
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} does not define estimate")
 
     def combine(self, change: Vector, batch: int) -> Vector:
         """The estimate, from the share of the mean that a batch changes; what is remembered takes it up."""
