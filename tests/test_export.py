@@ -1,5 +1,6 @@
 """A script of plain NumPy ends where the walk did."""
 
+import runpy
 import subprocess
 import sys
 
@@ -162,3 +163,11 @@ def test_what_cannot_be_exported():
     cost = Formula("x**2")
     with pytest.raises(CapabilityError, match="cannot be replayed"):
         python_text(cost, minimize(cost, "x=1", "gd", learning_rate=0.1, max_steps=9), learning_rate=0.2)
+
+
+def test_a_script_leaves_no_file_open(tmp_path, monkeypatch):
+    ends(tmp_path, LINE, "m=1, c=0", MANY, method="gd", learning_rate=0.01, max_steps=3)
+    opened, load = [], np.load
+    monkeypatch.setattr(np, "load", lambda path: opened.append(load(path)) or opened[-1])
+    runpy.run_path(str(tmp_path / "walk.py"))
+    assert [file.fid for file in opened] == [None]

@@ -13,7 +13,7 @@ import descender
 from descender.cli import app
 from descender.costs.risk import Risk
 from descender.errors import CapabilityError, OutputError
-from descender.export import agrees
+from descender.export import agrees, without_loading
 from descender.export_fit import LONGEST, fit_script
 from descender.methods.rules import RULES
 from descender.verbs.minimize import minimize
@@ -54,8 +54,7 @@ def point(said, names):
 def run_here(script):
     """The names that a script leaves, run with its arrays in memory."""
     names = {"DATA": script.arrays, "print": lambda *_: None}
-    lines = [line for line in script.text.splitlines() if not line.startswith("DATA = np.load(")]
-    exec(compile("\n".join(lines), "<script>", "exec"), names)
+    exec(compile(without_loading(script.text), "<script>", "exec"), names)
     return names
 
 

@@ -6,6 +6,7 @@ import ast
 import contextlib
 import io
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -34,6 +35,8 @@ AGREEMENT = 1e-9
 EMBEDDED = 400
 """Numbers of data that stand in the script itself; more are written beside it."""
 MARK = "Written by descender"
+LOADS = "with np.load("
+"""How the line begins that loads the arrays beside a script."""
 
 NAMES = {
     "abs": "np.abs", "asin": "np.arcsin", "acos": "np.arccos", "atan": "np.arctan", "atan2": "np.arctan2",
@@ -61,7 +64,7 @@ def write_python(cost: Cost, walk: Walk, path: str | os.PathLike, **options: Any
 def write_script(path: str | os.PathLike, text: str, arrays: Mapping[str, NDArray]) -> list[Path]:
     """Write a script, and the arrays as .npz beside it if it loads them; the files written."""
     script, archive = script_files(path)
-    if "np.load(" not in text:
+    if LOADS not in text:
         write_beside(script, lambda file: file.write(text.encode()))
         return [script]
     marked: dict[str, Any] = {"descender": np.array(MARK)} | dict(arrays)
@@ -166,10 +169,9 @@ def clipping(clip_norm: float | None = None, clip_value: float | None = None, **
 def agrees(script: str, walk: Walk, columns: Mapping[str, NDArray]) -> bool:
     """Whether the script, run here with the columns in memory, ends where the walk did."""
     names: dict[str, Any] = {"DATA": dict(columns)}
-    lines = [line for line in script.splitlines() if not line.startswith("DATA = np.load(")]
     try:
         with contextlib.redirect_stdout(io.StringIO()), np.errstate(all="ignore"):
-            exec(compile("\n".join(lines), "<script>", "exec"), names)
+            exec(compile(without_loading(script), "<script>", "exec"), names)
     except (ArithmeticError, ValueError, TypeError, NameError, AttributeError):
         return False
     there = np.asarray(names["w"], dtype=np.float64)
@@ -179,6 +181,16 @@ def agrees(script: str, walk: Walk, columns: Mapping[str, NDArray]) -> bool:
         return bool(np.array_equal(there, walk.x, equal_nan=True))
     size = max(np.abs(walk.x).max(), np.abs(walk.x - started(walk)).max())
     return bool(np.abs(there - walk.x).max() <= AGREEMENT * size)
+
+
+def loading(archive: str) -> list[str]:
+    """The lines that read the arrays beside a script into ``DATA``, and leave no file open."""
+    return [f'{LOADS}Path(__file__).with_name("{archive}")) as file:', "    DATA = dict(file)"]
+
+
+def without_loading(script: str) -> str:
+    """The script without the lines of :func:`loading`, to be run with ``DATA`` in memory."""
+    return re.sub(rf"^{re.escape(LOADS)}.*\n.*\n", "", script, flags=re.MULTILINE)
 
 
 def _columns(cost: Cost, data: Mapping[str, ArrayLike] | None) -> dict[str, NDArray]:
@@ -254,7 +266,7 @@ def _data_lines(columns: Mapping[str, NDArray], archive: str) -> list[str]:
         return [
             "from pathlib import Path",
             "",
-            f'DATA = np.load(Path(__file__).with_name("{archive}"))',
+            *loading(archive),
             f"DATA = [DATA[name] for name in {listed(columns)}]",
         ]
     rows = [f"    np.array({listed(column.tolist())}),  # {name}" for name, column in columns.items()]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from descender.costs.losses import OneVsRest
 from descender.costs.risk import Risk
 from descender.descent import Walk
-from descender.export import agrees, clipping, title, wild_lines, write_script
+from descender.export import agrees, clipping, loading, title, wild_lines, write_script
 from descender.export_textbook import formula_text, started, textbook_steps, vector
 from descender.kernels.assemble import text_of
 from descender.methods.auto import READINGS, textbook
@@ -134,7 +134,7 @@ def _data_lines(risk: Risk, archive: str) -> list[str]:
     if risk.sparse:
         lines.append("from scipy.sparse import csr_array")
         X = f'csr_array((DATA["cells"], DATA["columns"], DATA["ends"]), shape={risk.X.shape})'
-    lines += ["", f'DATA = np.load(Path(__file__).with_name("{archive}"))', f"X = {X}", 'targets = DATA["targets"]']
+    lines += ["", *loading(archive), f"X = {X}", 'targets = DATA["targets"]']
     return [*lines, *([] if risk.sample_weight is None else ['weights = DATA["weights"]']), "", ""]
 
 
