@@ -121,7 +121,7 @@ def test_what_is_odd_is_told_and_the_model_stands(case, own_folder):
     # the file can be predicted as it is, and from what a program reads the same is heard
     assert run("predict", "y.descender", "t.csv", "--out", "p.csv").exit_code == 0
     said = json.loads(fit("t.csv", "--json").stdout)
-    heard = [*said["told"], *(f"{f['code']} {f['cause']}" for f in said["findings"])]
+    heard = [*said["told"], *(f"{f['code']} {f['title']}" for f in said["findings"])]
     assert any(re.search(text, line) for line in heard)
 
 

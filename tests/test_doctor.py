@@ -1,6 +1,8 @@
 """Findings: each check where its fault was planted, silent where all is well, its remedy tried."""
 
 import re
+import runpy
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -10,10 +12,13 @@ from descender import fit, minimize
 from descender.costs.formula import Formula
 from descender.costs.risk import Risk
 from descender.data.encode import Encoder
+from descender.doctor.causes import BY_SLUG, CAUSES, cause_of
 from descender.doctor.columns import explained_alone, leaking_column
 from descender.doctor.descent import largest_curvature
-from descender.doctor.finding import Finding
+from descender.doctor.finding import Finding, root_first, without
+from descender.errors import OptionError
 
+DOCS = Path(__file__).parent.parent / "docs"
 START = {"x": -1.2, "y": 1.0}
 ROSENBROCK = "(1-x)**2 + 100*(y-x**2)**2"
 
@@ -203,7 +208,7 @@ def test_d102_a_cost_without_a_bottom(cost, cause):
     walk = minimize(cost, "x=1")
     assert not walk.success
     assert codes(walk) == ["D102"]
-    assert walk.findings[0].cause.startswith(cause)
+    assert walk.findings[0].title.startswith(cause)
     assert walk.findings[0].severity == "critical"
     assert walk.findings[0].remedy == "check the sign of the cost, or bound it"
     assert np.isfinite(walk.x).all()
@@ -282,7 +287,7 @@ def test_d031_a_column_that_gives_the_answer_away(leak):
     columns, y, rng = table()
     result = fit(columns | {"receipt": (LEAKS | HIDDEN)[leak](y, rng), "y": y}, "y")
     assert [finding.code for finding in result.findings] == ["D031"]
-    assert result.findings[0].cause.startswith("receipt alone explains")
+    assert result.findings[0].title.startswith("receipt alone explains")
     assert result.findings[0].remedy == "is it known when you predict? if not, --exclude receipt"
     again = fit(columns | {"receipt": (LEAKS | HIDDEN)[leak](y, rng), "y": y}, "y", exclude="receipt")
     assert again.findings == []
@@ -295,7 +300,7 @@ def test_d031_in_a_regression():
     assert fit(data, "price").findings == []
     found = fit(data | {"with_tax": price * 1.08 + 0.01 * rng.normal(size=400)}, "price").findings
     assert [finding.code for finding in found] == ["D031"]
-    assert found[0].cause.startswith("with_tax alone explains")
+    assert found[0].title.startswith("with_tax alone explains")
 
 
 @pytest.mark.parametrize("name", ["breast_cancer", "diabetes", "iris", "heights", "blobs", "wine"])
@@ -329,8 +334,42 @@ def test_d031_knows_its_limits():
 
 
 def test_a_finding_is_plain_data():
-    finding = Finding("D101", "critical", "cause", "evidence", "remedy")
+    finding = Finding("learning-rate-too-high", "critical", "evidence", "remedy", {"step": 3})
     assert finding.as_dict() == {
-        "code": "D101", "severity": "critical", "cause": "cause", "evidence": "evidence", "remedy": "remedy",
+        "code": "D101", "severity": "critical", "cause": "learning-rate-too-high", "title": "learning rate too high",
+        "evidence": "evidence", "where": {"step": 3}, "remedy": "remedy", "page": "docs/findings.md#d101",
     }  # fmt: skip
-    assert str(finding) == "D101 cause: evidence\n     remedy"
+    assert str(finding) == "D101 learning rate too high: evidence\n     remedy"
+
+
+def test_the_causes_are_one_list():
+    assert len({cause.code for cause in CAUSES}) == len({cause.slug for cause in CAUSES}) == len(CAUSES)
+    assert [cause.code for cause in CAUSES] == sorted(cause.code for cause in CAUSES)
+    words = [word for cause in CAUSES for word in (cause.slug, *cause.aliases)]
+    assert len(words) == len(set(words))
+    for cause in CAUSES:
+        assert {cause_of(name) for name in (cause.code, cause.slug.replace("-", " "), *cause.aliases)} == {cause}
+        assert set(cause.above) <= set(BY_SLUG)
+        assert cause.slug not in cause.above
+    with pytest.raises(OptionError, match="D999"):
+        cause_of("D999")
+
+
+def test_no_cause_is_above_its_own_root():
+    for cause in CAUSES:
+        assert not any(cause.slug in BY_SLUG[below].above for below in cause.above), cause.slug
+
+
+def test_the_root_is_named_before_its_symptom():
+    found = [Finding(slug, severity, "", "") for slug, severity in (
+        ("exploding-gradient", "critical"), ("constant-columns", "info"), ("learning-rate-too-high", "warning"),
+        ("unscaled-columns", "warning"), ("exploding-gradient", "warning"),
+    )]  # fmt: skip
+    ordered = [finding.cause for finding in root_first(found)]
+    assert ordered == ["unscaled-columns", "learning-rate-too-high", "exploding-gradient", "constant-columns"]
+    assert [finding.code for finding in without(found, ["D201", "feature scaling"])] == ["D013", "D101"]
+
+
+def test_the_page_of_findings_is_made_from_the_list():
+    made = runpy.run_path(str(DOCS / "make_findings.py"))
+    assert made["PAGE"].read_text(encoding="utf-8") == made["page"]()

@@ -615,7 +615,7 @@ def test_a_column_that_gives_the_answer_away_is_noticed(fitted):
     data["receipt"] = np.where(np.array(data["bought"]) == "yes", 17.0, 0.0) + 0.1 * np.asarray(data["member"])
     found = fit(data, "bought", exclude=("plan", "spent")).findings
     assert [finding.code for finding in found] == ["D031"]
-    assert found[0].cause.startswith("receipt alone explains")
+    assert found[0].title.startswith("receipt alone explains")
     assert found[0].remedy.endswith("--exclude receipt")
     assert all(result.findings == [] for result in fitted.values())
 

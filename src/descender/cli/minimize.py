@@ -230,7 +230,7 @@ def tell_outcome(tell: Teller, walk: Walk, asked: bool = True, word: str = "") -
 def tell_finding(tell: Teller, found: Any, said: str = "") -> None:
     """A finding: its code and cause, the evidence if it was not said yet, and what to do."""
     evidence = "" if found.evidence in said else f": {found.evidence}"
-    tell.say(f"{found.code} {found.cause}{evidence}", style="finding", indent=5)
+    tell.say(f"{found.code} {found.title}{evidence}", style="finding", indent=5)
     tell.say(f"     {found.remedy}", indent=5)
 
 

@@ -62,9 +62,10 @@ def leaking_column(encoder: Encoder, X: Any, y: NDArray, explained: float) -> Fi
     if share < LEAK_SHARE:
         return None
     return Finding(
-        "D031",
+        "leaked-label",
         "info",
-        f"{name} alone explains {min(share, 1.0):.0%} of what the model explains",
         f"R² {shares[name]:.2f} of {explained:.2f}",
         f"is it known when you predict? if not, --exclude {name}",
+        {"column": name},
+        f"{name} alone explains {min(share, 1.0):.0%} of what the model explains",
     )

@@ -64,7 +64,7 @@ def rate_too_high(cost: Cost, start: Vector, walk: Walk, rerun: Rerun | None = N
     if rates[0] < 0.5 * stable:
         evidence = f"the cost rose at rate {_short(float(rates[0]))}, though the curvature at the start would allow it"
     remedy = f"try --learning-rate {_short(rate)}, {'which was tried, ' * tried}or leave it out"
-    return Finding("D101", "critical", "learning rate too high", evidence, remedy)
+    return Finding("learning-rate-too-high", "critical", evidence, remedy)
 
 
 def _costs(walk: Walk) -> NDArray:
@@ -92,15 +92,15 @@ def unbounded(cost: Cost, start: Vector, walk: Walk) -> Finding | None:
     remedy = "check the sign of the cost, or bound it"
     if isinstance(cost, Formula) and cost.n_samples and _straight(cost, start):
         remedy = "did you mean to square the errors? mean((...)**2)"
-    cause = "no minimum within reach" if walk.status == "no_minimum" else "unbounded below"
-    return Finding("D102", "critical", cause, evidence.removeprefix(cause).lstrip(" :"), remedy)
+    title = "no minimum within reach" if walk.status == "no_minimum" else "unbounded below"
+    return Finding("unbounded", "critical", evidence.removeprefix(title).lstrip(" :"), remedy, title=title)
 
 
 def not_a_minimum(cost: Cost, start: Vector, walk: Walk) -> Finding | None:
     """D103: the walk ended where the gradient is zero but the curvature is not that of a minimum."""
     if walk.status != "stuck" or ("saddle" not in walk.message and "maximum" not in walk.message):
         return None
-    return Finding("D103", "warning", "not a minimum", walk.message, "start elsewhere, or let the method choose: auto")
+    return Finding("not-a-minimum", "warning", walk.message, "start elsewhere, or let the method choose: auto")
 
 
 def plateau(cost: Cost, start: Vector, walk: Walk) -> Finding | None:
@@ -112,7 +112,7 @@ def plateau(cost: Cost, start: Vector, walk: Walk) -> Finding | None:
     if not (0 <= gain < 1e-6 * abs(costs[0]) and norms[-1] > 0.5 * norms[0]):
         return None
     evidence = f"{walk.nit:,} steps lowered J by {gain:.2g}, and the gradient is still {norms[-1]:.2g}"
-    return Finding("D104", "warning", "a plateau", evidence, "a far larger --learning-rate, or leave it out")
+    return Finding("plateau", "warning", evidence, "a far larger --learning-rate, or leave it out")
 
 
 def _fell_far(costs: NDArray) -> bool:

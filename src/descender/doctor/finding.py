@@ -2,26 +2,78 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any
+
+from descender.doctor.causes import BY_SLUG, cause_of
+
+SEVERITIES = ("info", "warning", "critical")
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something wrong: a stable code, how severe, the evidence, the cause in plain words, and a remedy.
+    """Something wrong: its cause, how severe, the evidence, and a remedy that can be executed.
 
-    Codes: D0xx data, D1xx rate and descent, D2xx gradients and layers, D3xx targets, D4xx the loop, D9xx numbers.
+    ``cause`` is a slug of :mod:`descender.doctor.causes`, which gives it a stable ``code``, a ``title`` in plain words
+    (unless it has one of its own) and a ``page``.  ``where`` says layer, row, column, step: what is known of them.
+
+    >>> finding = Finding("constant-labels", "critical", "all 400 targets are 1", "look at how y is made")
+    >>> finding.code, finding.cause, str(finding).splitlines()[0]
+    ('D303', 'constant-labels', 'D303 all targets are alike: all 400 targets are 1')
     """
 
-    code: str
-    severity: str
     cause: str
+    severity: str
     evidence: str
     remedy: str
+    where: dict[str, Any] = field(default_factory=dict)
+    title: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.title:
+            object.__setattr__(self, "title", BY_SLUG[self.cause].title)
+
+    @property
+    def code(self) -> str:
+        """D0xx data, D1xx rate and descent, D2xx gradients and layers, D3xx targets, D4xx the loop, D9xx numbers."""
+        return BY_SLUG[self.cause].code
+
+    @property
+    def page(self) -> str:
+        """Where it is explained."""
+        return BY_SLUG[self.cause].page
 
     def __str__(self) -> str:
-        return f"{self.code} {self.cause}: {self.evidence}\n     {self.remedy}"
+        return f"{self.code} {self.title}: {self.evidence}\n     {self.remedy}"
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, for JSON."""
-        return asdict(self)
+        return {
+            "code": self.code, "severity": self.severity, "cause": self.cause, "title": self.title,
+            "evidence": self.evidence, "where": dict(self.where), "remedy": self.remedy, "page": self.page,
+        }  # fmt: skip
+
+
+def root_first(findings: Iterable[Finding]) -> list[Finding]:
+    """The findings, each after those that are the root of it, the more severe first among the rest.
+
+    A cause is named once, by its first finding.
+    """
+    left: dict[str, Finding] = {}
+    for finding in findings:
+        left.setdefault(finding.cause, finding)
+    rest = sorted(left.values(), key=lambda finding: -SEVERITIES.index(finding.severity))
+    ordered: list[Finding] = []
+    while rest:
+        free = [f for f in rest if not any(f.cause in BY_SLUG[other.cause].above for other in rest if other is not f)]
+        ordered.append((free or rest)[0])
+        rest.remove(ordered[-1])
+    return ordered
+
+
+def without(findings: Iterable[Finding], ignore: Iterable[str] | str = ()) -> list[Finding]:
+    """The findings but those whose codes or causes are to be ignored."""
+    names = [ignore] if isinstance(ignore, str) else list(ignore)
+    dropped = {cause_of(name).slug for name in names}
+    return [finding for finding in findings if finding.cause not in dropped]

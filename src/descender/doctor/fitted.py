@@ -52,9 +52,8 @@ def separable(fitted: Fitted) -> Finding | None:
     if not free or fitted.minimum > SEPARABLE * _at_zero(fitted):
         return None
     return Finding(
-        "D033",
+        "separable",
         "warning",
-        "the classes are separable, and there is no penalty",
         f"the cost goes down to {fitted.minimum:.1e} and on towards 0 while the coefficients grow without end",
         "give it a penalty, such as C=1 or l2: with it there is a minimum",
     )
@@ -70,9 +69,8 @@ def unscaled_columns(fitted: Fitted) -> Finding | None:
         return None
     large, small = int(size.argmax()), int(np.where(size > 0, size, np.inf).argmin())
     return Finding(
-        "D011",
+        "unscaled-columns",
         "warning",
-        "columns on very different scales",
         f"{risk.names[large]} varies by {size[large]:.3g} and {risk.names[small]} by {size[small]:.3g}: the solver "
         f"{fitted.facts['solver']} moves along the one and hardly along the other",
         "scale the columns in a pipeline, make_pipeline(StandardScaler(), ...), which also changes what the penalty "
@@ -88,9 +86,8 @@ def rate_too_high(fitted: Fitted) -> Finding | None:
     schedule, rate = fitted.facts.get("schedule"), fitted.facts.get("rate")
     how = f" (learning_rate={schedule!r}, eta0={rate:g})" if schedule is not None else ""
     return Finding(
-        "D101",
+        "learning-rate-too-high",
         "critical",
-        "learning rate too high",
         f"its cost {fitted.value:.4g} is above {zero:.4g}, the cost of all weights 0: it walked away from the "
         f"minimum{how}",
         "a smaller learning rate, or columns that are scaled",
@@ -103,9 +100,8 @@ def steps_used_up(fitted: Fitted) -> Finding | None:
     if steps is None or most is None or most < 0 or steps < most:
         return None
     return Finding(
-        "D105",
+        "steps-used-up",
         "warning",
-        "iterations used up",
         f"n_iter_ = {steps:,} of max_iter = {most:,}",
         f"a larger max_iter, such as {10 * most:,}, unless a finding above says why it is slow",
     )
@@ -116,9 +112,8 @@ def stopped_early(fitted: Fitted) -> Finding | None:
     if not fitted.facts.get("early_stopping"):
         return None
     return Finding(
-        "D106",
+        "stopped-by-hold-out",
         "info",
-        "stopped by its own hold-out",
         "early_stopping=True ends the fit by a score on some of the rows, which were not learnt from",
         "choose a penalty instead: it says what is wanted, and its minimum can be certified",
     )
@@ -130,9 +125,8 @@ def loose_tolerance(fitted: Fitted) -> Finding | None:
     if own is None or steps is None or (most is not None and 0 <= most <= steps) or fitted.facts.get("early_stopping"):
         return None
     return Finding(
-        "D107",
+        "loose-tolerance",
         "info",
-        "its stopping rule was content too soon",
         f"it stopped after {steps:,} iterations, content by its own tol={own:g}, which does not measure the distance "
         "from the minimum",
         f"a smaller tol, such as {own / 1000:.0e}"

@@ -55,7 +55,7 @@ def exploding_gradient(record: Record, layers: Sequence[Sequence[ErrorVector]]) 
     told = [f"{name} ({evidence})" for name, evidence in symptoms.items()]
     if norms:
         told.append(f"spectral norms of the weights {min(norms):.2g} to {max(norms):.2g}")
-    return Finding("D201", "critical", "exploding gradient", "; ".join(told), "clip_norm=5")
+    return Finding("exploding-gradient", "critical", "; ".join(told), "clip_norm=5")
 
 
 def vanishing_gradient(vectors: Sequence[ErrorVector]) -> Finding | None:
@@ -72,5 +72,5 @@ def vanishing_gradient(vectors: Sequence[ErrorVector]) -> Finding | None:
             f"{sizes[0]:.2g}, at the last {sizes[-1]:.2g}"
         )
         remedy = "relu or tanh with their own initialisation, normalisation='batch' or residual=True; not clipping"
-        return Finding("D202", "warning", "vanishing gradient", evidence, remedy)
+        return Finding("vanishing-gradient", "warning", evidence, remedy)
     return None

@@ -401,4 +401,4 @@ def _trouble(run: Run, gap: np.ndarray, reached: bool, finding: Any) -> str:
         said = walk.message
     elif len(gap) > 8 and gap[len(gap) // 2 :].min() > 0.7 * gap[: len(gap) // 2].min():
         said = "stalls" + (f"; {said}" if said else "")
-    return said + (f": {finding.code} {finding.cause}, {finding.remedy}" if finding and said else "")
+    return said + (f": {finding.code} {finding.title}, {finding.remedy}" if finding and said else "")

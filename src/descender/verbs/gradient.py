@@ -99,9 +99,8 @@ class GradientLook:
             return None
         place = f"at step {steps:,}, w = {shown(w)}"
         self.found = Finding(
-            "D210",
+            "wrong-gradient",
             "critical",
-            "the gradient is wrong",
             f"{place}: {check.message.removeprefix('the gradient is wrong: ')}; {check.relative_error:.1e} apart",
             f"look at its formula for {check.worst}, or let it be made: gradient='jax', 'torch', or None"
             if check.worst in self.cost.names
