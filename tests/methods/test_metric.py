@@ -12,6 +12,7 @@ from descender.costs.certificate import certificate
 from descender.costs.risk import Risk
 from descender.descent import Stop, descend
 from descender.methods import metric as module
+from descender.methods.auto import choose
 from descender.methods.centred import Centred
 from descender.methods.metric import LearntMetric
 from descender.methods.sampling import draw, sample_size
@@ -30,7 +31,7 @@ def data(n=300, d=5, seed=0, classes=True):
 
 def fit(risk, tol=TOL, seed=0, start=None):
     start = np.zeros(risk.n_parameters) if start is None else start
-    walk = descend(risk, start, LearntMetric(tol), seed=seed)
+    walk = descend(risk, start, choose(risk, tol)[0], seed=seed)
     assert np.isfinite(walk.x).all()
     assert walk.fun == pytest.approx(risk.value(walk.x), rel=1e-12)
     return walk

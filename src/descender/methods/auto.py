@@ -14,6 +14,7 @@ from descender.costs.risk import Risk
 from descender.errors import CapabilityError, OptionError, suggest
 from descender.methods.advance import Options
 from descender.methods.bounds import Bounds
+from descender.methods.diagonal import DiagonalLBFGS
 from descender.methods.dual import DualAscent
 from descender.methods.interior import InteriorPoint
 from descender.methods.lbfgs import LBFGS
@@ -59,7 +60,11 @@ def choose(cost: Cost, tol: float | None = None) -> tuple[Method, str]:
         return NewtonCG(tol), f"Newton's method with conjugate gradients, because {size}"
     size = f"{cost.n_samples:,} x {cost.n_features:,}"
     if is_wide(cost):
-        name, reason = "L-BFGS in a diagonal metric", f"{size} are too many columns for a matrix of curvatures"
+        reason = f"{size} are too many columns for a matrix of curvatures"
+        if cost.l1 == 0:
+            diagonal = DiagonalLBFGS(tol)
+            return diagonal, f"{diagonal.name}, because {reason}"
+        name = "L-BFGS in a diagonal metric"
     elif is_small(cost):
         name, reason = "Newton's method", f"{size} is small, so each step can afford all curvatures"
     else:

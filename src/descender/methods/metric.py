@@ -32,7 +32,6 @@ SMALL = 60_000
 """Numbers in X up to which a new Hessian at every step is cheaper than a longer walk."""
 WIDE = 4000
 """Columns (sparse: half as many) from which the metric is diagonal."""
-DIAGONAL_REFRESH = (4, 12, 30)
 SMALLEST_GOAL = 1e-24
 """Of the decrement, which is of second order where a gap is of first."""
 DAMPING = 0.02
@@ -74,8 +73,8 @@ class Walker:
         self.pairs.pairs.clear()
 
     def learn_diagonal(self, cautious: bool = False) -> None:
-        """Take the metric from the curvatures of the coordinates; the corrections stay."""
-        self.metric, self.cautious = Diagonal(self.problem.curvatures(self.reading.scores, cautious)), cautious
+        """A proximal step takes the curvatures of the columns it moves from the scores."""
+        self.cautious = cautious
 
     def look(self) -> float:
         """The next step, and half of what its model promises: the decrement."""
@@ -197,7 +196,7 @@ class LearntMetric:
             elif decrement > target and iteration > 0:
                 contraction = min(max(decrement / previous, 1e-3), 0.99)
                 ahead = np.log(decrement / target) / -np.log(contraction)
-                if self._wants_metric(n, d, m, wide, iteration, ahead, cost.l1):
+                if not wide and (n * d <= SMALL or ahead > d / 15 * m / n + 3):
                     self._learn(walker, part, rows, wide)
                     decrement = walker.look()
             previous, iteration = decrement, iteration + 1
@@ -225,11 +224,6 @@ class LearntMetric:
                 return
             goal *= 0.03
             blind = found.gap > BLIND * max(decrement, 1e-3 * target)
-
-    def _wants_metric(self, n: int, d: int, m: int, wide: bool, iteration: int, ahead: float, l1: float) -> bool:
-        if wide:  # an l1 penalty has its own curvatures at every step
-            return iteration in DIAGONAL_REFRESH and l1 == 0
-        return n * d <= SMALL or ahead > d / 15 * m / n + 3
 
     def _cautious(self, walker: Walker, part: Centred, rows: Any, wide: bool) -> bool:
         """A step in the metric of the largest curvature a loss can have, for points where the own one vanishes."""
