@@ -198,6 +198,26 @@ def test_a_domain_is_not_left():
         finite_difference_hessian(lambda w: 0.5 / np.sqrt(w), [0.0])
 
 
+@pytest.mark.parametrize("x", [0.0, 1e-9, 0.5, 2.0 - 1e-7, 2.0])
+def test_a_box_is_not_left_and_the_quotients_agree_with_the_slope(x):
+    asked = []
+
+    def f(w):
+        asked.append(w.copy())
+        return np.exp(w[0]) + w[1] ** 3
+
+    box = np.array([0.0, -1.0]), np.array([2.0, 1.0])
+    gradient = central_gradient(f, [x, -1.0], box=box)
+    np.testing.assert_allclose(gradient, [np.exp(x), 3.0], rtol=1e-8)
+    H = finite_difference_hessian(lambda w: [np.exp(w[0]), 3 * (f(w) - np.exp(w[0])) / w[1]], [x, -1.0], box=box)
+    np.testing.assert_allclose(H, [[np.exp(x), 0], [0, -6]], atol=1e-6)
+    assert all(np.all(w >= box[0]) and np.all(w <= box[1]) for w in asked)
+
+
+def test_a_parameter_without_room_has_no_slope():
+    assert central_gradient(lambda w: w @ w, [1.0, 3.0], box=(np.array([1.0, 0]), np.array([1.0, 9]))).round(6)[0] == 0
+
+
 def test_the_table_shows_the_limit_and_then_the_rounding():
     table = difference_quotients(np.exp, 0.0)
     assert table.h[[0, -1]] == pytest.approx([1, 1e-15])

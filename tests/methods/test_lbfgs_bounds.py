@@ -11,6 +11,7 @@ from descender.descent import Stop, descend
 from descender.methods.auto import quasi_newton
 from descender.methods.bounds import Bounds, read_bounds
 from descender.methods.lbfgs import LBFGS
+from descender.verbs.minimize import minimize
 
 
 class Fenced(Cost):
@@ -115,3 +116,45 @@ def test_a_logarithm_falls_without_end_towards_its_edge(start):
     assert "unbounded below" in result.message
     assert "not defined" in result.message
     assert np.isfinite(result.fun)
+
+
+@pytest.mark.parametrize("method", ["auto", "gd", "adam", "momentum", "polyak-ruppert"])
+@pytest.mark.parametrize("start", [[0.0, 0.0], [1.0, 2.0], [2.0, 0.5]], ids=["corner", "edge", "other edge"])
+def test_a_function_that_is_measured_is_not_asked_outside_of_its_box(method, start):
+    box = read_bounds([(0, 2), (0, 2)], ("x", "y"))
+
+    def only_within(w):
+        if not box.contains(w):
+            raise RuntimeError("asked outside")
+        return (w[0] - 1.5) ** 2 + (w[1] - 3.0) ** 2
+
+    walk = minimize(only_within, start, method, bounds=box, max_steps=300)
+    np.testing.assert_allclose(walk.x, [1.5, 2.0], atol=0.01 if method == "polyak-ruppert" else 1e-6)
+
+
+def test_a_maximum_at_the_start_is_left_within_the_box():
+    box = read_bounds([(-1, 1), (-1, 1)], ("x", "y"))
+
+    def dome(w):
+        assert box.contains(w), "asked outside"
+        return -float(w @ w)
+
+    assert np.abs(minimize(dome, [0.0, 0.0], bounds=box).x).tolist() == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("method", ["momentum", "nesterov", "averaging", "adam", "nadam", "rmsprop"])
+@pytest.mark.parametrize(
+    "more", [{}, {"max_steps": 2000, "learning_rate": "inverse-time 0.1 0.05"}], ids=["auto", "given"]
+)
+def test_a_wall_stops_a_velocity_and_not_the_descent(method, more):
+    walk = minimize("(x-1.5)**2 + (y-3)**2", [0.0, 0.0], method, bounds=[(0, 2), (0, 2)], **more)
+    np.testing.assert_allclose(walk.x, [1.5, 2.0], atol=1e-3)
+
+
+def test_a_finished_walk_is_examined_where_its_function_is_defined():
+    def square_roots(w):
+        return float(np.sqrt(w[0]) + 0 * np.float64(1.0 / (w[0] > 0))) if w[0] > 0 else int("outside")
+
+    walk = minimize(square_roots, [3.0], "gd", learning_rate=0.1, max_steps=3)
+    assert walk.status == "budget"
+    assert not walk.findings

@@ -33,7 +33,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from descender.costs.callables import as_point, shown
 from descender.costs.cost import Vector
-from descender.costs.probes import Probe, along_coordinate, default_step, units
+from descender.costs.probes import Box, Probe, along_coordinate, default_step, everywhere, units
 from descender.errors import CostError, InputError, ShapeError
 
 
@@ -112,6 +112,7 @@ def finite_difference_gradient(
     careful: bool = False,
     scale: ArrayLike = 1.0,
     precision: float | None = None,
+    box: Box | None = None,
 ) -> Estimate:
     """The gradient of f at w by central quotients, one coordinate at a time, with its error.
 
@@ -120,6 +121,7 @@ def finite_difference_gradient(
     measured carefully, as all are under `careful`.  `scale`, a number or shape (d,), is the unit of a coordinate: its
     size where w is smaller.  `precision` is the relative precision of the values of f: eps of w's type, or of the
     type that f returns where that is coarser, unless given (1.2e-7 where f computes in single precision unseen).
+    With a `box` (lower, upper) f is evaluated nowhere else: w needs room on both sides of each coordinate.
 
     Raises :class:`CostError` where f(w) is not a finite number, or f is never finite on both sides of a coordinate.
 
@@ -127,7 +129,7 @@ def finite_difference_gradient(
     >>> g.value.round(6), bool(g.error.max() < 1e-5), g.evaluations
     (array([  6., 100.]), True, 9)
     """
-    probe = Probe(f, as_point(w), precision)
+    probe = Probe(f, as_point(w), precision, box)
     unit = units(probe.w, scale)
     _ = probe.centre  # evaluated first: the type that f returns tells its precision
     limits = [along_coordinate(probe, j, unit[j], careful) for j in range(len(unit))]
@@ -135,35 +137,66 @@ def finite_difference_gradient(
     return Estimate(value, error, probe.evaluations, kink.astype(bool), step)
 
 
+def stencil(x: float, h: float, low: float = -np.inf, high: float = np.inf) -> list[tuple[float, float]]:
+    r"""Places t and weights c such that :math:`f'(x) \approx \sum c f(x + t)`, x + t within [low, high].
+
+    The central quotient where h fits on both sides; else, on the side that has more room and with a smaller h if need
+    be, :math:`(-3 f(x) + 4 f(x+h) - f(x+2h))/2h`, whose error falls like h^2, too.  Nothing where there is no room.
+
+    >>> stencil(1.0, 0.5), stencil(0.0, 0.5, low=0.0)
+    ([(0.5, 1.0), (-0.5, -1.0)], [(0.0, -3.0), (0.5, 4.0), (1.0, -1.0)])
+    """
+    if min(high - x, x - low) >= h:
+        return [(h, 0.5 / h), (-h, -0.5 / h)]
+    room = high - x if high - x >= x - low else low - x
+    h = float(np.copysign(min(h, abs(room) / 2), room))
+    return [] if h == 0 else [(0.0, -1.5 / h), (h, 2 / h), (2 * h, -0.5 / h)]
+
+
 def central_gradient(
-    f: Callable[[Vector], Any], w: ArrayLike, *, steps: ArrayLike | None = None, precision: float | None = None
+    f: Callable[[Vector], Any],
+    w: ArrayLike,
+    *,
+    steps: ArrayLike | None = None,
+    precision: float | None = None,
+    box: Box | None = None,
 ) -> Vector:
-    """The bare gradient, two evaluations a coordinate: what a descent can afford.
+    """The bare gradient, two evaluations a coordinate, or three near a bound: what a descent can afford.
 
     `steps` are the h of each coordinate, eps^(1/3) max(|w_j|, 1) unless given.  Where f is not finite at w_j + h or
-    w_j - h, the coordinate is measured carefully, with smaller steps.
+    w_j - h, the coordinate is measured carefully, with smaller steps.  With a `box` (lower, upper), arrays of shape
+    (d,), f is evaluated nowhere else; a parameter without room has the derivative 0.
 
     >>> central_gradient(lambda w: w @ w, [1.0, 2.0]).round(8)
     array([2., 4.])
     """
-    probe = Probe(f, as_point(w), precision)
+    probe = Probe(f, as_point(w), precision, box)
     unit = units(probe.w, 1.0)
     h = default_step(unit, probe.eps) if steps is None else np.broadcast_to(np.asarray(steps, float), unit.shape)
     gradient = np.empty_like(probe.w)
-    for j in range(len(unit)):
-        quotient = probe.central(probe.axis(j), h[j])
-        gradient[j] = quotient if np.isfinite(quotient) else along_coordinate(probe, j, unit[j], careful=True).value
+    for j, x in enumerate(probe.w):
+        places = stencil(float(x), float(h[j]), probe.lower[j], probe.upper[j])
+        gradient[j] = 0.0
+        for t, c in places:
+            gradient[j] += c * (probe.beside(probe.axis(j), t) if t else probe.centre)
+        if not np.isfinite(gradient[j]):
+            gradient[j] = along_coordinate(probe, j, unit[j], careful=True).value
     return gradient
 
 
 def finite_difference_hessian(
-    gradient: Callable[[Vector], ArrayLike], w: ArrayLike, *, scale: ArrayLike = 1.0, precision: float | None = None
+    gradient: Callable[[Vector], ArrayLike],
+    w: ArrayLike,
+    *,
+    scale: ArrayLike = 1.0,
+    precision: float | None = None,
+    box: Box | None = None,
 ) -> NDArray[np.floating]:
     """The matrix of second derivatives at w, by central quotients of the gradient: 2d calls of it, made symmetric.
 
     `precision` is the relative precision of the gradient (eps unless given; 1e-10 suits one that is itself made of
     difference quotients).  The step is precision^(1/3) max(|w_j|, scale_j), and is divided by 16, at most six times,
-    where the gradient is not finite.
+    where the gradient is not finite.  With a `box` (lower, upper) the gradient is asked for nowhere else.
 
     >>> finite_difference_hessian(lambda w: [2 * w[0] + w[1], w[0] + 6 * w[1]], [1.0, 1.0]).round(6)
     array([[2., 1.],
@@ -172,19 +205,24 @@ def finite_difference_hessian(
     point = as_point(w)
     eps = float(np.finfo(point.dtype).eps)
     h = default_step(units(point, scale), max(eps, precision or 0.0))
-    H = np.array([_slope_of_gradient(gradient, point, j, h[j]) for j in range(len(point))])
+    lower, upper = everywhere(point) if box is None else box
+    H = np.array([_slope_of_gradient(gradient, point, j, h[j], lower[j], upper[j]) for j in range(len(point))])
     return (H + H.T) / 2
 
 
-def _slope_of_gradient(gradient: Callable[[Vector], ArrayLike], w: Vector, j: int, h: float) -> Vector:
+def _slope_of_gradient(
+    gradient: Callable[[Vector], ArrayLike], w: Vector, j: int, h: float, low: float, high: float
+) -> Vector:
     axis = np.zeros_like(w)
     axis[j] = 1
-    for t in h / 16.0 ** np.arange(7):
-        with np.errstate(all="ignore"):
-            ahead, behind = [np.array(gradient((w + s * axis).astype(w.dtype)), dtype=float) for s in (t, -t)]
-        if ahead.shape != w.shape or behind.shape != w.shape:
-            raise ShapeError(f"the gradient has shape {ahead.shape}: expected ({len(w)},), one entry a parameter")
-        row = (ahead - behind) / (2 * t)
+    for step in h / 16.0 ** np.arange(7):
+        row = np.zeros(len(w))
+        for t, c in stencil(float(w[j]), float(step), low, high):
+            with np.errstate(all="ignore"):
+                there = np.array(gradient((w + t * axis).astype(w.dtype)), dtype=float)
+            if there.shape != w.shape:
+                raise ShapeError(f"the gradient has shape {there.shape}: expected ({len(w)},), one entry a parameter")
+            row += c * there
         if np.isfinite(row).all():
             return row
     raise CostError(f"the gradient is not finite on both sides of parameter {j} at w = {shown(w)}, at any step tried")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from descender.costs.autodiff import differentiate
 from descender.costs.callables import as_gradient, as_point, described, precision_of, real_number, shown
 from descender.costs.cost import Cost, Rows, Vector
 from descender.costs.differences import central_gradient, finite_difference_gradient
-from descender.costs.probes import default_step, units
+from descender.costs.probes import Box, default_step, units
 from descender.errors import CapabilityError, CostError, DescenderError, OptionError, ShapeError
 
 
@@ -90,7 +91,14 @@ class Function(Cost):
         self.n_samples, self.smooth, self.convex = n_samples, smooth, convex
         self.n_evaluations = self.n_gradients = 0
         self.precision: float | None = None  # of the values, once one came in a type coarser than float64
+        self.box: Box | None = None  # outside of which nothing is evaluated
         self._steps: Vector | None = None  # h_j / max(|w_j|, 1)
+
+    def within(self, lower: Vector, upper: Vector) -> Function:
+        """The same function, whose gradient is measured within a box: beyond it the function may not be defined."""
+        bounded = copy.copy(self)
+        bounded.box, bounded._steps = (lower, upper), None
+        return bounded
 
     def value(self, w: Vector, rows: Rows | None = None) -> float:
         """J(w), of all samples or of `rows`."""
@@ -152,14 +160,19 @@ class Function(Cost):
         if self._steps is None:
             self._steps = self._choose_steps(w)
         steps = self._steps * units(w, 1.0)
-        return central_gradient(lambda p: self.value(p, rows), w, steps=steps, precision=self.precision)
+        return central_gradient(lambda p: self.value(p, rows), w, steps=steps, precision=self.precision, box=self.box)
 
     def _choose_steps(self, w: Vector) -> Vector:
         """Steps relative to max(|w_j|, 1), measured once: at the start, else at the first w."""
         at = w if self.start is None else self.start.astype(w.dtype)
+        if self.box is not None:  # with room on both sides
+            lower, upper = self.box
+            room = np.minimum(units(at, 1.0), (upper - lower) / 2)
+            at = np.clip(at, lower + room, upper - room)
         try:
-            return finite_difference_gradient(self.value, at, precision=self.precision).step / units(at, 1.0)
-        except CostError:  # not finite there
+            measured = finite_difference_gradient(self.value, at, precision=self.precision, box=self.box)
+            return measured.step / units(at, 1.0)
+        except CostError:  # not finite there, or no room
             return default_step(np.ones(len(w)), max(float(np.finfo(w.dtype).eps), self.precision or 0.0))
 
     def _call(self, function: Callable[..., Any], w: Vector, rows: Rows | None, what: str, place: str) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,6 +15,15 @@ from descender.errors import CostError, InputError
 
 GOOD = 1e-6  # a relative error of the cheap quotient that a descent does not notice
 RUNGS = 38  # h from 1/8 down to 1e-12, in units of the coordinate
+
+
+Box: TypeAlias = tuple[Vector, Vector]
+"""The least and the greatest value of each parameter, infinite where it has none."""
+
+
+def everywhere(w: Vector) -> Box:
+    """The box without bounds around w."""
+    return np.full(len(w), -np.inf), np.full(len(w), np.inf)
 
 
 class Limit(NamedTuple):
@@ -35,10 +44,14 @@ class Rung(NamedTuple):
 
 
 class Probe:
-    """A function and a point: evaluates along lines through the point, counts, and keeps the reason of a failure."""
+    """A function and a point: evaluates along lines through the point, counts, and keeps the reason of a failure.
 
-    def __init__(self, f: Callable[[Vector], Any], w: Vector, precision: float | None = None):
+    With a box (lower, upper) the function is evaluated within it alone.
+    """
+
+    def __init__(self, f: Callable[[Vector], Any], w: Vector, precision: float | None = None, box: Box | None = None):
         self.f, self.w = f, w
+        self.lower, self.upper = everywhere(w) if box is None else box
         self.eps = max(float(np.finfo(w.dtype).eps), 2.0**-52, precision or 0.0)
         self.failure: Exception | None = None
         self.evaluations = 0
@@ -52,9 +65,12 @@ class Probe:
         return value
 
     def beside(self, direction: Vector, h: float) -> float:
-        """f(w + h direction), or NaN where f fails: a trial point may lie outside of its domain."""
+        """f(w + h direction), or NaN outside of the box and where f fails: a trial point may not be in its domain."""
+        point = (self.w + h * direction).astype(self.w.dtype)
+        if np.any(point < self.lower) or np.any(point > self.upper):
+            return float("nan")
         try:
-            return self._call((self.w + h * direction).astype(self.w.dtype))
+            return self._call(point)
         except (ValueError, ArithmeticError, CostError) as error:
             self.failure = error
             return float("nan")

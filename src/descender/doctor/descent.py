@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from descender.costs.cost import Cost, Vector
 from descender.costs.formula import Formula
 from descender.descent import Walk
 from descender.doctor.finding import Finding
+from descender.errors import CostError
 from descender.methods.advance import length
 
 Rerun = Callable[[float], bool]
@@ -86,7 +88,10 @@ def unbounded(cost: Cost, start: Vector, walk: Walk) -> Finding | None:
     evidence = walk.message
     if walk.status not in ("unbounded", "no_minimum"):
         costs = walk.record["cost"]
-        if len(costs) < 2 or not costs[-1] < costs[0] or not (_fell_far(costs) or _straight(cost, start)):
+        bounded = "bounds" in walk.record.facts
+        if len(costs) < 2 or not costs[-1] < costs[0]:
+            return None
+        if not _fell_far(costs) and (bounded or not _straight(cost, start)):
             return None
         evidence = f"J fell from {costs[0]:.4g} to {costs[-1]:.4g} and still falls as steeply"
     remedy = "check the sign of the cost, or bound it"
@@ -122,9 +127,10 @@ def _fell_far(costs: NDArray) -> bool:
 
 def _straight(cost: Cost, w: Vector) -> bool:
     """Whether the gradient is the same everywhere and not zero, as of a cost without squares."""
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), suppress(CostError):  # a function need not be defined there
         g = cost.gradient(w)
         return bool(g.any()) and all(np.allclose(cost.gradient(w + s), g, rtol=1e-9, atol=0) for s in (1.0, -2.5))
+    return False
 
 
 def _short(number: float) -> str:

@@ -33,7 +33,7 @@ class Options(NamedTuple):
 def advance(
     evaluate, rate_at, ceiling_at, remember, update, answer,
     length, free_length, distance, along, copy, forget, clip, only, project, keep,
-    clips, coordinates, searches, bounded, looks_back, remembers, answers_apart, stop_if_not_finite,
+    clips, coordinates, searches, bounded, carries, looks_back, remembers, answers_apart, stop_if_not_finite,
     p, q, options, data, order, starts, stops,
     w, new, gradient, direction, before, direction_before, ahead, origin, lower, upper,
     state, new_state, state_before, memory, noise, first, log, path, answers,
@@ -81,7 +81,12 @@ def advance(
             remember(memory, p, w, direction, state, origin, rate, t)
         update(new, new_state, memory, p, w, direction, state, origin, noise, i, rate, t)
         if bounded:
+            wanted = distance(new, w)
             project(new, lower, upper)
+            if carries and distance(new, w) <= options.step_tol < wanted and norm > options.gradient_tol:
+                forget(state)  # the bounds stop a velocity, not the descent
+                update(new, new_state, memory, p, w, direction, state, origin, noise, i, rate, t)
+                project(new, lower, upper)
         if searches:
             ceiling = ceiling_at(memory, q, value)
             forgotten = False

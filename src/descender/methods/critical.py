@@ -61,7 +61,7 @@ def classify(
 
     The `hessian` is asked of the cost unless given.  Where that does not know it, differences of the gradient are
     taken: 2d evaluations, or with the `gradient` at w one for each parameter that is `free`.  Those that are not
-    free stand at a bound of the `box`, outside of which nothing is evaluated, and are left out.
+    free stand at a bound of the `box` and are left out.  Outside of the box nothing is evaluated.
     """
     free = np.ones(len(w), dtype=bool) if free is None else free
     if len(w) > LARGEST:
@@ -71,7 +71,7 @@ def classify(
     H = cost.hessian(w) if hessian is None and gradient is None else hessian
     tolerance = FLAT_MEASURED if H is None else FLAT_EXACT
     if H is None and gradient is None:
-        H = finite_difference_hessian(cost.gradient, w)
+        H = finite_difference_hessian(cost.gradient, w, box=None if box is None else (box.lower, box.upper))
     elif H is None:
         H = products(cost, w, gradient, np.diag(units(w))[:, free], box) / units(w)[free]
         H = H[free]

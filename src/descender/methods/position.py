@@ -26,6 +26,7 @@ class Switches(NamedTuple):
     coordinates: bool
     searches: bool
     bounded: bool
+    carries: bool
     looks_back: bool
     remembers: bool
     answers_apart: bool

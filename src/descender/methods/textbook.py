@@ -60,6 +60,9 @@ class Textbook:
             coordinates=self.options.coordinates,
             searches=hasattr(self.rate, "ceiling"),
             bounded=self.bounds is not None,
+            carries=self.bounds is not None
+            and bool(self.rule.slots)
+            and not getattr(self.rule, "begins_at_start", False),
             looks_back=reads(self.rate, "w_before") or reads(self.rate, "g_before"),
             remembers=hasattr(self.rule, "remember"),
             answers_apart=hasattr(self.rule, "answer"),

@@ -12,6 +12,7 @@ from descender.costs.cost import Cost, Vector
 from descender.costs.risk import Risk
 from descender.descent import Stop, Walk, descend
 from descender.methods.advance import length
+from descender.methods.bounds import Bounds
 from descender.methods.critical import LARGEST, Critical, classify, leave
 from descender.methods.rates import Constant
 from descender.methods.textbook import Textbook
@@ -20,8 +21,8 @@ CRITICAL = 1e-12
 """A start whose Newton step is shorter than this share of it counts as a critical point."""
 
 
-def leave_critical_start(cost: Cost, w: Vector) -> tuple[Vector, str]:
-    """A start with gradient zero that is no minimum is left by a small step, and that is said."""
+def leave_critical_start(cost: Cost, w: Vector, box: Bounds | None = None) -> tuple[Vector, str]:
+    """A start with gradient zero that is no minimum is left by a small step within the box, and that is said."""
     if cost.convex or len(w) > LARGEST:
         return w, ""
     with np.errstate(all="ignore"):
@@ -32,15 +33,15 @@ def leave_critical_start(cost: Cost, w: Vector) -> tuple[Vector, str]:
         scale = max(1.0, length(w))
         if length(gradient) > 1e-9:
             return w, ""
-        critical = classify(cost, w)
+        critical = classify(cost, w, box=box)
         if critical.directions is None or not np.any(critical.curvatures):
             return w, ""
         step = critical.directions.T @ gradient / np.where(critical.curvatures == 0, np.inf, critical.curvatures)
         if length(step) > CRITICAL * scale:
             return w, ""
     else:
-        critical = classify(cost, w)
-    point = leave(cost, w, critical)
+        critical = classify(cost, w, box=box)
+    point = leave(cost, w, critical, box=box)
     if point is None:
         return w, ""
     return (

@@ -12,6 +12,7 @@ from descender.costs.certificate import certificate
 from descender.costs.cost import Cost, Vector
 from descender.costs.counted import as_cost, counted
 from descender.costs.formula import Formula
+from descender.costs.function import Function
 from descender.costs.risk import Risk
 from descender.descent import Step, Walk, descend
 from descender.doctor.descent import examine
@@ -151,16 +152,19 @@ def minimize(
         on_divergence=on_divergence, hyperparameters=hyperparameters, start=w,
     )  # fmt: skip
     box = read_bounds(bounds, target.names)
+    if box is not None and isinstance(target, Function):
+        target = target.within(box.lower, box.upper)
     chosen, why = within(target, chosen, why, box, method)
     chosen = down_to(chosen, gradient_tol)
     stop = budgets(target, chosen, max_steps, max_evaluations, max_epochs, max_seconds, cost_tol, gradient_tol)
     stop = replace(stop, patience=patience)
     facts = {"why": why, "cost": describe(target), "start": w.tolist(), "seed": seed}
+    if box is not None:
+        facts["bounds"] = box.text(target.names)
     count = counted(target)
     target = as_cost(count)
     look = look_at_gradient(target, check_gradient)
-    first, note = leave_critical_start(target, w if box is None else box.project(w))
-    first = first if box is None else box.project(first)
+    first, note = leave_critical_start(target, w if box is None else box.project(w), box)
     walk = descend(
         target, first, chosen, stop,
         seed=seed, callback=callback, holdout=holdout, on_divergence=on_divergence or "stop", look=look, facts=facts,
