@@ -18,6 +18,7 @@ RUNS = {
     "fit": [["fit", "example:breast_cancer"]],
     "fit without held-out rows": [["fit", "example:heights", "--holdout", "0", "--no-files"]],
     "fit of several classes": [["fit", "example:iris", "--l2", "0.01", "--no-compare"]],
+    "fit of a network": [["fit", "example:iris", "--model", "mlp", "--hidden", "4", "-e", "3", "--no-compare"]],
     "fit with a preset": [["fit", "example:blobs", "--preset", "sigmoid"]],
     "fit that finds something": [["fit", "example:heights", "--method", "gd", "--learning-rate", "100", "--no-files"]],
     "predict": [FIT, ["predict", "m.descender", "example:heights", "--out", "p.csv"]],
@@ -32,6 +33,10 @@ RUNS = {
     "online": [["online", "example:heights", "--target", "weight"]],
     "draw": [["minimize", "(x-3)**2", "--start", "x=0", "--name", "w"], ["draw", "w.record.parquet"]],
     "verify": [FIT, ["verify", "m.descender", "example:heights"]],
+    "verify of a network": [
+        ["fit", "example:iris", "--name", "m", "--model", "mlp", "--hidden", "4", "-e", "3", "--no-compare"],
+        ["verify", "m.descender", "example:iris"],
+    ],
     "verify on other data": [
         FIT, ["verify", "m.descender", "example:heights", "--sql", "SELECT height, 2 * weight AS weight FROM heights"]
     ],

@@ -31,6 +31,8 @@ FACTOR = {"log_loss": "odds times", "poisson": "rate times"}
 WORDS = {"number": "number", "boolean": "yes or no", "level": "category", "word": "words", "entry": "number"}
 WORDS |= {"month": "month", "weekday": "weekday", "hour": "hour", "missing": "missing or not"}
 SHOWN_COEFFICIENTS, SHOWN_COLUMNS, SHOWN_LEVELS, SHOWN_CLASSES = 2000, 300, 400, 200
+SHUFFLED = "How much the score changes where the cells of a column are exchanged between rows; a network has no "
+SHUFFLED += "coefficients to read."
 FAR = 0.1
 """A gap, relative to the cost, at which a certificate says above all that the minimum was not reached."""
 
@@ -63,9 +65,12 @@ def plotly_script() -> str:
 def context(fit: Any) -> dict[str, Any]:
     """What the template shows, as plain data."""
     figures, pictures = _quality_figures(fit)
-    found, importance = fit.certificate, describe_importance(fit.model.encoder.details, fit.model.weights)
+    found, linear = fit.certificate, fit.effects is None
+    importance = fit.effects
+    if linear:
+        importance = describe_importance(fit.model.encoder.details, fit.model.weights)
+        figures["effects"] = plotly.plotly_bars(_effects(fit))
     figures["columns"] = plotly.plotly_bars(_column_bars(importance, fit))
-    figures["effects"] = plotly.plotly_bars(_effects(fit))
     if len(fit.walk.record) > 1:
         curve = describe_curve(fit.walk.record, excess=found is not None)
         figures["descent"] = plotly.plotly_curve(replace(curve, title=""))
@@ -78,14 +83,8 @@ def context(fit: Any) -> dict[str, Any]:
         "heading": fit.name,
         "described": f"{counted(fit.n_rows, 'row')} of {fit.described}",
         "findings": fit.findings,
-        "effects_note": _effects_note(fit),
-        "columns": _columns(fit, importance),
-        "columns_note": _columns_note(importance),
-        "bars_note": "The bar is the standard deviation of what a column adds to the score."
-        if _scaled(fit)
-        else "The bar is the size of its weight, as the columns were taken as they are.",
-        "coefficient_columns": _coefficient_columns(fit),
-        "intercept": [_number(v) for v in np.ravel(fit.model.raw_intercept)],
+        "linear": linear,
+        **(_coefficients(fit, importance) if linear else {"effects_note": SHUFFLED}),
         "quality_pictures": pictures,
         "classes": _classes(fit),
         "thresholds": thresholds and "classes" in thresholds,
@@ -108,6 +107,20 @@ def context(fit: Any) -> dict[str, Any]:
     } | _judgement(fit)
 
 
+def _coefficients(fit: Any, importance: list[ColumnEffect]) -> dict[str, Any]:
+    """What a linear model makes of each column."""
+    return {
+        "effects_note": _effects_note(fit),
+        "columns": _columns(fit, importance),
+        "columns_note": _columns_note(importance),
+        "bars_note": "The bar is the standard deviation of what a column adds to the score."
+        if _scaled(fit)
+        else "The bar is the size of its weight, as the columns were taken as they are.",
+        "coefficient_columns": _coefficient_columns(fit),
+        "intercept": [_number(v) for v in np.ravel(fit.model.raw_intercept)],
+    }
+
+
 def _script(values: Any) -> str:
     """JSON within a script: "</script>" would end the element, and "<!--<script>" hide its end."""
     return json.dumps(values).replace("<", "\\u003c")
@@ -124,7 +137,7 @@ def _judgement(fit: Any) -> dict[str, Any]:
     if fit.comparison is not None:
         table.insert(1, (fit.comparison["name"], fit.comparison["metrics"]))
     return {
-        "sentence": f"{KIND.get(fit.model.loss, 'A linear model by ' + fit.model.loss)} of {fit.name} from "
+        "sentence": f"{_kind(fit)} of {fit.name} from "
         f"{counted(len(fit.model.features), 'feature')}. On {counted(len(fit.holdout_y), f'{held} row')} its "
         f"{METRICS.get(first, first)} is {_number(judged[first])}; always guessing gives {_number(guess)}.",
         "cards": _cards(fit, judged, held),
@@ -136,6 +149,12 @@ def _judgement(fit: Any) -> dict[str, Any]:
             {"name": label, "numbers": [_number(numbers.get(name)) for name in judged]} for label, numbers in table
         ],
     }
+
+
+def _kind(fit: Any) -> str:
+    if fit.effects is not None:
+        return f"A network ({fit.model.described})"
+    return KIND.get(fit.model.loss, f"A linear model by {fit.model.loss}")
 
 
 def _cards(fit: Any, judged: dict[str, float], held: str) -> list[dict[str, str]]:
@@ -195,7 +214,8 @@ def _coefficient_columns(fit: Any) -> list[str]:
 def _column_bars(importance: list[ColumnEffect], fit: Any) -> Any:
     """The columns by how much they move the score."""
     names, spread = [effect.name for effect in importance], [effect.spread for effect in importance]
-    return evaluation.describe_bars(names, spread, "standard deviation" if _scaled(fit) else "size of the weight")
+    usual = _scaled(fit) or fit.effects is not None
+    return evaluation.describe_bars(names, spread, "standard deviation" if usual else "size of the weight")
 
 
 def _columns_note(importance: list[ColumnEffect]) -> str:

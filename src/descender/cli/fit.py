@@ -50,6 +50,17 @@ def fit(
         float | None, o.real("--holdout", help="The share of rows kept for judging (0.2).", panel=o.START)
     ] = None,
     seed: o.Seed = 0,
+    model: Annotated[
+        str, o.option("--model", help="linear, or mlp: a network.", panel=o.METHOD, metavar="WORD")
+    ] = "linear",
+    hidden: Annotated[
+        str | None,
+        o.option("--hidden", help="The widths of a network's hidden layers (100).", panel=o.METHOD, metavar="N,N"),
+    ] = None,
+    activation: Annotated[
+        str | None,
+        o.option("--activation", help="Of a network: relu, tanh, gelu ...", panel=o.METHOD, metavar="NAME"),
+    ] = None,
     preset: Annotated[
         str | None,
         o.option("--preset", help="sigmoid: the classifier of the fifth tutorial.", panel=o.METHOD, metavar="NAME"),
@@ -84,6 +95,9 @@ def fit(
     batch_size: o.BatchSize = None,
     set: o.Settings = None,
     epochs: o.Epochs = None,
+    max_seconds: Annotated[
+        float | None, o.real("--max-seconds", help="A budget of time for the descent.", panel=o.STOP)
+    ] = None,
     tol: Annotated[float | None, o.real("--tol", help="Certified relative gap (1e-6).", panel=o.STOP)] = None,
     every: Annotated[
         int | None, o.count("--every", help="Show the cost at epoch 1 and every Nth.", panel=o.OUTPUT)
@@ -107,25 +121,32 @@ def fit(
 
     descender fit example:flights --target "late = arr_delay > 15" --exclude arr_delay,arr_time
 
+    descender fit example:digits --target digit --model mlp --hidden 64,64
+
     descender fit example:blobs --preset sigmoid -e 100 -a 0.01
     """
     from descender.verbs.fit import fit as fit_table
 
     tell = Teller(quiet=as_json)
     more: dict[str, Any] = {**o.assignments("--set", set)}
+    named = {"hidden": hidden, "activation": activation, "max_seconds": max_seconds}
+    more |= {key: value for key, value in named.items() if value is not None}
+    if explain and model != "linear":
+        raise OptionError("--explain writes out a step of a linear model; leave it out, or give --model linear")
     expected = name or _target_name(data, target)
     if expected and not no_files:
         check_outputs(_paths(out, expected), force)
     if export_python:
         check_outputs(script_files(export_python), force)
-    asked = epochs is not None or preset is not None
+    asked = epochs is not None or preset is not None or max_seconds is not None
     with progress("fitting") as moved:
         result = fit_table(
             data, target,
             exclude=o.words_of(exclude),
             sql=sql, task=task, loss=loss, l2=_strength("--l2", l2), l1=_strength("--l1", l1) or 0.0,
             one_standard_error=one_standard_error, weight=weight, class_weight=_class_weight(class_weight),
-            time=time, group=group, method=method, learning_rate=learning_rate, compare=not (no_compare or asked),
+            time=time, group=group, model=model,
+            method=method, learning_rate=learning_rate, compare=not (no_compare or (asked and model == "linear")),
             batch_size=o.batch_size_of(batch_size), epochs=epochs, tol=tol, holdout=holdout, seed=seed, preset=preset,
             progress=lambda word, text, seconds: _tell_line(tell, word, text, seconds),
             moving=lambda text: moved(None, text=text),

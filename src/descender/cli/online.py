@@ -16,7 +16,7 @@ from descender.cli.output import Teller, fitting, print_json, progress
 from descender.outputs import check_outputs, slug
 
 if TYPE_CHECKING:
-    from descender.model import Model
+    from descender.model.linear import LinearModel
 
 
 def online(
@@ -103,7 +103,7 @@ def online(
         )
 
 
-def weight_lines(model: Model) -> list[str]:
+def weight_lines(model: LinearModel) -> list[str]:
     """The weight of each column per its unit, and the intercept: of the score, the log-odds of two classes."""
     rows = [*zip(model.features, model.coefficients.tolist(), strict=True), ("intercept", float(model.raw_intercept))]
     return fitting(["column", "weight"], rows)

@@ -26,7 +26,8 @@ def verify(
 
     descender verify iris.descender example:iris
 
-    Status 1: it is further from the minimum than the tolerance, on these data.
+    Status 1: it is further from the minimum than the tolerance, on these data; or a network that has another cost here
+    than when it was fitted.
     """
     from descender.errors import DataError
     from descender.verbs.verify import verify as verify_model
@@ -46,7 +47,7 @@ def verify(
         tell.say(
             f"{proved} within {found.stored['relative']:.1e}, at a cost of {found.stored['value']:.9g}", "file says"
         )
-    tell.lines(str(found.verdict).splitlines())
+    tell.lines(str(found).splitlines())
     if as_json:
         print_json(found.as_json())
     raise typer.Exit(0 if found.ok else 1)

@@ -129,23 +129,25 @@ class Encoder:
         dtype: Any = np.float64,
         row_numbers: NDArray[np.integer] | None = None,
         sparse: bool | None = None,
+        odd: dict[str, Odd] | None = None,
     ) -> Any:
         """The design matrix, rows x features; columns are found by name, others are ignored.
 
         A C-contiguous array, or a CSR matrix where most of it is 0 (:attr:`sparse`, unless it is said here).  A row's
         features depend on that row only.  Raises :class:`~descender.errors.ColumnError` for columns that are not
-        there and :class:`~descender.errors.DataError` for cells that are not of the kind that was learnt.
+        there and :class:`~descender.errors.DataError` for cells that are not of the kind that was learnt.  `odd` counts
+        as in :meth:`scores`.
         """
         rows, width = table.num_rows, len(self.details)
         if not (self.sparse if sparse is None else sparse):
-            return design.dense(self.pieces(table, dtype, row_numbers), (rows, width), dtype)
+            return design.dense(self.pieces(table, dtype, row_numbers, odd), (rows, width), dtype)
         from scipy.sparse import vstack
 
         blocks = []
         for start in range(0, max(rows, 1), BLOCK):
             part = table.slice(start, BLOCK)
             numbers = np.arange(start + 1, start + part.num_rows + 1) if row_numbers is None else row_numbers[start:]
-            blocks.append(design.csr(self.pieces(part, dtype, numbers), (part.num_rows, width), dtype))
+            blocks.append(design.csr(self.pieces(part, dtype, numbers, odd), (part.num_rows, width), dtype))
         return vstack(blocks, format="csr") if len(blocks) > 1 else blocks[0]
 
     def scores(

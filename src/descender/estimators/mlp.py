@@ -158,13 +158,9 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         codes, s = learn_classes(self, y, s)
         classes = self.classes_
         two = len(classes) == 2
-        self._train(X, codes.astype(np.float64), s, "log_loss" if two else "softmax", 1 if two else len(classes))
+        loss, outputs = ("log_loss", 1) if two else ("softmax", len(classes))
+        self._train(X, codes.astype(np.float64), s, loss, outputs, by_class=True)
         return self
-
-    def _by_class(self, y: NDArray) -> bool:
-        counts = np.bincount(y.astype(np.intp))
-        held = int(np.ceil(self.validation_fraction * len(y)))
-        return bool(counts.min() >= 2 and min(held, len(y) - held) >= len(counts))
 
     def decision_function(self, X: Any) -> NDArray:
         """The outputs: (n,), above 0 for the second of two classes, or (n, classes)."""

@@ -7,7 +7,7 @@ not matter, and ``coefs_`` and ``intercepts_`` are those of the columns that wer
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -24,13 +23,8 @@ from descender.costs.network.network import Network
 from descender.descent import Walk
 from descender.errors import OptionError
 from descender.estimators.base import curve, epochs
-from descender.methods.training import plan
-from descender.verbs.minimize import minimize
+from descender.verbs.train import How, Samples, set_aside, train
 
-HELD_OUT_FROM = 1000
-"""Samples from which on `early_stopping="auto"` holds some out."""
-FOLDED_FROM, FOLDS = 100, 4
-"""Samples from which on, below that, folds tell how many steps to take."""
 ACTIVATION_NAMES = {"logistic": "sigmoid"}
 """What scikit-learn calls otherwise."""
 
@@ -98,29 +92,27 @@ class Perceptron(BaseEstimator):
         tags.input_tags.sparse = True
         return tags
 
-    def _train(self, X: Any, y: NDArray, s: NDArray | None, loss: str, outputs: int) -> None:
+    def _train(self, X: Any, y: NDArray, s: NDArray | None, loss: str, outputs: int, by_class: bool = False) -> None:
         """Train on scaled columns; y as the loss wants it."""
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         warm = self.warm_start and hasattr(self, "_network")
-        n, automatic = X.shape[0], isinstance(self.early_stopping, str) and self.early_stopping == "auto"
-        held = None
-        if n >= HELD_OUT_FROM if automatic else self.early_stopping:
-            X, y, s, held = self._hold_out(X, y, s, seed)
+        method, options = self._method()
+        how = How(
+            method, options, self.max_iter, self.early_stopping, self.validation_fraction, self.n_iter_no_change,
+            self.max_seconds, seed,
+        )  # fmt: skip
+        learn, watch = Samples(X, y, s), None
+        if (rows := set_aside(y, how, by_class)) is not None:
+            watch, learn = learn.take(rows[1]), learn.take(rows[0])
         if not warm:
-            self._center, self._scale = column_scales(X, s)
+            self._center, self._scale = column_scales(learn.X, learn.weight)
+        learn = learn._replace(X=self._scaled(learn.X))
+        watch = None if watch is None else watch._replace(X=self._scaled(watch.X))
+        start = self._w if warm else None
         make = partial(self._build, loss=loss, outputs=outputs, seed=seed)
-        X = self._scaled(X)
-        network = make(X, y, s)
-        start = network.start(seed)
-        if warm and self._w.shape != start.shape:
+        if warm and self._w.shape != (make(*learn).n_parameters,):
             raise OptionError("warm_start=True: the last fit had other sizes of layers; fit anew with warm_start=False")
-        judge, steps = None, None
-        if held is not None:
-            judge = partial(_held_out, network, self._scaled(held[0]), held[1], held[2])
-        elif automatic and n >= FOLDED_FROM and self.solver == "auto" and self.max_iter is None and not warm:
-            steps = self._steps(make, X, y, s, seed)
-        walk = self._walk(network, self._w if warm else start, seed, judge, steps)
-        self._take(network, walk)
+        self._take(*train(make, learn, watch, how, by_class=by_class, start=start))
 
     def _build(self, X: Any, y: NDArray, s: NDArray | None, loss: str, outputs: int, seed: int) -> Network:
         layers = perceptron(
@@ -131,33 +123,6 @@ class Perceptron(BaseEstimator):
         total = float(len(y) if s is None else s.sum())
         return Network(layers, X, y, loss, l2=self.alpha / total, sample_weight=s, seed=seed)
 
-    def _steps(self, make: Callable[..., Network], X: Any, y: NDArray, s: NDArray | None, seed: int) -> int:
-        """How many steps few samples are worth: where the held-out cost is lowest, on average over folds."""
-        shares, curves = np.linspace(0.0, 1.0, 201)[1:], []
-        folds: Any = StratifiedKFold if self._by_class(y) else KFold
-        for k, (train, test) in enumerate(folds(FOLDS, shuffle=True, random_state=seed % 2**32).split(X, y)):
-            part = (lambda rows: None) if s is None else s.__getitem__
-            network = make(X[train], y[train], part(train))
-            judge = partial(_held_out, network, X[test], y[test], part(test))
-            walk = self._walk(network, network.start(seed + k), seed, judge)
-            held = walk.record["holdout_cost"][:-1]
-            held = held[np.isfinite(held)]
-            curves.append(np.interp(shares, np.arange(len(held)) / plan(len(train), self._size()).epochs, held))
-        whole = plan(X.shape[0], self._size())
-        return max(1, round(float(shares[np.argmin(np.mean(curves, axis=0))]) * whole.epochs)) * whole.per_epoch
-
-    def _walk(self, network: Network, start: NDArray, seed: int, judge: Any, steps: int | None = None) -> Walk:
-        """Train from a start, watched by a held-out cost, or for so many of the planned steps."""
-        method, options = self._method()
-        if method == "lbfgs":
-            options = {"max_steps": self.max_iter or 200}
-        else:
-            planned = plan(network.n_samples, options["batch_size"], self.max_iter).epochs
-            options["max_epochs"] = self.max_iter if method == "auto" else planned
-            options["patience"] = None if judge is None else max(self.n_iter_no_change, planned // 4)
-            options["clip_norm"], options["max_steps"] = self.clip_norm, steps
-        return minimize(network, start, method, seed=seed, holdout=judge, max_seconds=self.max_seconds, **options)
-
     def _method(self) -> tuple[str, dict[str, Any]]:
         """The method and its options, by scikit-learn's names for them."""
         first = 1e-3 if self.learning_rate_init is None else self.learning_rate_init
@@ -166,7 +131,7 @@ class Perceptron(BaseEstimator):
         if isinstance(rate, str):  # scikit-learn's "adaptive" is another thing than the rate of that name
             words = {"auto": "auto" if planned else first, "constant": first, "adaptive": f"plateau {first!r}"}
             rate = words.get(rate, rate)
-        options = {"batch_size": self._size(), "learning_rate": rate, "on_divergence": "recover"}
+        options: dict[str, Any] = {"batch_size": self._size(), "learning_rate": rate, "clip_norm": self.clip_norm}
         if self.solver == "sgd":
             return "nesterov" if self.nesterovs_momentum else "momentum", options | {"beta": self.momentum}
         if self.solver == "adam":
@@ -179,20 +144,6 @@ class Perceptron(BaseEstimator):
         if size is not None and (isinstance(size, str | bool) or size < 1):
             raise OptionError(f"batch_size={self.batch_size!r}: expected 'auto' or a whole number of at least 1")
         return size
-
-    def _hold_out(self, X: Any, y: NDArray, s: NDArray | None, seed: int) -> tuple[Any, NDArray, NDArray | None, Any]:
-        if not 0 < self.validation_fraction < 1:
-            raise OptionError(f"validation_fraction={self.validation_fraction!r}: expected a share between 0 and 1")
-        alike = y if self._by_class(y) else None
-        rows = np.arange(X.shape[0])
-        train, test = train_test_split(rows, test_size=self.validation_fraction, random_state=seed, stratify=alike)
-        if s is None:
-            return X[train], y[train], None, (X[test], y[test], None)
-        return X[train], y[train], s[train], (X[test], y[test], s[test])
-
-    def _by_class(self, y: NDArray) -> bool:
-        """Whether each class should have its share of the held-out samples."""
-        return False
 
     def _scaled(self, X: Any) -> Any:
         """X on the scale that the network was trained on; sparse rows are not moved."""
@@ -229,10 +180,6 @@ class Perceptron(BaseEstimator):
         coefs[0] = (coefs[0] / self._scale[:, None]).astype(coefs[0].dtype)
         intercepts[0] = (intercepts[0] - self._center @ coefs[0]).astype(intercepts[0].dtype)
         return coefs, intercepts
-
-
-def _held_out(network: Network, X: Any, y: NDArray, s: NDArray | None, w: NDArray) -> float:
-    return network.held_out(w, X, y, s)
 
 
 def column_scales(X: Any, s: NDArray | None) -> tuple[NDArray, NDArray]:

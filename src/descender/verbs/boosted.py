@@ -134,7 +134,7 @@ def _number(column: Any) -> NDArray:
     return column.cast(pa.float64()).to_numpy()
 
 
-def comparison_text(ours: dict[str, float], theirs: dict[str, Any]) -> str:
+def comparison_text(ours: dict[str, float], theirs: dict[str, Any], form: str = "the linear form") -> str:
     """The comparison in a sentence: by the first metric, which is better when lower.
 
     >>> comparison_text({"log_loss": 0.25}, {"name": "trees", "metrics": {"log_loss": 0.2}, "seconds": 1.0, "rows": 9})
@@ -147,5 +147,5 @@ def comparison_text(ours: dict[str, float], theirs: dict[str, Any]) -> str:
     text = f"{theirs['name']} reach {first.replace('_', ' ')} {other:.4g}"
     better = mine - other if first not in ("accuracy", "auc", "r2", "balanced_accuracy") else other - mine
     if better > EQUAL * abs(mine):
-        return f"{text}: the linear form costs you {better:.2g}"
-    return f"{text}: no gain from trees, the linear form is enough"
+        return f"{text}: {form} costs you {better:.2g}"
+    return f"{text}: no gain from trees, {form} is enough"

@@ -14,8 +14,9 @@ from descender.costs.losses import DEFAULT, LOSSES, parameters, read_loss
 from descender.costs.risk import Risk
 from descender.data.target import TargetCoding
 from descender.errors import CapabilityError, DataError, OptionError, suggest
-from descender.model import Model
-from descender.verbs.fitted import Fit
+from descender.model.linear import LinearModel
+from descender.verbs.fit_network import HIDDEN, check_model, fit_network
+from descender.verbs.fitted import Fit, Fitted
 from descender.verbs.minimize import minimize
 from descender.verbs.penalties import Asked, refuse, settle
 from descender.verbs.quality import descended, first_row, judged, points, record_facts
@@ -73,12 +74,15 @@ def fit(
     seed: int = 0,
     preset: str | None = None,
     start: ArrayLike | None = None,
+    model: str = "linear",
+    hidden: Iterable[int] | int | str = HIDDEN,
+    early_stopping: bool | str = "auto",
     compare: bool = False,
     progress: Progress | None = None,
     moving: Callable[[str], None] | None = None,
     **options: Any,
 ) -> Fit:
-    r"""Fit a linear, logistic or softmax model to a table.
+    r"""Fit a linear, logistic or softmax model, or a network, to a table.
 
     Numbers are standardised, categories become indicators, missing values are kept as such, all learnt on the training
     rows only; ``model.coefficients`` are in the units of the data.  The cost is the mean loss over the training rows
@@ -111,6 +115,13 @@ def fit(
     time, group
         a column of times: earlier rows teach, later ones judge; of groups: no group is on both sides, and it is not
         learnt from.  Both hold for the held-out rows and for the choice of a penalty
+    model, hidden, early_stopping
+        ``"linear"``, or ``"mlp"``: a multilayer perceptron with hidden layers of these widths (100), to which
+        `options` may add `activation`, `initialisation`, `normalisation`, `dropout` and `residual` as in
+        :class:`~descender.MLPClassifier`, and `max_seconds`.  It is trained in float32, on targets of deviation 1 where
+        they are numbers.  With ``"auto"``, when there are at least 1,000 training rows, a tenth of them watches the
+        training and the weights that had the lowest cost there are kept; fewer rows are folded to tell how many steps
+        to take.  Its l2 is 1e-4 / n by default; it has no l1, and no certificate: its cost is not convex
     compare
         grow boosted trees on the same rows, to tell what the linear form costs: ``comparison``
     method, learning_rate, batch_size, epochs, tol, start, options
@@ -130,10 +141,13 @@ def fit(
     (True, True)
     >>> result.metrics["holdout"]["accuracy"] > 0.95
     True
+    >>> fit("example:iris", model="mlp", hidden=(16, 16), epochs=60).metrics["holdout"]["accuracy"] > 0.9
+    True
 
     """
     asked = dict(locals())
     refuse(asked)
+    check_model(asked)
     excluded = [exclude] if isinstance(exclude, str) else list(exclude)
     given = {"loss": loss, "l2": l2, "method": None if method == "auto" else method, "epochs": epochs}
     given |= {"learning_rate": None if learning_rate == "auto" else learning_rate, "holdout": holdout}
@@ -144,50 +158,64 @@ def fit(
     loss_name = suitable_loss(plan["loss"], table.coding)
     design = encode(table, held, plan["scale"], say)
     plan["loss"] = with_parameters(loss_name, design.y, say)
-    risk = Risk(
-        design.X, design.y, plan["loss"],
-        sample_weight=_row_weights(class_weight, table, design, say), reduction=plan["reduction"],
-        features=design.encoder.features, n_classes=len(table.coding.classes) or None,
-    )  # fmt: skip
-    asks = Asked(
-        plan["l2"], l1, one_standard_error, seed, any(plan[key] is not None for key in TEXTBOOK) or bool(options)
-    )
-    path = settle(risk, asks, table, held, say, moving)
-    if plan["random_start"] and start is None:
-        start = np.random.default_rng(seed).standard_normal(risk.n_parameters)
-    steps = {"learning_rate": "auto" if plan["learning_rate"] is None else plan["learning_rate"]}
-    steps |= {"batch_size": batch_size, **options}
-    walk = minimize(
-        risk, path.start if path is not None and start is None else start, plan["method"] or "auto",
-        max_epochs=plan["epochs"], tol=tol, seed=seed, holdout=_held_out_cost(risk, design), **steps,
-    )  # fmt: skip
-    W, b = risk.split(walk.x)
-    facts = {"source": table.source.described, "n_rows": len(design.y), "l2": risk.l2, "l1": risk.l1, "seed": seed}
+    plan |= {"seed": seed, "start": start, "tol": tol, "batch_size": batch_size, "options": options}
+    plan |= {"l1": l1, "one_standard_error": one_standard_error, "hidden": hidden, "early_stopping": early_stopping}
+    rows_weigh = _row_weights(class_weight, table, design, say)
+    facts: dict[str, Any] = {"source": table.source.described, "n_rows": len(design.y), "seed": seed}
     facts["recipe"] = {
         "target": target if isinstance(target, str) else None if target is None else "y",
         "excluded": excluded, "sql": sql, "task": task, "holdout": plan["holdout"], "reduction": plan["reduction"],
         "class_weight": {str(k): float(v) for k, v in class_weight.items()}
         if isinstance(class_weight, Mapping) else class_weight, **table.roles._asdict(),
     }  # fmt: skip
-    model = Model(
-        design.encoder, table.coding, plan["loss"], W.copy(), np.array(b, dtype=np.float64), walk.certificate, facts
-    )
+    fitter = fit_network if model == "mlp" else _linear
+    fitted = fitter(table, design, held, rows_weigh, plan, say, moving)
+    fitted.model.facts = facts | fitted.model.facts
+    walk = fitted.walk
     say("method", walk.why)
     say("descended", descended(walk), stage="fit")
-    quality, scores, findings = judged(model, walk, design, say)
-    comparison = _compared(table, design, plan["loss"], quality, seed, say, moving) if compare else None
-    walk.record.facts |= record_facts(model, walk, quality)
+    quality, scores, findings = judged(fitted.model, walk, design, say)
+    comparison = _compared(table, design, plan["loss"], quality, seed, say, moving, model) if compare else None
+    walk.record.facts |= record_facts(fitted.model, walk, quality)
+    strengths = {name: fitted.model.facts[name] for name in ("l2", "l1")}
     chosen = {
-        "command": _command(asked | {"exclude": excluded}),
-        "l2": risk.l2, "l1": risk.l1, "seed": seed, "holdout": plan["holdout"], "excluded": excluded,
-        "loss": plan["loss"], "preset": preset,
+        "command": _command(asked | {"exclude": excluded}), **strengths,
+        "seed": seed, "holdout": plan["holdout"], "excluded": excluded, "loss": plan["loss"], "preset": preset,
     }  # fmt: skip
     return Fit(
-        model, walk, table.name, table.coding.task, len(table.y), quality, say.seconds, say.lines, findings,
+        fitted.model, walk, table.name, table.coding.task, len(table.y), quality, say.seconds, say.lines, findings,
         [*table.source.notes, *design.encoder.told], table.source.described, chosen,
-        scores, design.y_held if held.any() else design.y, points(model, design), first_row(plan["loss"], design),
-        path, comparison, risk, steps,
+        scores, design.y_held if held.any() else design.y, points(fitted.model, design),
+        first_row(plan["loss"], design), fitted.path, comparison, fitted.risk, fitted.steps,
+        fitted.effects,
     )  # fmt: skip
+
+
+def _linear(
+    table: Table, design: Design, held: NDArray, weight: NDArray | None, plan: dict[str, Any], say: Teller, moving: Any
+) -> Fitted:
+    """The linear model: its penalty chosen, its cost taken to the bottom."""
+    risk = Risk(
+        design.X, design.y, plan["loss"], sample_weight=weight, reduction=plan["reduction"],
+        features=design.encoder.features, n_classes=len(table.coding.classes) or None,
+    )  # fmt: skip
+    textbook = any(plan[key] is not None for key in TEXTBOOK) or bool(plan["options"])
+    asks = Asked(plan["l2"], plan["l1"], plan["one_standard_error"], plan["seed"], textbook)
+    path, start = settle(risk, asks, table, held, say, moving), plan["start"]
+    if plan["random_start"] and start is None:
+        start = np.random.default_rng(plan["seed"]).standard_normal(risk.n_parameters)
+    steps = {"learning_rate": "auto" if plan["learning_rate"] is None else plan["learning_rate"]}
+    steps |= {"batch_size": plan["batch_size"], **plan["options"]}
+    walk = minimize(
+        risk, path.start if path is not None and start is None else start, plan["method"] or "auto",
+        max_epochs=plan["epochs"], tol=plan["tol"], seed=plan["seed"], holdout=_held_out_cost(risk, design), **steps,
+    )  # fmt: skip
+    W, b = risk.split(walk.x)
+    model = LinearModel(
+        design.encoder, table.coding, plan["loss"], W.copy(), np.array(b, dtype=np.float64),
+        certificate=walk.certificate, facts={"l2": risk.l2, "l1": risk.l1},
+    )  # fmt: skip
+    return Fitted(model, walk, path, risk, steps)
 
 
 def _row_weights(given: Any, table: Table, design: Design, say: Teller) -> NDArray | None:
@@ -211,7 +239,7 @@ def _row_weights(given: Any, table: Table, design: Design, say: Teller) -> NDArr
 
 
 def _compared(
-    table: Table, design: Design, loss: str, quality: Any, seed: int, say: Teller, moving: Any
+    table: Table, design: Design, loss: str, quality: Any, seed: int, say: Teller, moving: Any, model: str
 ) -> dict | None:
     """Boosted trees on the same rows, and a line about them."""
     from descender.verbs.boosted import compare_trees, comparison_text, too_wide
@@ -224,7 +252,8 @@ def _compared(
     found = compare_trees(table, design, loss, seed)
     if found is not None:
         few = f" (grown on {found['rows']:,} rows)" if found["rows"] < len(design.y) else ""
-        say("compared", comparison_text(quality["holdout"], found) + few, stage="compare")
+        form = "the network" if model == "mlp" else "the linear form"
+        say("compared", comparison_text(quality["holdout"], found, form) + few, stage="compare")
     return found
 
 

@@ -14,6 +14,7 @@ from descender.costs.losses import read_loss
 from descender.methods.auto import READINGS
 from descender.methods.rules import RULES
 from descender.methods.variance_reduced import REDUCTIONS
+from descender.model.linear import LinearModel
 from descender.pictures.boundary import describe_boundary, draw_boundary
 from descender.pictures.curves import Curve, describe_curve, draw_curve
 from descender.pictures.weights import describe_weights, draw_weights
@@ -21,7 +22,6 @@ from descender.pictures.weights import describe_weights, draw_weights
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from descender.model import Model
     from descender.verbs.fit import Fit
 
 PIXEL = re.compile(r"pixel_(\d+)_(\d+)")
@@ -43,10 +43,10 @@ def fit_pictures(fit: Fit) -> dict[str, Callable[[], Axes]]:
         pictures["boundary"] = lambda: _boundary(fit)
     if fit.walk.method in (*RULES, *READINGS, *REDUCTIONS):
         pictures["loss"] = lambda: draw_curve(_epochs(fit))
-    if all(PIXEL.fullmatch(name) for name in fit.model.features):
-        images = weight_images(fit.model)
+    if isinstance(fit.model, LinearModel) and all(PIXEL.fullmatch(name) for name in fit.model.features):
+        images, titles = weight_images(fit.model), _titles(fit.model)
         pictures["weights"] = lambda: draw_weights(
-            describe_weights(images.reshape(len(images), -1), _titles(fit.model), images.shape[1:])
+            describe_weights(images.reshape(len(images), -1), titles, images.shape[1:])
         )
     return pictures
 
@@ -81,7 +81,7 @@ def _epochs(fit: Fit) -> Curve:
     return dataclasses.replace(curve, title=title, x_label="epoch", series=series)
 
 
-def weight_images(model: Model) -> NDArray[np.float64]:
+def weight_images(model: LinearModel) -> NDArray[np.float64]:
     """The weights of pixels in their places, (classes, height, width); 0 where a pixel was left out as constant.
 
     They are per deviation of a pixel where it was standardised, so that one that is rarely lit does not outshine all.
@@ -96,6 +96,6 @@ def weight_images(model: Model) -> NDArray[np.float64]:
     return images
 
 
-def _titles(model: Model) -> list[Any]:
+def _titles(model: LinearModel) -> list[Any]:
     classes = model.coding.classes
     return list(classes) if model.weights.ndim == 2 else [classes[1] if classes else model.coding.name]

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +17,22 @@ from descender.doctor.finding import Finding
 from descender.errors import CapabilityError, InputError
 from descender.model import Model
 from descender.outputs import check_outputs, file_name, script_files
+from descender.pictures.importance import ColumnEffect
 
 if TYPE_CHECKING:
     from descender.verbs.path import PenaltyPath
+
+
+class Fitted(NamedTuple):
+    """A model and its walk; of a linear one also how its penalty was chosen, its cost, and what the walk was asked."""
+
+    model: Model
+    walk: Walk
+    path: PenaltyPath | None = None
+    risk: Risk | None = None
+    steps: dict[str, Any] = {}
+    effects: list[ColumnEffect] | None = None
+
 
 FILES = ("model", "record", "report")
 NAMED = (*FILES, "script")
@@ -35,7 +48,8 @@ class Fit:
     ``points`` are the same rows in their own units where two numbers tell two classes apart, and ``first_row`` is the
     cost of the first row alone, by which one step is explained.  ``path`` tells how the penalty was chosen,
     ``comparison`` what another kind of model reaches on the same rows: its ``name``, ``metrics`` and ``seconds``.
-    ``risk`` is the cost over the encoded training rows, and ``asked`` what the walk on it was asked for.
+    ``risk`` is the cost over the encoded training rows of a linear model, and ``asked`` what the walk on it was asked
+    for.  ``effects`` tells of each column of a network how much it moves the score.
     """
 
     model: Model
@@ -58,6 +72,7 @@ class Fit:
     comparison: dict[str, Any] | None = None
     risk: Risk | None = None
     asked: dict[str, Any] = field(default_factory=dict)
+    effects: list[ColumnEffect] | None = None
     paths: dict[str, Path] = field(default_factory=dict)
 
     @property
@@ -150,7 +165,7 @@ class Fit:
         from descender.export_fit import write_fit
 
         if self.risk is None:
-            raise CapabilityError("the rows of this fit were not kept: there is nothing for a script to read")
+            raise CapabilityError("a script is written of linear models; a network is kept in its model file, see save")
         check_outputs(script_files(path), force)
         files, what = write_fit(self.risk, self.walk, self.asked, path)
         self.paths["script"] = files[0]

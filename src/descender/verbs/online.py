@@ -37,7 +37,7 @@ from descender.methods.estimates import mini_batches
 from descender.methods.rates import Constant
 from descender.methods.rules import RULES
 from descender.methods.textbook import PLAIN_STEPS, Noise, compiled_walk, plain_walk
-from descender.model import Model
+from descender.model.linear import LinearModel
 from descender.verbs.samples import numbers_of, pairs_of, take
 
 AUTOMATIC = ("adagrad", Constant(0.3))
@@ -334,7 +334,7 @@ class Online:
             share = self.samples / rows.shape[0]
             self._position.states[:] = share * risk.join((squares.T @ (slopes**2).T).T, (slopes**2).sum(axis=1))
 
-    def model(self, names: Sequence[str], target: str = "y") -> Model:
+    def model(self, names: Sequence[str], target: str = "y") -> LinearModel:
         """The model as learnt so far, which finds the columns `names` by name and predicts `target`; to be saved.
 
         Numbers are standardised as they were for learning: by the running mean and deviation, or not at all where a
@@ -363,7 +363,7 @@ class Online:
         if W.ndim == 2:
             coding = TargetCoding(target, "multiclass", tuple(range(len(W))))
         facts = {"n_rows": self.samples, "l2": self.l2, "online": True}
-        return Model(Encoder(columns), coding, self.loss, W.copy(), np.array(b), facts=facts)
+        return LinearModel(Encoder(columns), coding, self.loss, W.copy(), np.array(b), facts=facts)
 
     @property
     def scale(self) -> NDArray[np.float64]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -60,6 +61,53 @@ def perceptron(
         before = width
     layers.append(Dense(before, outputs, initialisation or "glorot", first=not layers))
     return layers
+
+
+class Architecture(NamedTuple):
+    """A multilayer perceptron without its inputs and outputs: the arguments of :func:`perceptron` by their names.
+
+    >>> Architecture((64, 64), "tanh").text(8, 3)
+    '8-64-64-3, tanh'
+    """
+
+    hidden: tuple[int, ...] = (100,)
+    activation: str = "relu"
+    initialisation: str | None = None
+    normalisation: str | None = None
+    dropout: float = 0.0
+    residual: bool = False
+
+    def layers(self, inputs: int, outputs: int) -> list[Layer]:
+        """The layers for samples of so many inputs and outputs."""
+        return perceptron(inputs, outputs=outputs, **self._asdict())
+
+    def text(self, inputs: int, outputs: int) -> str:
+        """The widths of the layers, and what is between them."""
+        widths = "-".join(str(width) for width in (inputs, *self.hidden, outputs))
+        more = [f"{self.normalisation} normalisation"] if self.normalisation else []
+        more += [f"dropout {self.dropout:g}"] if self.dropout else []
+        more += ["residual"] if self.residual else []
+        return ", ".join([widths, self.activation, *more])
+
+
+def read_hidden(given: Any) -> tuple[int, ...]:
+    """The widths of hidden layers: a number, several, or text such as ``"64,64"``.
+
+    Raises :class:`~descender.errors.ShapeError` for anything else.
+
+    >>> read_hidden("64,64"), read_hidden(10), read_hidden([])
+    ((64, 64), (10,), ())
+    """
+    words = [word for word in given.replace(" ", ",").split(",") if word] if isinstance(given, str) else given
+    try:
+        widths = [words] if isinstance(words, int | np.integer) else list(words)
+        numbers = [int(width) if isinstance(width, str) else width for width in widths]
+    except (TypeError, ValueError):
+        numbers = [None]
+    for width in numbers:
+        if isinstance(width, bool) or not isinstance(width, int | np.integer) or width < 1:
+            raise ShapeError(f"hidden={given!r}: expected the widths of the hidden layers, such as 64,64")
+    return tuple(int(width) for width in numbers)
 
 
 def recurrent(

@@ -9,58 +9,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from descender.costs.cost import Cost, Rows, Vector
-from descender.costs.losses import LOSSES, Loss, Softmax, check_targets
-from descender.costs.network.layers import BatchNorm, Layer, Mode, Parameters, Recurrent, Residual
+from descender.costs.losses import Loss, Softmax, check_targets, read_loss
+from descender.costs.network.body import Body, Names
+from descender.costs.network.layers import Layer, Mode, Recurrent
 from descender.costs.risk import check_rows
-from descender.errors import CapabilityError, DataError, OptionError, ShapeError, suggest
+from descender.errors import CapabilityError, DataError, OptionError, ShapeError
 
 BLOCK_NUMBERS = 1 << 22
 """Activations that a reading of all samples holds at a time, where samples do not look at each other."""
-
-
-class Layout(NamedTuple):
-    """Where the parameters of each layer lie in the flat vector."""
-
-    places: tuple[dict[str, tuple[slice, tuple[int, ...]]], ...]
-    size: int
-
-    def views(self, w: Vector) -> list[Parameters]:
-        """The parameters of each layer, as views of `w`."""
-        return [{name: w[place].reshape(shape) for name, (place, shape) in layer.items()} for layer in self.places]
-
-
-class Names(Sequence[str]):
-    """The names of the numbers in a flat vector, each made when it is asked for: there may be millions."""
-
-    def __init__(self, layout: Layout):
-        self.layout = layout
-
-    def __len__(self) -> int:
-        return self.layout.size
-
-    def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, slice):
-            return tuple(self[k] for k in range(*index.indices(len(self))))
-        position = range(len(self))[index]
-        for k, layer in enumerate(self.layout.places):
-            for name, (place, shape) in layer.items():
-                if position < place.stop:
-                    inner = np.unravel_index(position - place.start, shape)
-                    return f"layer{k}.{name}[{','.join(map(str, inner))}]"
-        raise IndexError(index)
-
-
-def lay_out(layers: Sequence[Layer]) -> Layout:
-    """One after the other."""
-    places, at = [], 0
-    for layer in layers:
-        place = {}
-        for name, shape in layer.shapes.items():
-            size = int(np.prod(shape))
-            place[name] = (slice(at, at + size), shape)
-            at += size
-        places.append(place)
-    return Layout(tuple(places), at)
 
 
 class ErrorVector(NamedTuple):
@@ -81,7 +37,7 @@ class ErrorVector(NamedTuple):
     through_time: tuple[float, ...] = ()
 
 
-class Network(Cost):
+class Network(Body, Cost):
     r"""The mean loss of a network over samples, plus an l2 penalty on its weights.
 
     .. math:: J(w) = \frac{\sum_i s_i\, \ell(f_w(x_i), y_i)}{\sum_i s_i} + \frac{\lambda_2}{2} \sum_W \lVert W \rVert^2
@@ -110,18 +66,13 @@ class Network(Cost):
         sample_weight: ArrayLike | None = None,
         seed: int = 0,
     ):
-        if loss not in LOSSES:
-            raise OptionError(f"loss={loss!r}; {suggest(str(loss), LOSSES)}")
         if not isinstance(l2, int | float | np.number) or not (np.isfinite(l2) and l2 >= 0):
             raise OptionError(f"l2={l2!r}: a penalty strength is a finite number of at least 0")
-        self.layers, self.layout = tuple(layers), lay_out(layers)
-        self.loss: Loss = LOSSES[loss]
+        Body.__init__(self, layers)
+        self.loss: Loss = read_loss(loss)
         self.l2, self.seed, self.readings = float(l2), seed, 0
         self.X, self.y, self.sample_weight = _samples(X, y, sample_weight, self.loss)
-        outputs = self.X.shape[-1]
-        for layer in self.layers:
-            outputs = layer.width(outputs)
-        self.n_outputs = self._check_outputs(outputs)
+        self.n_outputs = self._check_outputs(self.width(self.X.shape[-1]))
         self.n_samples: int = self.X.shape[0]
         self.total_weight = float(self.n_samples if self.sample_weight is None else self.sample_weight.sum())
         self.smooth = self.convex = self.slow = False
@@ -144,15 +95,6 @@ class Network(Cost):
     def default_start(self) -> Vector:
         """What the seed draws."""
         return self.start(self.seed)
-
-    def start(self, seed: int = 0) -> Vector:
-        """Initial parameters, in the dtype of X."""
-        rng = np.random.default_rng(seed)
-        w = np.empty(self.layout.size, dtype=self.X.dtype)
-        for layer, views in zip(self.layers, self.layout.views(w), strict=True):
-            for name, drawn in layer.draw(rng).items():
-                views[name][...] = drawn
-        return w
 
     def value_and_gradient(self, w: Vector, rows: Rows | None = None) -> tuple[float, Vector]:
         """J(w) and its gradient; from some `rows`, an estimate of both."""
@@ -185,24 +127,6 @@ class Network(Cost):
             values, _ = self._judge(self.forward(w, X, mode)[0], y)
             total += float(np.sum(values if s is None else s * values, dtype=np.float64))
         return total * self._share(rows) + (self._penalise(w) if self.l2 else 0.0)
-
-    def forward(self, w: Vector, X: Any, mode: Mode = Mode()) -> tuple[NDArray, list[Any]]:  # noqa: B008 - immutable
-        """The outputs (n, outputs) for samples `X`, and what each layer keeps for its way back."""
-        a, memory = X, []
-        for layer, p in zip(self.layers, self.layout.views(w), strict=True):
-            a, kept = layer.forward(p, a, mode)
-            memory.append(kept)
-        return a, memory
-
-    def backward(self, w: Vector, memory: list[Any], error: NDArray, gradient: Vector) -> Iterator[NDArray | None]:
-        """From the error of the outputs back to the first layer: the error vector of each layer's input, last first.
-
-        What each layer's own parameters have of the gradient is written into `gradient`.
-        """
-        ways = zip(self.layers, self.layout.views(w), memory, self.layout.views(gradient), strict=True)
-        for layer, p, kept, g in reversed(list(ways)):
-            error = layer.backward(p, kept, error, g)
-            yield error
 
     @np.errstate(over="ignore", invalid="ignore")
     def error_vectors(self, w: Vector, rows: Rows | None = None) -> list[ErrorVector]:
@@ -247,26 +171,6 @@ class Network(Cost):
         values = self._judge(z[:, None] if z.ndim == 1 else z, y)[0]
         return float(np.average(values, weights=sample_weight))
 
-    @property
-    def statistics(self) -> list[tuple[NDArray, NDArray]]:
-        """What batch normalisation has learnt: mean and variance of each of its layers."""
-        return [layer.statistics for layer in _all(self.layers) if isinstance(layer, BatchNorm)]
-
-    @statistics.setter
-    def statistics(self, known: Sequence[tuple[NDArray, NDArray]]) -> None:
-        for layer, pair in zip([part for part in _all(self.layers) if isinstance(part, BatchNorm)], known, strict=True):
-            layer.statistics = pair
-
-    def dense(self, w: Vector) -> list[Parameters]:
-        """Weights and biases of each layer of weighted sums, as views of `w`."""
-        found = []
-        for layer, p in zip(self.layers, self.layout.views(w), strict=True):
-            prefixes = [f"{k}." for k in range(len(layer.layers))] if isinstance(layer, Residual) else [""]
-            for prefix in prefixes:
-                if f"{prefix}weight" in p and f"{prefix}recurrent" not in p:
-                    found.append({"weight": p[f"{prefix}weight"], "bias": p[f"{prefix}bias"]})
-        return found
-
     def forget(self) -> None:
         """Let go of the samples; what remains can still be asked for scores."""
         self.X, self.y, self.sample_weight = self.X[:0], self.y[:0], None
@@ -308,7 +212,7 @@ class Network(Cost):
 
     @property
     def _draws(self) -> bool:
-        return any(getattr(layer, "share", 0.0) > 0 for layer in _all(self.layers))
+        return any(getattr(layer, "share", 0.0) > 0 for layer in self.all_layers)
 
     def _share(self, rows: Rows | None) -> float:
         return (1.0 if rows is None else self.n_samples / len(rows)) / self.total_weight
@@ -354,13 +258,6 @@ def softmax_value_and_slope(z: NDArray, y: NDArray) -> tuple[NDArray, NDArray]:
     z /= total[:, None]
     z[rows, index] -= 1.0
     return np.log(total) - chosen, z
-
-
-def _all(layers: Sequence[Layer]) -> Iterator[Layer]:
-    for layer in layers:
-        yield layer
-        if isinstance(layer, Residual):
-            yield from _all(layer.layers)
 
 
 def _rms(a: Any) -> float:

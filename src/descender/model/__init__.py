@@ -1,4 +1,4 @@
-"""A fitted linear model: predict, coefficients in raw units, one file to keep it in."""
+"""Fitted models: predict, and one file to keep each in.  :class:`Model` is what a linear one and a network share."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,15 +24,13 @@ from descender.data.target import TASKS, TargetCoding
 from descender.errors import CapabilityError, OptionError, RecordError, ShapeError
 from descender.record import plain, write_beside
 
-FORMAT = "descender model 2"
-
 
 @dataclass
 class Model:
-    """A linear model with everything it needs to read new rows.
+    """What every fitted model has: how to read new rows, what to make of their scores, and a file to keep it in.
 
-    ``weights`` are (features,) for one score a row, (classes, features) for softmax, in the encoder's units;
-    :attr:`coefficients` are in the units of the data.
+    :class:`~descender.model.linear.LinearModel` and :class:`~descender.model.network.NetworkModel` say how a row is
+    scored; :meth:`load` gives the one that a file holds.
 
     >>> import descender
     >>> model = descender.fit("example:iris", "species").model
@@ -43,10 +41,11 @@ class Model:
     encoder: Encoder
     coding: TargetCoding
     loss: str
-    weights: NDArray[np.float64]
-    intercept: NDArray[np.float64]
-    certificate: Certificate | None = None
-    facts: dict[str, Any] = field(default_factory=dict)
+    certificate: Certificate | None = field(default=None, kw_only=True)
+    facts: dict[str, Any] = field(default_factory=dict, kw_only=True)
+
+    format: ClassVar[str]
+    """The first words of its file."""
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -54,18 +53,26 @@ class Model:
         return self.encoder.features
 
     @property
-    def coefficients(self) -> NDArray[np.float64]:
-        """The change of the score per unit of each number and per level of the others: (features,) or (features, K)."""
-        return self.encoder.raw(self.weights.T, self.intercept)[0]
+    def outputs(self) -> tuple[int, ...]:
+        """The shape of the scores of a row: () for one, (K,) for one of each of K classes."""
+        return (len(self.coding.classes),) if self.coding.task == "multiclass" else ()
 
-    @property
-    def raw_intercept(self) -> NDArray[np.float64]:
-        """The score where every number is 0 and every level is the left-out one."""
-        return self.encoder.raw(self.weights.T, self.intercept)[1]
-
-    def scores(self, X: NDArray) -> NDArray[np.float64]:
+    def scores(self, X: Any) -> NDArray[np.float64]:
         """The scores of encoded rows: (n,) or (n, K)."""
-        return X @ self.weights.T + self.intercept
+        raise TypeError(f"{type(self).__name__} does not define scores")
+
+    def table_scores(self, table: Any, numbers: NDArray, odd: dict[str, Odd] | None = None) -> NDArray[np.float64]:
+        """The scores of the rows of a table, which errors call by `numbers`; a row's bits depend on that row only."""
+        raise TypeError(f"{type(self).__name__} does not define table_scores")
+
+    def parts(self) -> tuple[dict[str, NDArray], dict[str, Any]]:
+        """The arrays that its file holds, and plain facts beside them."""
+        raise TypeError(f"{type(self).__name__} does not define parts")
+
+    @classmethod
+    def of_parts(cls, common: Mapping[str, Any], arrays: Mapping[str, NDArray], facts: Mapping[str, Any]) -> Model:
+        """The model that :meth:`parts` told of; a :class:`ValueError` where they do not fit each other."""
+        raise TypeError(f"{cls.__name__} does not define of_parts")
 
     def answers(self, data: Any, question: Callable[[NDArray], NDArray]) -> NDArray:
         """What `question` makes of the scores of all rows of `data`."""
@@ -73,8 +80,7 @@ class Model:
             data = _matrix(data)
         with self.open(data) as (_, blocks):
             found = [question(scores) for _, scores in blocks]
-        outputs = self.weights.shape[:-1]
-        return np.concatenate(found) if found else question(np.empty((0, *outputs)))
+        return np.concatenate(found) if found else question(np.empty((0, *self.outputs)))
 
     @contextlib.contextmanager
     def open(
@@ -94,7 +100,7 @@ class Model:
         first = 1
         for table in blocks:
             numbers = np.arange(first, first + table.num_rows)
-            yield table, self.encoder.scores(table, self.weights, self.intercept, numbers, odd)
+            yield table, self.table_scores(table, numbers, odd)
             first += table.num_rows
 
     def decision_function(self, data: Any) -> NDArray[np.float64]:
@@ -142,9 +148,9 @@ class Model:
         from safetensors.numpy import save
 
         path = Path(path)
-        arrays = {"weights": np.ascontiguousarray(self.weights), "intercept": np.atleast_1d(self.intercept)}
-        facts = {
-            "format": FORMAT,
+        arrays, own = self.parts()
+        facts = own | {
+            "format": self.format,
             "encoder": self.encoder.to_json(),
             "target": self.coding.to_json(),
             "loss": self.loss,
@@ -157,8 +163,8 @@ class Model:
         write_beside(path, lambda file: file.write(blob))
         return path
 
-    @classmethod
-    def load(cls, path: str | os.PathLike) -> Model:
+    @staticmethod
+    def load(path: str | os.PathLike) -> Model:
         """Read what :meth:`save` wrote.  Raises :class:`RecordError` for a file that is damaged or not ours."""
         from safetensors import SafetensorError, safe_open
 
@@ -170,21 +176,33 @@ class Model:
             raise RecordError(f"no model at {path}") from None
         except (SafetensorError, OSError, ValueError, RecursionError) as error:
             raise RecordError(f"{path} cannot be read as a model: {error}") from None
-        if not isinstance(facts, dict) or facts.get("format") != FORMAT:
+        kinds = {kind.format: kind for kind in _kinds()}
+        kind = kinds.get(str(facts.get("format"))) if isinstance(facts, dict) else None
+        if kind is None:
             raise RecordError(f"{path} is not a model of descender (or of a version that this one does not know)")
         try:
-            weights, intercept = arrays["weights"], arrays["intercept"]
             if _digest(arrays, facts) != facts["sha256"]:
                 raise ValueError("it is not what was saved")
-            certificate = Certificate(**facts["certificate"]) if facts["certificate"] else None
-            encoder, coding = Encoder.from_json(facts["encoder"]), TargetCoding.from_json(facts["target"])
-            intercept = intercept if weights.ndim > 1 else intercept.reshape(())
-            model = cls(encoder, coding, facts["loss"], weights, intercept, certificate, dict(facts["facts"]))
+            common = {
+                "encoder": Encoder.from_json(facts["encoder"]),
+                "coding": TargetCoding.from_json(facts["target"]),
+                "loss": facts["loss"],
+                "certificate": Certificate(**facts["certificate"]) if facts["certificate"] else None,
+                "facts": dict(facts["facts"]),
+            }
+            model = kind.of_parts(common, arrays, facts)
             _check(model)
         except (KeyError, TypeError, IndexError, AttributeError, RecursionError, ValueError) as error:
             reason = error if isinstance(error, ValueError) else repr(error)
             raise RecordError(f"{path} is a damaged model ({reason}); fit it again") from None
         return model
+
+
+def _kinds() -> tuple[type[Model], ...]:
+    from descender.model.linear import LinearModel
+    from descender.model.network import NetworkModel
+
+    return LinearModel, NetworkModel
 
 
 def _digest(arrays: Mapping[str, NDArray], facts: Mapping[str, Any]) -> str:
@@ -211,12 +229,8 @@ def _check(model: Model) -> None:
         raise ValueError(f"the loss {loss} for a {task} target")
     if classes != {"binary": 2, "regression": 0}.get(task, max(classes, 2)):
         raise ValueError(f"{classes} classes for a {task} target")
-    outputs = (classes,) if task == "multiclass" else ()
-    expected = (*outputs, len(model.features))
-    if model.weights.shape != expected or model.intercept.shape != outputs:
-        raise ValueError(f"weights of shape {model.weights.shape} for {expected}")
     units = np.array([(feature.mean, feature.scale) for feature in model.encoder.details], dtype=np.float64)
-    if not all(np.isfinite(part).all() for part in (model.weights, model.intercept, units)):
+    if not all(np.isfinite(part).all() for part in (*model.parts()[0].values(), units)):
         raise ValueError("numbers that are not finite")
 
 

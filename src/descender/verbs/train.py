@@ -1,0 +1,152 @@
+"""How a network is trained on samples: what is set aside to watch, how many steps few of them are worth, the walk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from descender.costs.network.network import Network
+from descender.descent import Walk
+from descender.errors import OptionError
+from descender.methods.training import plan
+from descender.verbs.minimize import minimize
+
+HELD_OUT_FROM = 1000
+"""Samples from which on `early_stopping="auto"` holds some out."""
+FOLDED_FROM, FOLDS = 100, 4
+"""Samples from which on, below that, folds tell how many steps to take."""
+
+
+class Samples(NamedTuple):
+    """Rows to learn from or to watch by: X, y, and their weights, if they have any."""
+
+    X: Any
+    y: NDArray
+    weight: NDArray | None = None
+
+    def take(self, rows: NDArray) -> Samples:
+        """Some of them."""
+        return Samples(self.X[rows], self.y[rows], None if self.weight is None else self.weight[rows])
+
+
+class How(NamedTuple):
+    """How to train: a method and its options, budgets, and whether rows that are set aside watch over it.
+
+    `early_stopping` is "auto" (from 1,000 samples on), True or False; `patience` the epochs to wait for a lower
+    held-out cost, at least a quarter of the plan.
+    """
+
+    method: str = "auto"
+    options: dict[str, Any] = {}
+    epochs: int | None = None
+    early_stopping: bool | str = "auto"
+    validation_fraction: float = 0.1
+    patience: int = 10
+    max_seconds: float | None = None
+    seed: int = 0
+
+    @property
+    def automatic(self) -> bool:
+        """Whether early stopping is left to the number of samples."""
+        if not isinstance(self.early_stopping, bool | np.bool_) and self.early_stopping != "auto":
+            raise OptionError(f"early_stopping={self.early_stopping!r}: expected 'auto', True or False")
+        return not isinstance(self.early_stopping, bool | np.bool_)
+
+    def watches(self, n: int) -> bool:
+        """Whether some of n samples are to be set aside."""
+        return n >= HELD_OUT_FROM if self.automatic else bool(self.early_stopping)
+
+
+def set_aside(y: NDArray, how: How, by_class: bool) -> tuple[NDArray, NDArray] | None:
+    """The rows to learn from and those that watch, each class with its share; None where nothing is to watch."""
+    from sklearn.model_selection import train_test_split
+
+    if not how.watches(len(y)):
+        return None
+    if not 0 < how.validation_fraction < 1:
+        raise OptionError(f"validation_fraction={how.validation_fraction!r}: expected a share between 0 and 1")
+    alike = y if by_class and shared(y, how.validation_fraction) else None
+    rows = np.arange(len(y))
+    return tuple(train_test_split(rows, test_size=how.validation_fraction, random_state=how.seed, stratify=alike))
+
+
+def shared(y: NDArray, share: float) -> bool:
+    """Whether every class can have its share on both sides."""
+    counts = np.bincount(y.astype(np.intp))
+    counts = counts[counts > 0]
+    held = int(np.ceil(share * len(y)))
+    return bool(counts.min() >= 2 and min(held, len(y) - held) >= len(counts))
+
+
+def train(
+    make: Callable[..., Network],
+    learn: Samples,
+    watch: Samples | None,
+    how: How,
+    *,
+    by_class: bool = False,
+    start: NDArray | None = None,
+    **options: Any,
+) -> tuple[Network, Walk]:
+    """The network that ``make(X, y, weight)`` builds, and the walk of its training.
+
+    With `watch` its cost is looked at once an epoch, and the weights that had the lowest are the answer.  Without, of
+    100 to 999 samples, four folds tell how many of the planned steps to take, and all samples are learnt from.
+    `options` go to :func:`~descender.minimize`.
+    """
+    network = make(*learn)
+    begin = network.start(how.seed) if start is None else start
+    n, steps, seconds = len(learn.y), None, how.max_seconds
+    folded = how.automatic and watch is None and n >= FOLDED_FROM and how.method == "auto" and how.epochs is None
+    if folded and start is None:
+        seconds = None if seconds is None else seconds / (FOLDS + 1)
+        steps = _steps(make, learn, how._replace(max_seconds=seconds), by_class)
+    walk = _walk(network, begin, how._replace(max_seconds=seconds), watch, steps, **options)
+    if walk.status == "budget" and (seconds is None or walk.record["seconds"][-1] < seconds):
+        walk.success, walk.status, walk.message = True, "planned", f"took its {walk.nit:,} steps"
+        if watch is not None:
+            best = np.nanargmin(walk.record["holdout_cost"])
+            walk.message += f": the answer is that of step {walk.record['step'][best]:,}"
+    return network, walk
+
+
+def _walk(network: Network, start: NDArray, how: How, watch: Samples | None, steps: int | None, **more: Any) -> Walk:
+    """Train from a start, watched by a held-out cost, or for so many of the planned steps."""
+    options = {"on_divergence": "recover", **how.options}
+    if how.method == "lbfgs":
+        options = {"max_steps": how.epochs or 200}
+    else:
+        planned = plan(network.n_samples, options.get("batch_size"), how.epochs).epochs
+        options["max_epochs"] = how.epochs if how.method == "auto" else planned
+        options["patience"] = None if watch is None else max(how.patience, planned // 4)
+        options["max_steps"] = steps
+    judge = None if watch is None else partial(_held_out, network, watch)
+    return minimize(
+        network, start, how.method, seed=how.seed, holdout=judge, max_seconds=how.max_seconds, **options | more
+    )
+
+
+def _held_out(network: Network, watch: Samples, w: NDArray) -> float:
+    return network.held_out(w, *watch)
+
+
+def _steps(make: Callable[..., Network], learn: Samples, how: How, by_class: bool) -> int:
+    """How many steps few samples are worth: where the held-out cost is lowest, on average over folds."""
+    from sklearn.model_selection import KFold, StratifiedKFold
+
+    size = how.options.get("batch_size")
+    shares, curves = np.linspace(0.0, 1.0, 201)[1:], []
+    folds: Any = StratifiedKFold if by_class and shared(learn.y, 1 / FOLDS) else KFold
+    splits = folds(FOLDS, shuffle=True, random_state=how.seed % 2**32).split(np.zeros(len(learn.y)), learn.y)
+    for k, (rows, test) in enumerate(splits):
+        network = make(*learn.take(rows))
+        walk = _walk(network, network.start(how.seed + k), how, learn.take(test), None)
+        held = walk.record["holdout_cost"][:-1]
+        held = held[np.isfinite(held)]
+        curves.append(np.interp(shares, np.arange(len(held)) / plan(len(rows), size).epochs, held))
+    whole = plan(len(learn.y), size)
+    return max(1, round(float(shares[np.argmin(np.mean(curves, axis=0))]) * whole.epochs)) * whole.per_epoch
