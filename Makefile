@@ -56,6 +56,8 @@ test-slow: $(READY)  ## the proofs that take long
 
 bench: $(READY)  ## every benchmark of benchmarks/, measured here
 	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; echo; done
+	@echo "== benchmarks/functions"; $(BIN)/python -m benchmarks.functions --only Rosenbrock Beale Wood Meyer Trid
+	@echo; echo "== benchmarks/glm"; $(BIN)/python -m benchmarks.glm --quick
 
 clean:  ## remove what runs leave behind; .venv stays
 	rm -rf $(OUT) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

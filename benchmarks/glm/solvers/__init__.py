@@ -1,0 +1,1 @@
+"""The contenders, a package or a family of its estimators in each file."""
