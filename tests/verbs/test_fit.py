@@ -812,3 +812,25 @@ def test_the_encoder_is_the_one_of_the_training_rows(fitted):
     learnt = Encoder.learn(table, rows=~holdout(600))
     assert fitted["shop, two classes"].model.encoder.to_json() == learnt.to_json()
     assert fitted["shop, two classes"].model.encoder.to_json() != Encoder.learn(table).to_json()
+
+
+def test_a_time_must_have_an_order():
+    names = np.array(["Ulm", "Bonn"])[np.arange(60) % 2]
+    quarters = [f"{2000 + i // 4}-Q{1 + i % 4}" for i in range(60)]
+    table = {"town": names, "quarter": quarters, "x": np.arange(60.0) % 7, "y": np.arange(60.0)}
+    frame = pa.table(table)
+    with pytest.raises(DataError, match="the time town holds text such as '(Ulm|Bonn)', which has no order in time"):
+        fit(frame, "y", time="town", compare=False)
+    assert fit(frame, "y", time="quarter", compare=False).metrics["holdout"]
+
+
+def test_whole_numbers_that_were_taken_as_classes_are_told():
+    frame = pa.table({"x": np.arange(60.0), "stars": np.arange(60) % 3})
+    told = []
+    fit(frame, "stars", compare=False, progress=lambda word, text, seconds: told.append((word, text)))
+    expected = "stars has 3 whole numbers, taken as classes; if they are quantities: task regression"
+    assert ("target", expected) in told
+    told.clear()
+    fitted = fit(frame, "stars", task="regression", compare=False, progress=lambda word, *_: told.append(word))
+    assert "target" not in told
+    assert "rmse" in fitted.metrics["train"]

@@ -109,6 +109,7 @@ def read_table(
     Counts of few distinct values look like classes; who asks for poisson says that they are numbers.
     """
     preset_exclude: tuple[str, ...] = ()
+    named = target is not None
     if target is not None and not isinstance(target, str):
         data, target = _with_targets(data, target), "y"
     if target is None:
@@ -140,6 +141,9 @@ def read_table(
         suited = read_loss(loss).tasks
         if coding.task not in suited and "regression" in suited:
             coding, y = code_target(source.table[name], "regression", name, source.row_numbers)
+    if named and task is None and coding.task == "multiclass" and not is_text(source.table[name].type):
+        count = len(coding.classes)
+        say("target", f"{name} has {count} whole numbers, taken as classes; if they are quantities: task regression")
     return Table(
         source, name, excluded, coding, y, roles,
         weight=None if roles.weight is None else _weights(source, roles.weight),
@@ -185,6 +189,15 @@ def _ranks(source: Source, name: str) -> NDArray[np.float64]:
     import pyarrow.compute as pc
 
     codes, column = _codes(source, name), source.table.column(name)
+    if is_text(column.type):
+        texts = pc.drop_null(pc.unique(column.cast("string")))
+        sorts = pc.match_substring_regex(texts, r"^\d{4}\b")  # the year first: such times sort as text
+        if not pc.all(sorts).as_py():
+            odd = texts[pc.index(sorts, False).as_py()].as_py()
+            raise DataError(
+                f"the time {name} holds text such as {odd[:40]!r}, which has no order in time: expected dates, times or "
+                "numbers, or text with the year first"
+            )
     values = pc.unique(column)
     order = pc.array_sort_indices(values.combine_chunks() if hasattr(values, "combine_chunks") else values).to_numpy()
     rank = np.empty(len(order))
