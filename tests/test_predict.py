@@ -144,7 +144,7 @@ def with_x(value):
 
 
 REFUSED = {
-    "no column": (lambda f: f.drop(columns="x"), r"lack 1 column\(s\) that the model reads: x"),
+    "no column": (lambda f: f.drop(columns="x"), r"lack 1 column that the model reads: x"),
     "text": (with_x("soon"), 'row 501 is "soon": expected a number'),
     "infinite": (with_x(np.inf), "column x, row 501 is infinite"),
     "huge": (with_x(1e308), r"column x, row 501 is 1e\+308"),

@@ -363,7 +363,7 @@ def test_a_standardised_value_that_overflows_is_refused():
 def test_wrong_names_and_rows():
     with pytest.raises(ColumnError, match="cannot exclude carier, which is no column: did you mean carrier"):
         Encoder.learn(pa.table({"carrier": ["a", "b"]}), exclude=["carier"])
-    with pytest.raises(ColumnError, match=r"lack 2 column\(s\) that the model reads: c, d"):
+    with pytest.raises(ColumnError, match=r"lack 2 columns that the model reads: c, d"):
         Encoder.learn(TABLE).transform(TABLE.select(["x", "t"]))
     with pytest.raises(ShapeError, match=r"a mask of shape \(2,\) for 3 rows"):
         Encoder.learn(TABLE, rows=[True, False])

@@ -187,9 +187,10 @@ class Encoder:
         known = set(names)
         absent = [column.name for column in self.columns if column.name not in known]
         if absent:
-            hints = "; ".join(f"{name}: {suggest(name, names)}" for name in absent[:5])
+            hints = dict.fromkeys(suggest(name, names) for name in absent[:5])
+            count = f"{len(absent)} column{'s' * (len(absent) > 1)}"
             raise ColumnError(
-                f"the data lack {len(absent)} column(s) that the model reads: {', '.join(absent[:20])} ({hints})"
+                f"the data lack {count} that the model reads: {', '.join(absent[:20])} ({'; '.join(hints)})"
             )
 
     def raw(self, coefficients: ArrayLike, intercept: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
