@@ -819,7 +819,7 @@ def test_a_time_must_have_an_order():
     quarters = [f"{2000 + i // 4}-Q{1 + i % 4}" for i in range(60)]
     table = {"town": names, "quarter": quarters, "x": np.arange(60.0) % 7, "y": np.arange(60.0)}
     frame = pa.table(table)
-    with pytest.raises(DataError, match="the time town holds text such as '(Ulm|Bonn)', which has no order in time"):
+    with pytest.raises(DataError, match=r"the time town holds text such as '(Ulm|Bonn)', which has no order in time"):
         fit(frame, "y", time="town", compare=False)
     assert fit(frame, "y", time="quarter", compare=False).metrics["holdout"]
 

@@ -195,8 +195,8 @@ def _ranks(source: Source, name: str) -> NDArray[np.float64]:
         if not pc.all(sorts).as_py():
             odd = texts[pc.index(sorts, False).as_py()].as_py()
             raise DataError(
-                f"the time {name} holds text such as {odd[:40]!r}, which has no order in time: expected dates, times or "
-                "numbers, or text with the year first"
+                f"the time {name} holds text such as {odd[:40]!r}, which has no order in time: "
+                "expected dates, times or numbers, or text with the year first"
             )
     values = pc.unique(column)
     order = pc.array_sort_indices(values.combine_chunks() if hasattr(values, "combine_chunks") else values).to_numpy()
