@@ -41,6 +41,33 @@ def test_the_new_values_are_those_of_the_walk(method):
     assert [new["x"], new["y"]] == pytest.approx(walk.record.path[1], rel=1e-5)
 
 
+@pytest.mark.parametrize("method", ["gd", "momentum", "adam", "auto"])
+def test_later_steps_are_written_out_too(method):
+    cost = Formula("(1-x)**2 + 100*(y-x**2)**2")
+    rate = {} if method == "auto" else {"learning_rate": 1e-4}
+    walk = minimize(cost, "x=-1.2, y=1", method, max_steps=20, **rate)
+    for step in (2, 11, 20):
+        lines = explain_step(cost, walk, step=step)
+        assert lines[0] == f"step {step}, written out"
+        new = last_numbers(lines, "new")
+        assert [new["x"], new["y"]] == pytest.approx(walk.record.path[step], rel=1e-5)
+
+
+def test_a_step_that_was_not_taken_is_refused():
+    cost = Formula("(x - 3)**2")
+    walk = minimize(cost, "x=0", "gd", learning_rate=0.1, max_steps=5)
+    for step in (0, 6):
+        with pytest.raises(OptionError, match="steps 1 to 5"):
+            explain_step(cost, walk, step=step)
+
+
+def test_a_record_that_keeps_some_steps_of_many_says_so():
+    cost = Formula("log(cosh(x))")
+    walk = minimize(cost, "x=10", "gd", learning_rate=0.001, max_steps=30_000)
+    gone = int(np.setdiff1d(np.arange(30_000), walk.record["step"])[0])
+    assert "does not hold step" in explain_step(cost, walk, step=gone + 1)[0]
+
+
 @pytest.mark.parametrize("option", [{"clip_norm": 5.0}, {"clip_value": 3.0}])
 def test_clipping_is_told(option):
     cost = Formula("(1-x)**2 + 100*(y-x**2)**2")
@@ -69,6 +96,18 @@ def test_the_rows_of_a_batch_are_those_that_were_read(method):
     lines = explain_step(cost, walk, data)
     value = float(walk.record["cost"][0])
     assert any(line.endswith(f"= {value:.6g}") for line in lines[:6])
+
+
+@pytest.mark.parametrize("method", ["sgd", "minibatch", "saga"])
+def test_the_rows_of_a_later_batch_are_those_that_were_read(method):
+    data = {name: np.tile(column, 15) for name, column in DATA.items()}
+    cost = Formula(LINE, data=data)
+    walk = minimize(cost, "m=1, c=0", method, learning_rate=0.01, max_steps=100, seed=4)
+    stepped = np.isfinite(walk.record["cost"])
+    costs = dict(zip(walk.record["step"][stepped].tolist(), walk.record["cost"][stepped].tolist(), strict=True))
+    for step in (2, 46, 97):
+        lines = explain_step(cost, walk, data, step=step)
+        assert any(line.endswith(f"= {costs[step - 1]:.6g}") for line in lines[:6])
 
 
 def test_no_step_has_nothing_to_explain():

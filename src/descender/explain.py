@@ -7,6 +7,7 @@ import inspect
 import re
 import textwrap
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -45,8 +46,9 @@ def explain_step(
     walk: Walk,
     data: Mapping[str, ArrayLike] | None = None,
     constants: Mapping[str, float] | None = None,
+    step: int = 1,
 ) -> list[str]:
-    """The first step of a walk, in lines of text: what was read, what followed, and where it led.
+    """A step of a walk, the first or another, in lines of text: what was read, what followed, and where it led.
 
     Of a formula over `data`, which are its columns, also one row: its error, and its share of each derivative.
 
@@ -67,10 +69,17 @@ def explain_step(
     record = walk.record
     if record.path is None or len(record.path) < 2 or not walk.nit:
         return ["no step was taken: there is nothing to write out"]
-    w, new = record.path[0], _after_first(walk)
-    rate, rows = float(record["learning_rate"][0]), _first_rows(cost, walk)
+    if not 1 <= step <= walk.nit:
+        raise OptionError(f"step={step}: the walk took steps 1 to {walk.nit:,}")
+    at, after = (int(np.searchsorted(record["step"], number)) for number in (step - 1, step))
+    if record["step"][at] != step - 1 or record["step"][after] != step:
+        return [f"the record of this long walk does not hold step {step:,}: it keeps some steps of many"]
+    w, new = record.path[at], record.path[after] if step < walk.nit else walk.x
+    while np.isnan(record["cost"][at]) and at + 1 < after:  # a row that tells what all samples cost, before the step's
+        at += 1
+    rate, rows = float(record["learning_rate"][at]), _rows_read(cost, walk, step)
     value, gradient = cost.value_and_gradient(w, rows)
-    lines = ["step 1, written out"]
+    lines = [f"step {step:,}, written out"]
     if rows is not None and cost.n_samples:
         which = "row" if len(rows) == 1 else "rows"
         shown = ", ".join(f"{row + 1:,}" for row in rows[:10]) + (", ..." if len(rows) > 10 else "")
@@ -80,7 +89,7 @@ def explain_step(
     else:
         lines.append(f"  J = {number(value)}")
         lines += [f"  dJ/d{name} = {number(g)}" for name, g in zip(cost.names[:MOST], gradient, strict=False)]
-    lines += _update_lines(cost.names, walk.method, w, gradient, new, rate, bool(record["clipped"][0]))
+    lines += _update_lines(cost.names, walk.method, w, gradient, new, rate, record["clipped"][at] == 1)
     if len(w) > MOST:
         lines.append(f"  ... and so for the other {len(w) - MOST:,} variables")
     if isinstance(cost, Formula) and data and cost.n_samples:
@@ -92,21 +101,17 @@ def explain_step(
     return lines
 
 
-def _after_first(walk: Walk) -> Vector:
-    """Where the first step led: a second row of the same step number tells only of the end of an epoch."""
-    assert walk.record.path is not None
-    later = np.flatnonzero(walk.record["step"] >= 1)
-    return walk.record.path[later[0]] if len(later) else walk.x
-
-
-def _first_rows(cost: Cost, walk: Walk) -> Rows | None:
-    """The rows that the first step read, where it did not read all of them."""
+def _rows_read(cost: Cost, walk: Walk, step: int) -> Rows | None:
+    """The rows that a step read, where it did not read all of them."""
     reads = np.diff(walk.record["rows_seen"])  # 0 where a row tells only what all samples cost
     size = int(reads[reads > 0][0]) if (reads > 0).any() else 0
     if not cost.n_samples or not 0 < size < cost.n_samples:
         return None
     draw = random_batches if walk.method in REDUCTIONS else mini_batches
-    return next(draw(cost.n_samples, size, np.random.default_rng(walk.record.facts.get("seed", 0)))).order[:size]
+    epochs = draw(cost.n_samples, size, np.random.default_rng(walk.record.facts.get("seed", 0)))
+    epoch, within = divmod(step - 1, -(-cost.n_samples // size))
+    batches = next(islice(epochs, epoch, None))
+    return batches.order[batches.starts[within] : batches.stops[within]]
 
 
 def _formula_lines(cost: Formula, w: Vector, value: float, gradient: Vector) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,9 +9,8 @@ import typer
 from descender.errors import OptionError
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from descender.costs.formula import Formula
+    from descender.verbs.reading import Columns
 
 START, METHOD, STOP, OUTPUT = "The cost and its start", "The method", "When to stop", "What is shown and written"
 
@@ -112,27 +110,12 @@ def assignments(option: str, words: list[str] | None) -> dict[str, float]:
     return read_assignments(" ".join(words or []), option, OptionError)
 
 
-class Columns(Mapping):
-    """The columns of a table as arrays, each made when the formula asks for it."""
-
-    def __init__(self, table: pa.Table):
-        self.table = table
-
-    def __getitem__(self, name: str) -> Any:
-        return self.table.column(name).to_numpy()
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.table.column_names)
-
-    def __len__(self) -> int:
-        return self.table.num_columns
-
-
 def read_columns(data: str | None, sql: str | None) -> tuple[Columns | None, list[str]]:
     """The columns for a formula, and what is to be said about them."""
     if data is None and sql is None:
         return None, []
     from descender.data.source import open_source
+    from descender.verbs.reading import Columns
 
     source = open_source(data, sql=sql, least_rows=1)
     rows = source.table.num_rows

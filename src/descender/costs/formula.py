@@ -26,6 +26,9 @@ from descender.errors import DataError, FormulaError, ShapeError
 
 __all__ = ["Formula", "pretty"]
 
+QUICK = 10_000
+"""Rows that are read in well under a millisecond: who watches need not hear of each reading."""
+
 
 class Formula(Cost):
     r"""A cost J(w) typed as a formula of named variables, optionally with columns of data.
@@ -106,6 +109,7 @@ class Formula(Cost):
         self._columns = _columns({name: data[columns[name]] for name in self._reading.columns})
         self._numbers = tuple(numbers[name] for name in self._reading.constants)
         self.n_samples = len(self._columns[0]) if self._columns else None
+        self.slow = (self.n_samples or 0) > QUICK
         self.smooth = not self._reading.functions & KINKED
         try:
             self._gradient = [self._derivative(self._reading.expr, name) for name in self.names]

@@ -32,6 +32,8 @@ def plain(values: NDArray) -> list[Any]:
     >>> plain(np.array([1.0, np.nan]))
     [1.0, None]
     """
+    if values.dtype.kind in "biuf" and np.isfinite(values).all():
+        return values.tolist()
     if values.ndim > 1:
         return [plain(row) for row in values]
     return [v if v is None or np.isfinite(v) else None for v in values.tolist()]

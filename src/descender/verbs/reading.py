@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from descender.costs.formula import Formula
 from descender.costs.function import Function
 from descender.costs.risk import Risk
 from descender.errors import InputError, OptionError, StartError, suggest
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 def read_cost(
@@ -135,3 +138,19 @@ def describe(cost: Cost) -> str:
     if isinstance(cost, Risk):
         return f"{cost.reduction} {cost.loss.name} over {cost.n_samples:,} rows"
     return type(cost).__name__
+
+
+class Columns(Mapping):
+    """The columns of a table as arrays, each made when the formula asks for it."""
+
+    def __init__(self, table: pa.Table):
+        self.table = table
+
+    def __getitem__(self, name: str) -> Any:
+        return self.table.column(name).to_numpy()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.table.column_names)
+
+    def __len__(self) -> int:
+        return self.table.num_columns

@@ -1,0 +1,69 @@
+// Questions to the server; on a page that replays, to what was recorded.
+
+const held = document.getElementById("frozen");
+export const frozen = held ? JSON.parse(held.textContent) : null;
+
+export class Refused extends Error {}
+
+async function read(answer) {
+  const found = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new Refused(found.error ?? `the lab answered ${answer.status}`);
+  return found;
+}
+
+async function send(path, body, headers) {
+  try {
+    return await fetch(path, { method: "POST", body, headers });
+  } catch {
+    throw new Refused("the lab does not answer: is `descender lab` still running in its terminal?");
+  }
+}
+
+export async function catalogue() {
+  return frozen ? frozen.catalogue : read(await fetch("/catalogue"));
+}
+
+export async function ask(name, question) {
+  if (frozen) return name === "step" ? recorded(question) : frozen[name];
+  return read(await send(`/ask/${name}`, JSON.stringify(question), { "Content-Type": "application/json" }));
+}
+
+// A file that the server made, with its name.
+export async function download(name, question) {
+  const answer = await send(`/ask/${name}`, JSON.stringify(question), { "Content-Type": "application/json" });
+  if (!answer.ok) await read(answer);
+  const file = /filename="([^"]+)"/.exec(answer.headers.get("Content-Disposition") ?? "")?.[1] ?? name;
+  return { blob: await answer.blob(), file };
+}
+
+export async function upload(content, name) {
+  const safe = name.replace(/[^\w.-]/g, "_");
+  return read(await send("/data", content, { "Content-Type": "application/octet-stream", "X-File-Name": safe }));
+}
+
+// The last step written out at or before the one that was asked for.
+function recorded({ racer, step }) {
+  const known = Object.keys(frozen.steps[racer] ?? {}).map(Number).sort((a, b) => a - b);
+  const at = known.filter((number) => number <= step).at(-1) ?? known[0];
+  return at === undefined ? { step, lines: [], model: null } : frozen.steps[racer][at];
+}
+
+// Work that runs once at a time; what is asked meanwhile waits, and only the last of it runs.
+export function latest(work) {
+  let running = false;
+  let waiting = null;
+  return async (...given) => {
+    waiting = given;
+    if (running) return;
+    running = true;
+    try {
+      while (waiting) {
+        const next = waiting;
+        waiting = null;
+        await work(...next);
+      }
+    } finally {
+      running = false;
+    }
+  };
+}

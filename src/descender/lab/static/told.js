@@ -1,0 +1,81 @@
+// What is said beside the picture: the race, the findings, the step written out, the derivatives.
+
+import { $, count, el, number } from "lab/text";
+import { PLOTLY_DASHES, palette } from "lab/look";
+import { state } from "lab/state";
+import { indexAt } from "lab/trail";
+
+// Remedies are told in the words of the command line; on the page they are fields.
+const words = (text) => text.replace(/--([a-z]+(?:-[a-z]+)*)/g, (_, name) => name.replace(/-/g, " "));
+
+function swatch(k) {
+  const dash = { solid: "solid", dot: "dotted" }[PLOTLY_DASHES[k]] ?? "dashed";
+  return el("span", { className: "swatch", style: `border-top: 3px ${dash} ${palette().racers[k]}`, "aria-hidden": "true" });
+}
+
+export function tellRace(race, chosen) {
+  const rows = race.racers.map((racer, k) => {
+    const label = el("button", { type: "button", className: "racer-name" }, swatch(k), `${k + 1} ${racer.spec}`);
+    label.setAttribute("aria-pressed", String(k === state.racer));
+    label.addEventListener("click", () => chosen(k));
+    const row = el("tr", { className: k === state.racer ? "chosen" : "" }, el("th", { scope: "row" }, label));
+    if (racer.error) {
+      row.append(el("td", { colSpan: 3, className: "error" }, racer.error));
+      return row;
+    }
+    const cells = ["step", "cost", "gradient"].map((name) => el("td", { dataset: { cell: `${name}-${k}` } }));
+    row.append(...cells);
+    row.dataset.x = JSON.stringify(racer.x);
+    row.dataset.cost = racer.fun;
+    return row;
+  });
+  const ends = race.racers.map((racer, k) => (racer.error ? null : el("tr", { className: "end" }, el("td", { colSpan: 4 },
+    `${k + 1}: ${racer.message}${racer.notes.length ? `; ${racer.notes.join("; ")}` : ""}`))));
+  $("race").tBodies[0].replaceChildren(...rows, ...ends.filter(Boolean));
+  tellFindings(race);
+}
+
+// The numbers of the step that is shown: cheap, for every frame of a play.
+export function tellNumbers(race, step) {
+  race.racers.forEach((racer, k) => {
+    if (racer.error) return;
+    const at = indexAt(racer, step);
+    const put = (name, text) => {
+      const cell = document.querySelector(`[data-cell="${name}-${k}"]`);
+      if (cell) cell.textContent = text;
+    };
+    put("step", count(racer.steps[at] ?? 0));
+    put("cost", number(racer.cost[at]));
+    put("gradient", number(racer.gradient_norm[at], 3));
+  });
+}
+
+function tellFindings(race) {
+  const found = race.racers.flatMap((racer, k) => (racer.findings ?? []).map((finding) => [finding, k]));
+  const cards = found.map(([finding, k]) => el("article", { className: `finding ${finding.severity}` },
+    el("h3", {}, el("span", { className: "code" }, finding.code), ` ${finding.cause}`),
+    el("p", {}, `${race.racers.length > 1 ? `${k + 1}: ` : ""}${words(finding.evidence)}`),
+    el("p", { className: "remedy" }, words(finding.remedy))));
+  const text = JSON.stringify(found);
+  if ($("findings").dataset.said === text) return;
+  $("findings").dataset.said = text;
+  $("findings").replaceChildren(...(cards.length ? cards : [el("p", { className: "help" }, "Nothing to complain about.")]));
+}
+
+export function tellStep(answer) {
+  $("written").textContent = answer.lines.join("\n");
+}
+
+export function tellCost(ground) {
+  const lines = ground.formula ? [`J = ${ground.formula}`] : [];
+  for (const [name, text] of ground.derivatives) lines.push(`dJ/d${name} = ${text}`);
+  if (ground.names.length > ground.derivatives.length && lines.length) lines.push("...");
+  $("about").hidden = !lines.length;
+  $("formula").textContent = lines.join("\n");
+  $("note").textContent = [...(ground.of ?? []), ...ground.notes].join("; ");
+}
+
+export function tellError(error) {
+  $("error").hidden = !error;
+  $("error").textContent = error ?? "";
+}
