@@ -54,7 +54,7 @@ def main() -> None:
     parser.add_argument("--target", nargs="+", type=float, default=TARGETS, choices=TARGETS, help="what is printed")
     parser.add_argument("--quick", action="store_true", help="small problems only")
     parser.add_argument("--turns", type=int, default=TURNS, help="fits whose median is taken")
-    parser.add_argument("--deadline", type=float, default=20.0, help="most seconds of a contender on a problem")
+    parser.add_argument("--deadline", type=float, default=12.0, help="most seconds of a contender on a problem")
     parser.add_argument("--out", type=Path, default=RESULTS / "latest.jsonl", help="where what was measured goes")
     parser.add_argument("--list", action="store_true", help="what there is")
     given = parser.parse_args()

@@ -26,7 +26,7 @@ from .solver import OURS, SOLVERS, Solver
 TURNS = 3
 NEAR = 4.0
 """A peer takes further turns if at some target it needs at most so many times what the fastest peer needs."""
-PATIENCE, LEAST = 20.0, 3.0
+PATIENCE, LEAST = 12.0, 2.0
 """A peer's deadline: so many times what descender took for its ladder, and at least so many seconds."""
 TOGETHER = 0.1
 """Seconds that quick fits fill together, to be timed as one."""
@@ -105,7 +105,7 @@ class Runner:
         return {"event": "end", "problem": self.problem.name, "solver": self.solver.name, "how": how}
 
 
-def race(problem: Problem, names: Iterable[str], turns: int = TURNS, deadline: float = 20.0) -> Iterator[Row]:
+def race(problem: Problem, names: Iterable[str], turns: int = TURNS, deadline: float = 12.0) -> Iterator[Row]:
     """Every contender on a problem; the rows of the results."""
     lowest = bottom(problem)
     X = problem.data.X
