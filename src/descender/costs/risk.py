@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -70,9 +71,12 @@ class Risk(Cost):
         self.total_weight = float(n) if self.sample_weight is None else float(self.sample_weight.sum())
         self.denominator = self.total_weight if reduction == "mean" else 1.0
         self.smooth, self.convex = l1 == 0 and self.loss.differentiable, self.loss.convex
-        features = tuple(features) if features is not None else tuple(f"x{j}" for j in range(d))
-        classes = [""] if not self.loss.scores_per_class else [f" ({k})" for k in range(self.n_classes)]
-        self.names = tuple(f + c for c in classes for f in features)
+        features = tuple(features) if features is not None else numbered(d)
+        if self.loss.scores_per_class:
+            classes = [f" ({k})" for k in range(self.n_classes)]
+            self.names = tuple(f + c for c in classes for f in features)
+        else:
+            classes, self.names = [""], features
         if intercept:
             self.names += tuple("intercept" + c for c in classes)
 
@@ -247,6 +251,12 @@ def _read_classes(loss: Loss, y: NDArray, n_classes: int | None) -> tuple[Loss, 
         return OneVsRest(loss), classes
     check_targets(loss, y)
     return loss, 1
+
+
+@cache
+def numbered(d: int) -> tuple[str, ...]:
+    """The names of columns that have none."""
+    return tuple(f"x{j}" for j in range(d))
 
 
 def block_height(X: Any) -> int:

@@ -9,29 +9,28 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
-LOOPS_PAY = 300
+LOOPS_PAY = 100
 """Coordinates up to which NumPy is faster than waiting for a compiler."""
 
-EXACT, RESTS, ROUGHLY = 1000, 1e-12, 1e-4
-"""Coordinates up to which the equations of those that are not zero are solved; when coordinates count as at rest, and
-when so where the equations are too many, as the next model corrects what is left."""
+EXACT = 1500
+"""Coordinates that are not zero up to which their equations are solved, where coordinate descent crawls."""
 
 SWEEPS = 20
 """Sweeps after which the coordinates that are not zero may be known."""
 
 
-def descend_coordinates(add_scaled, H, gradient, w, l1, sweeps, rest, p):
-    """Minimise g·p + p'Hp/2 + sum l1|w + p| from p, in place, one coordinate at a time; returns the sweeps used.
+def descend_coordinates(add_scaled, H, q, w, l1, p, sweeps, rest, slack):
+    """Minimise g·p + p'Hp/2 + sum l1|w + p| from p, in place, one coordinate at a time; q = g + Hp follows.
 
-    A sweep over all coordinates is followed by sweeps over those that moved, until they rest: until no move lowers the
-    model by more than the share `rest` of what the best did.
+    A sweep over all coordinates is followed by sweeps over those that moved, until one lowers the model by less than
+    the share `rest` of what all have, or until no slope is off by more than `slack`; a last one looks at all.  Returns
+    whether they are at rest.
     """
-    q = gradient + H @ p
     size = w.shape[0]
     moving = np.ones(size, dtype=np.bool_)
-    everything, largest_ever = True, 0.0
-    for sweep in range(sweeps):
-        largest, moved = 0.0, 0
+    everything, total = True, 0.0
+    for _ in range(sweeps):
+        fell, largest = 0.0, 0.0
         for j in range(size):
             if not moving[j]:
                 continue
@@ -45,19 +44,19 @@ def descend_coordinates(add_scaled, H, gradient, w, l1, sweeps, rest, p):
             if change != 0.0:
                 p[j] += change
                 add_scaled(q, change, H[j])
-                largest = max(largest, a * change * change)
+                fell += a * change * change
+                largest = max(largest, a * abs(change))
                 moving[j] = True
-                moved += 1
-        largest_ever = max(largest_ever, largest)
-        if moved == 0 or largest <= rest * largest_ever:
+        total += fell
+        if fell <= rest * total or largest <= slack:
             if everything:
-                return sweep + 1
+                return True
             everything = True
             for j in range(size):
                 moving[j] = True
         else:
             everything = False
-    return sweeps
+    return False
 
 
 def add_scaled(q, factor, row):
@@ -77,28 +76,37 @@ def _compiled() -> Callable:
     return assemble_one(descend_coordinates, add_scaled)
 
 
-def minimise_quadratic(H: NDArray, gradient: NDArray, w: NDArray, l1: NDArray, sweeps: int = 200) -> NDArray:
+def minimise_quadratic(
+    H: NDArray,
+    gradient: NDArray,
+    w: NDArray,
+    l1: NDArray,
+    sweeps: int = 200,
+    rest: float = 1e-24,
+    slack: float = 0.0,
+    compiled: bool | None = None,
+) -> NDArray:
     """The step p that minimises g·p + p'Hp/2 + sum l1|w + p|, by at most `sweeps` sweeps.
 
     Coordinate descent finds which coordinates are not zero, and crawls where columns are nearly the same; the equations
-    on those coordinates then give the step exactly.
+    on those coordinates then give the step exactly.  It is at rest where a sweep lowers the model by less than the
+    share `rest` of what all have, or where no slope is off by more than `slack`.
 
     >>> minimise_quadratic(np.eye(2), np.array([-3.0, 0.5]), np.zeros(2), np.ones(2))
     array([2., 0.])
     """
     p = np.zeros(len(w))
     H, gradient = np.ascontiguousarray(H), gradient.astype(np.float64)
-    descend = _compiled() if len(w) > LOOPS_PAY else partial(descend_coordinates, _add_scaled_arrays)
-    left, rest = sweeps, RESTS
+    loops = len(w) > LOOPS_PAY if compiled is None else compiled
+    descend = _compiled() if loops else partial(descend_coordinates, _add_scaled_arrays)
+    q, left = gradient.copy(), sweeps
     while left > 0:
-        used = descend(H, gradient, w, l1, min(SWEEPS, left), rest, p)
-        few = np.count_nonzero(w + p) <= EXACT
-        exact, rest = _on_support(H, gradient, w, l1, p) if few else None, RESTS if few else ROUGHLY
+        if descend(H, q, w, l1, p, min(SWEEPS, left), rest, slack):
+            break
+        exact = _on_support(H, gradient, w, l1, p) if np.count_nonzero(w + p) <= EXACT else None
         if exact is not None:
             return exact
-        if used < min(SWEEPS, left):
-            break
-        left -= used
+        left -= SWEEPS
     return p
 
 

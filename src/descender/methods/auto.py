@@ -27,6 +27,7 @@ from descender.methods.rates import Constant, OnPlateau, Rate, name_of, read_rat
 from descender.methods.rules import RULES
 from descender.methods.textbook import Textbook
 from descender.methods.variance_reduced import REDUCTIONS, sample_curvature
+from descender.methods.working_set import WorkingSets
 
 READINGS: dict[str, dict[str, Any]] = {
     "sgd": {"rule": "gd", "batch_size": 1},
@@ -64,7 +65,8 @@ def choose(cost: Cost, tol: float | None = None) -> tuple[Method, str]:
         if cost.l1 == 0:
             diagonal = DiagonalLBFGS(tol)
             return diagonal, f"{diagonal.name}, because {reason}"
-        name = "L-BFGS in a diagonal metric"
+        sets = WorkingSets(tol)
+        return sets, f"{sets.name}, because {reason}, and l1 leaves few of them"
     elif is_small(cost):
         name, reason = "Newton's method", f"{size} is small, so each step can afford all curvatures"
     else:

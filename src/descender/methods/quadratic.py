@@ -1,0 +1,146 @@
+r"""The quadratic model of a risk on some of its columns, and its minimum with an l1 penalty.
+
+Where the columns are few, coordinate descent walks on the matrix of their curvatures; else on the rows themselves,
+where a sweep reads each entry twice.  That crawls where columns are alike: once the support stands, and with it the
+signs, the model is a system of equations on the support, and conjugate gradients solve it.
+
+J. Friedman, T. Hastie, R. Tibshirani, *Regularization paths for generalized linear models via coordinate descent*,
+2010; G.-X. Yuan, C.-H. Ho, C.-J. Lin, *An improved GLMNET for l1-regularized logistic regression*, JMLR 2012.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from descender.costs.cost import Vector
+from descender.kernels.coordinates import minimise_quadratic
+from descender.methods.columns import Columns, SparseColumns
+
+GRAM = 700
+"""Columns up to which coordinate descent walks on the matrix of curvatures."""
+ON_MATRIX, ON_ROWS = 1e-5, 0.05
+"""The share of a model's decrease below which a sweep ends its solution."""
+SWEEPS = 60
+CONJUGATE, SHARPER = 100, 1e-5
+"""Steps of conjugate gradients on a support that stands; the share of the residuals' square at which they end."""
+LOOPS_PAY = 2_000_000
+"""Numbers in dense rows from which a compiler is waited for."""
+
+
+class Penalty(NamedTuple):
+    """The strengths, and whether there is an intercept, which is free."""
+
+    l1: float
+    l2: float
+    intercept: bool
+
+
+class Model(Protocol):
+    """What a walk asks of a model."""
+
+    known: bool
+
+    def times(self, p: Vector) -> NDArray:
+        """The change of the scores along p."""
+
+    def spread(self, r: NDArray) -> Vector:
+        """The sum over rows of r x, with x = 1 for the intercept."""
+
+    def learn(self, h: NDArray, damping: float) -> None:
+        """Take the curvatures of the rows."""
+
+    def minimise(self, g: Vector, w: Vector, slack: float, stands: bool) -> Vector:
+        """The step to the minimum of the model with the penalty; `stands` tells that the last left the support."""
+
+
+class OnColumns:
+    """What the models share: some columns, and a strength of the penalty for each coordinate."""
+
+    def __init__(self, rows: Columns, penalty: Penalty):
+        self.rows, self.k, self.free = rows, rows.d, int(penalty.intercept)
+        self.l1 = np.append(np.full(self.k, penalty.l1), np.zeros(self.free))
+        self.l2 = np.append(np.full(self.k, penalty.l2), np.zeros(self.free))
+        self.strength = penalty.l1
+        self.known = False
+
+    def times(self, p: Vector) -> NDArray:
+        """The change of the scores along p."""
+        return self.rows.scores(p[: self.k], float(p[self.k]) if self.free else 0.0)
+
+    def spread(self, r: NDArray) -> Vector:
+        """The sum over rows of r x, with x = 1 for the intercept."""
+        return np.append(self.rows.spread(r), np.full(self.free, r.sum()))
+
+
+class OnMatrix(OnColumns):
+    """The matrix of curvatures: it is kept while it serves."""
+
+    def learn(self, h: NDArray, damping: float) -> None:
+        """Take the curvatures of the rows."""
+        H, edge = self.rows.moment(h)
+        if self.free:
+            H = np.block([[H, edge[:, None]], [edge[None, :], np.full((1, 1), h.sum())]])
+        diagonal = np.diag_indices_from(H)
+        H[diagonal] = (H[diagonal] + self.l2) * (1.0 + damping)
+        self.H, self.known = H, True
+
+    def minimise(self, g: Vector, w: Vector, slack: float, stands: bool) -> Vector:
+        """The step to the minimum of the model with the penalty."""
+        loops = isinstance(self.rows, SparseColumns) or self.rows.X.size > LOOPS_PAY
+        return minimise_quadratic(self.H, g, w, self.l1, rest=ON_MATRIX, slack=slack, compiled=loops)
+
+
+class OnRows(OnColumns):
+    """The rows, column by column, with their curvatures."""
+
+    def __init__(self, rows: SparseColumns, penalty: Penalty):
+        super().__init__(rows, penalty)
+        self.loops, self.upright = rows.loops, rows.stand_up()
+        self.scaled = np.empty(len(rows.value))
+
+    def learn(self, h: NDArray, damping: float) -> None:
+        """Take the curvatures of the rows."""
+        self.h, squares = h, np.zeros(self.k)
+        self.loops.scale(*self.upright, h, self.scaled, squares)
+        self.curvature = (np.append(squares, np.full(self.free, h.sum())) + self.l2) * (1.0 + damping)
+
+    def minimise(self, g: Vector, w: Vector, slack: float, stands: bool) -> Vector:
+        """The step to the minimum of the model with the penalty, refined where the support `stands`."""
+        p, t = np.zeros_like(w), np.zeros(self.rows.n)
+        self.loops.descend(
+            *self.upright, self.scaled, self.h, self.curvature, g, float(self.l2[0]), self.strength, w, p, t,
+            SWEEPS, ON_ROWS, slack,
+        )  # fmt: skip
+        stands = stands and np.array_equal(np.sign(w[: self.k]), np.sign((w + p)[: self.k]))
+        return self._refined(g, w, p, t, slack) if stands else p
+
+    def _refined(self, g: Vector, w: Vector, p: Vector, t: NDArray, slack: float) -> Vector:
+        """A step p, whose scores times curvatures are t, moved towards the minimum on its support, signs kept."""
+        there = w + p
+        on = (there != 0) | (self.l1 == 0)
+        r = np.where(on, -(g + self.spread(t) + self.l2 * p + self.l1 * np.sign(there)), 0.0)
+        x, direction, past, first = np.zeros_like(p), np.zeros_like(p), np.inf, np.inf
+        for _ in range(CONJUGATE):
+            y = np.where(on, r / np.maximum(self.curvature, 1e-300), 0.0)
+            size = float(r @ y)
+            first = min(first, size)
+            if np.abs(r).max() <= slack or size <= SHARPER * first or size == 0.0:
+                break
+            direction = y + (size / past) * direction
+            past = size
+            Hd = np.where(on, self.spread(self.h * self.times(direction)) + self.l2 * direction, 0.0)
+            a = size / float(direction @ Hd)
+            x, r = x + a * direction, r - a * Hd
+        with np.errstate(divide="ignore", invalid="ignore"):
+            crossed = np.where((self.l1 > 0) & (there * (there + x) < 0), -there / x, 1.0)
+        return p + float(crossed.min(initial=1.0)) * x
+
+
+def model_of(rows: Columns, penalty: Penalty) -> Model:
+    """The model that suits the number of columns."""
+    if isinstance(rows, SparseColumns) and rows.d > GRAM:
+        return OnRows(rows, penalty)
+    return OnMatrix(rows, penalty)

@@ -1,0 +1,284 @@
+r"""Working sets: an l1 penalty on many columns, most of whose weights are zero at the bottom.
+
+Newton steps on some columns, those whose weights are not zero and those whose gradient says that they should not be;
+then a reading of all rows for the gradient of all columns, which tells who joins and who leaves.  A step minimises the
+quadratic model plus the penalty by coordinate descent, on the matrix of curvatures where the columns are few, else on
+the rows themselves.
+
+The model's minimum p knows a good point of the dual problem, :math:`\theta_i = -\ell'(z_i) - \ell''(z_i)\,x_i\cdot p`:
+by the model's own conditions it meets those of the dual in every column of the set, where the natural point
+:math:`-\ell'(z_i + x_i\cdot p)` meets them up to the square of the step only.  So the certificate does not lag.
+
+J. Lee, Y. Sun, M. Saunders, *Proximal Newton-type methods*, 2014; T. Johnson, C. Guestrin, *Blitz*, ICML 2015;
+M. Massias, A. Gramfort, J. Salmon, *Celer*, ICML 2018.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from descender.costs.certificate import certificate, cost_scale
+from descender.costs.cost import Cost, Vector
+from descender.costs.risk import Risk
+from descender.methods.columns import Columns, DenseColumns, SparseColumns
+from descender.methods.ending import ending
+from descender.methods.method import Block, Budget, one_step
+from descender.methods.quadratic import Model, Penalty, model_of
+
+FIRST, NEAR = 400, 0.95
+"""Columns of the first set; the share of l1 from which a gradient keeps its column in the set."""
+STEPS, ROUND = 40, 0.02
+"""Newton steps on one set, at most; it is left when a step promises less than this share of the first."""
+STALE = 0.15
+"""A matrix of curvatures is kept while each promise is below this share of the last."""
+DAMPING, BARELY = 0.02, 1e-3
+"""What a step that was too long adds to the curvatures, as a share; each good step leaves a third, down to nothing."""
+SAMPLE, ENOUGH, DENSE = 8, 2000, 20
+"""One row in so many is tried first, where that leaves enough; its bottom says little where the weights that are not
+zero are more than one for so many of its rows."""
+SAMPLE_TOL = 0.02
+TIGHTER, TIGHTEST = 0.1, 1e-16
+"""What the goal is multiplied by where a certificate was not content; where rounding ends that."""
+FLAT = 1e-4
+"""What a row on a straight part of its loss counts for, as a share of the largest curvature."""
+TRIALS = 40
+
+
+class Problem:
+    """Some rows of a risk with one score a row, in coordinates v = (w, b + mean·w)."""
+
+    def __init__(self, risk: Risk, rows: Columns, y: NDArray, sigma: NDArray):
+        self.loss, self.l1, self.l2, self.intercept = risk.loss, risk.l1, risk.l2, risk.intercept
+        self.penalty = Penalty(risk.l1, risk.l2, risk.intercept)
+        self.rows, self.y, self.sigma, self.n, self.d = rows, y, sigma, rows.n, rows.d
+
+    def value(self, z: NDArray, w: Vector) -> float:
+        """The cost at known scores, of weights and perhaps the intercept after them."""
+        ridge = 0.5 * self.l2 * float(np.sum(self._penalised(w) ** 2)) if self.l2 > 0 else 0.0
+        return float(self.sigma @ self.loss.value(z, self.y)) + self.l1 * self.absolute(w) + ridge
+
+    def absolute(self, w: Vector) -> float:
+        """The sum of the absolute weights."""
+        return float(np.abs(self._penalised(w)).sum())
+
+    def _penalised(self, w: Vector) -> Vector:
+        return w[:-1] if self.intercept else w
+
+    def scores(self, v: Vector) -> NDArray:
+        """The scores at v."""
+        return self.rows.scores(v[: self.d], float(v[self.d]) if self.intercept else 0.0)
+
+    def bends(self, z: NDArray, cautious: bool) -> NDArray:
+        """The curvatures of the losses, at least a little; with `cautious` the largest that they can have."""
+        curvature, bound = np.maximum(self.loss.curvature(z, self.y), 0.0), self.loss.curvature_bound
+        if not np.isfinite(bound):
+            bound = np.maximum(curvature, np.maximum(np.abs(self.y), 1.0))
+        return bound * np.ones(self.n) if cautious else np.maximum(curvature, FLAT * bound)
+
+
+Step = tuple[float, float, float, float, Vector]
+
+
+class Newton:
+    """A point of a problem that walks down on working sets."""
+
+    def __init__(self, problem: Problem, v: Vector):
+        self.problem, self.v = problem, v
+        self.z = problem.scores(v)
+        self.value = problem.value(self.z, v)
+        self.theta: NDArray | None = None
+        self.damping, self.promise, self.reads = 0.0, np.inf, 1.0
+        self.cautious, self.bends = False, np.empty(0)
+
+    def look(self) -> tuple[NDArray, float]:
+        """The gradient of all columns at the best dual point that is known, and by how much that is infeasible there.
+
+        In units of the cost: what scaling the dual point down, or the dual's penalty, would cost.
+        """
+        problem, d = self.problem, self.problem.d
+        theta = -problem.loss.slope(self.z, problem.y) if self.theta is None else self.theta
+        u, w = problem.rows.spread(problem.sigma * theta), self.v[:d]
+        self.reads += 0.5
+        over = np.abs(u) - problem.l1
+        if problem.l2 > 0:
+            return u, float(np.sum(np.maximum(over[w == 0], 0.0) ** 2)) / (2.0 * problem.l2)
+        return u, max(float(over.max(initial=0.0)), 0.0) * float(np.abs(w).sum())
+
+    def working_set(self, u: NDArray) -> NDArray:
+        """The columns whose weights are not zero, and the worst of those whose gradient is about l1 or more."""
+        w = self.v[: self.problem.d]
+        support = np.flatnonzero(w)
+        excess = np.where(w == 0, np.abs(u) - NEAR * self.problem.l1, -1.0)
+        found, room = np.flatnonzero(excess > 0), max(FIRST, 2 * len(support))
+        if len(found) > room:
+            found = found[np.argpartition(-excess[found], room)[:room]]
+        return np.union1d(support, found)
+
+    def steps(self, columns: NDArray, floor: float, slack: float) -> Iterator[Step]:
+        """Newton steps on some columns: cost and gradient norm before, length and share of the step, point before."""
+        problem = self.problem
+        rows = problem.rows.some(columns)
+        model = model_of(rows, problem.penalty)
+        places = np.append(columns, np.arange(problem.d, len(self.v)))
+        price = 2.0 * rows.entries / max(problem.rows.entries, 1)
+        first, past, stands = -np.inf, np.inf, False
+        for _ in range(STEPS):
+            w = self.v[places]
+            slope = problem.loss.slope(self.z, problem.y)
+            g = model.spread(problem.sigma * slope)
+            g[: rows.d] += problem.l2 * w[: rows.d]
+            p, self.promise = self._promised(model, g, w, slack, stands, past)
+            if not self.promise > 0:
+                return
+            first, self.reads = max(first, self.promise), self.reads + price
+            dz = model.times(p)
+            t, value = self._length(w, p, dz)
+            if t == 0.0 and self.cautious:
+                return
+            if t == 0.0:
+                self.cautious, model.known = True, False
+                continue
+            before, cost, norm = self.v, self.value, float(np.linalg.norm(g))
+            self.theta = -(slope + self.bends * dz) if t == 1.0 else None
+            stands, past = t == 1.0 and np.array_equal(w != 0, w + p != 0), self.promise if t == 1.0 else np.inf
+            if t < 1.0 or self.cautious:
+                model.known = False
+            damping = max(3.0 * self.damping, DAMPING) if t < 1.0 else self.damping / 3.0
+            self.damping, self.cautious = damping if damping > BARELY else 0.0, False
+            self.z, self.value, self.v = self.z + t * dz, value, self.v.copy()
+            self.v[places] = w + t * p
+            yield cost, norm, t * float(np.linalg.norm(p)), t, before
+            if 0.5 * self.promise <= max(floor, ROUND * first):
+                return
+
+    def _promised(
+        self, model: Model, g: Vector, w: Vector, slack: float, stands: bool, past: float
+    ) -> tuple[Vector, float]:
+        """The step that a model asks for, and what it promises: an old model must promise far less than last time."""
+        problem = self.problem
+        while True:
+            fresh = not model.known
+            if fresh:
+                self.bends = problem.bends(self.z, self.cautious)
+                model.learn(problem.sigma * self.bends, self.damping)
+            p = model.minimise(g, w, slack, stands)
+            there, here = problem.absolute(w + p), problem.absolute(w)
+            promise = -float(g @ p) - problem.l1 * (there - here)
+            if fresh or promise <= STALE * past:
+                return p, promise
+            model.known = False
+
+    def _length(self, w: Vector, p: Vector, dz: NDArray) -> tuple[float, float]:
+        """A share of the step that lowers the cost enough, and the cost there; 0 if there is none."""
+        problem = self.problem
+        t = min(1.0, problem.loss.largest_move / max(float(np.abs(dz).max(initial=0.0)), 1e-300))
+        for _ in range(TRIALS):
+            with np.errstate(all="ignore"):
+                value = problem.value(self.z + t * dz, w + t * p)
+            if value <= self.value - 1e-3 * t * self.promise + 1e-15 * abs(self.value):
+                return t, value
+            t *= 0.5
+        return 0.0, self.value
+
+
+@dataclass(frozen=True)
+class WorkingSets:
+    """Proximal Newton steps on working sets, for an l1 penalty and one score a row; ends on the certificate."""
+
+    tol: float = 1e-6
+    max_rounds: int = 200
+    name: str = "proximal Newton steps on working sets"
+
+    def blocks(self, cost: Cost, w: Vector, rng: np.random.Generator, budget: Budget) -> Iterator[Block]:
+        """Walk from `w`."""
+        assert isinstance(cost, Risk)
+        problem, mean = whole(cost)
+        d, n, unit = problem.d, problem.n, cost_scale(cost) / 1000.0
+        walk = Newton(problem, _enter(cost, w, mean))
+        start = best_constant(cost, problem)
+        if walk.value > start.value or not w[:d].any():
+            walk = start
+        if not walk.v[:d].any() and n >= SAMPLE * ENOUGH:
+            tried = Newton(problem, on_sample(cost, problem, walk.v, max(self.tol, SAMPLE_TOL), unit))
+            walk = tried if tried.value < walk.value else walk
+        if not np.array_equal(_leave(cost, walk.v, mean), w):
+            yield Block(one_step(cost.value(w), np.nan, np.nan, np.nan, 1), _leave(cost, walk.v, mean), n, w[None, :])
+        goal, counted, still = self.tol, walk.reads, 0
+        for number in range(self.max_rounds):
+            u, off = walk.look()
+            target = goal * max(abs(walk.value), unit)
+            near = number > 0 and off + walk.promise <= target
+            if near or still > 2:
+                point = _leave(cost, walk.v, mean)
+                found = certificate(cost, point, walk.theta, enough=self.tol)
+                assert found is not None
+                if found.relative <= self.tol or still > 2 or goal < TIGHTEST:
+                    yield ending(cost, self.tol, point, found)
+                    return
+                goal *= TIGHTER
+                target *= TIGHTER
+            before = walk.value
+            slack = 0.2 * target / max(float(np.abs(walk.v[:d]).sum()), 1e-300) if problem.l2 == 0 else 0.0
+            slack = min(slack, 0.3 * goal * problem.l1 * 10)
+            for value, norm, step, t, there in walk.steps(walk.working_set(u), target / 3.0, slack):
+                log = one_step(value, norm, step, t, max(1, round(walk.reads - counted)))
+                reads, counted = walk.reads - counted, walk.reads
+                here = _leave(cost, walk.v, mean)
+                yield Block(log, here, int(reads * n), _leave(cost, there, mean)[None, :])
+            still = 0 if walk.value < before else still + 1
+        point = _leave(cost, walk.v, mean)
+        found = certificate(cost, point, walk.theta, enough=self.tol)
+        assert found is not None
+        yield ending(cost, self.tol, point, found)
+
+
+def whole(risk: Risk) -> tuple[Problem, Vector]:
+    """All rows of a risk as a problem, and the mean that its dense columns are taken from."""
+    n = risk.n_samples or 0
+    sigma = (np.ones(n) if risk.sample_weight is None else risk.sample_weight) / risk.denominator
+    if risk.sparse:
+        return Problem(risk, SparseColumns.of(risk.X), risk.y, sigma), np.zeros(risk.n_features)
+    mean = sigma @ risk.X / sigma.sum() if risk.intercept else np.zeros(risk.n_features)
+    return Problem(risk, DenseColumns(risk.X, mean), risk.y, sigma), mean
+
+
+def best_constant(risk: Risk, problem: Problem) -> Newton:
+    """The walk that begins at the constant with the lowest cost."""
+    v = np.zeros(problem.d + problem.intercept)
+    v[problem.d :] = risk.loss.trivial(problem.y, problem.sigma)
+    return Newton(problem, v)
+
+
+def on_sample(risk: Risk, problem: Problem, v: Vector, tol: float, unit: float) -> Vector:
+    """About the bottom of one row in `SAMPLE`; `v` where the sample is too small to tell."""
+    rows = np.arange(0, problem.n, SAMPLE)
+    share = float(problem.sigma.sum() / problem.sigma[rows].sum())
+    walk = Newton(Problem(risk, problem.rows.part(rows), problem.y[rows], problem.sigma[rows] * share), v)
+    for _ in range(20):
+        u, off = walk.look()
+        target = tol * max(abs(walk.value), unit)
+        if off + walk.promise <= target:
+            break
+        for _ in walk.steps(walk.working_set(u), target / 3.0, 0.1 * tol * problem.l1):
+            pass
+        if DENSE * np.count_nonzero(walk.v[: problem.d]) > len(rows):
+            return v
+    return walk.v
+
+
+def _enter(risk: Risk, w: Vector, mean: Vector) -> Vector:
+    v = w.astype(np.float64, copy=True)
+    if risk.intercept:
+        v[-1] += mean @ w[:-1]
+    return v
+
+
+def _leave(risk: Risk, v: Vector, mean: Vector) -> Vector:
+    w = v.copy()
+    if risk.intercept:
+        w[-1] -= mean @ v[:-1]
+    return w
