@@ -54,7 +54,9 @@ class TestMinimize:
         assert lines[:2] == ["dJ/dx = -400 x (y - x^2) - 2 (1 - x)", "dJ/dy = 200 (y - x^2)"]
         assert lines[2].startswith("L-BFGS, because two variables")
         assert re.match(r"\d+ steps, \d+ evaluations: x = 1, y = 1, J = .*e-.*, gradient .*\.  A minimum: ", lines[3])
-        assert lines[4] == "wrote      1_x_2_100_y_x_2_2.record.parquet   1_x_2_100_y_x_2_2.png"
+        assert (
+            lines[4] == "wrote      1_x_2_100_y_x_2_2.record.parquet   1_x_2_100_y_x_2_2.png   1_x_2_100_y_x_2_2.html"
+        )
         assert Record.load("1_x_2_100_y_x_2_2.record.parquet").path[-1] == pytest.approx([1, 1])
         with Image.open("1_x_2_100_y_x_2_2.png") as image:
             assert image.info["Software"].startswith("descender")
@@ -94,9 +96,7 @@ class TestMinimize:
 
     def test_json_has_the_documented_fields(self):
         found = as_json("minimize", "(x - 3)**2 + y**2", "--start", "x=0", "y=1")
-        expected = (
-            "x fun jac nit nfev njev success converged message status method why record picture script findings notes"
-        )
+        expected = "x fun jac nit nfev njev success converged message status method why record picture script report findings notes"
         assert {*expected.split(), "formula", "derivatives", "start"} == set(found)
         assert found["converged"] is True
         assert Path(found["record"]).exists()
@@ -188,7 +188,7 @@ class TestFiles:
         for _ in range(2):
             assert run("minimize", "x**2", "--start", "x=1").exit_code == 0
 
-    @pytest.mark.parametrize("name", ["x_2.record.parquet", "x_2.png", "x_2.svg", "script.py"])
+    @pytest.mark.parametrize("name", ["x_2.record.parquet", "x_2.png", "x_2.svg", "script.py", "x_2.html"])
     def test_others_are_refused_before_anything_is_computed(self, name):
         Path(name).write_text("mine")
         words = ["minimize", "x**2", "--start", "x=1", "--export-python", "script.py", "--picture"]
@@ -317,34 +317,6 @@ class TestSweep:
         assert found["nfev"] == 20
         assert found["descent"]["fun"] < found["fun"]
         assert found["growth"][2] == {"variables": 3, "evaluations": 125}
-
-
-class TestDraw:
-    @pytest.fixture
-    def record(self):
-        run("minimize", ROSENBROCK, "--start", "x=-1.2", "y=1", "--name", "walk")
-        return "walk.record.parquet"
-
-    @pytest.mark.parametrize("what", ["cost", "gradient_norm", "path", "surface"])
-    def test_from_a_saved_record(self, record, what):
-        found = as_json("draw", record, "--what", what)
-        with Image.open(found["picture"]) as image:
-            assert image.size[0] > 500
-
-    def test_a_race_against_seconds(self, record):
-        run("minimize", ROSENBROCK, "--start", "x=-1.2", "y=1", "--method", "gd", "--steps", 50, "--name", "gd")
-        assert run("draw", record, "gd.record.parquet", "--against", "seconds", "--out", "race.pdf").exit_code == 0
-        assert Path("race.pdf").read_bytes().startswith(b"%PDF")
-
-    def test_a_formula_over_data_cannot_be_drawn_again(self):
-        run("minimize", LINE, "--data", "example:heights", "--start", "m=1", "c=0", "--name", "line")
-        result = run("draw", "line.record.parquet", "--what", "path")
-        assert result.exit_code == 2
-        assert "over data, which the record does not hold" in result.stderr
-
-    def test_against_what_is_not_there(self, record):
-        result = run("draw", record, "--against", "second")
-        assert (result.exit_code, "did you mean seconds?" in result.stderr) == (2, True)
 
 
 class TestFit:

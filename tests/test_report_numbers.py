@@ -1,6 +1,5 @@
 """The numbers that the page draws, against scikit-learn and against the rows themselves."""
 
-import json
 import re
 
 import numpy as np
@@ -9,7 +8,7 @@ from sklearn.metrics import average_precision_score, classification_report, conf
 
 from descender import fit
 from descender.data.source import open_source
-from descender.pictures import importance, quality
+from descender.pictures import bars, classes, predictions
 from descender.report import context, write_report
 from test_report import CHROMIUM, opened, read
 
@@ -34,7 +33,7 @@ def flights():
 def test_thresholds_count_as_the_confusion_matrix_does(flights):
     result, _ = flights
     y, p = result.holdout_y, 1 / (1 + np.exp(-result.holdout_scores))
-    shown = json.loads(context(result)["judged"])
+    shown = context(result)["judged"]
     assert shown["classes"] == ["False", "True"]
     assert shown["at"][shown["start"]] == 0.5
     for k in (0, 17, shown["start"], 80, 100):
@@ -46,7 +45,7 @@ def test_thresholds_count_as_the_confusion_matrix_does(flights):
 def test_precision_and_recall_are_those_of_scikit_learn(flights):
     result, _ = flights
     y, z = result.holdout_y, result.holdout_scores
-    found = quality.describe_precision_recall(y, z)
+    found = classes.describe_precision_recall(y, z)
     assert found.average == pytest.approx(average_precision_score(y, z), rel=1e-12)
     assert found.share == y.mean()
     called = z >= z[:, None]  # by the threshold of each row
@@ -62,7 +61,7 @@ def test_classes_are_those_of_the_classification_report():
     theirs = classification_report(
         actual, predicted, labels=[0, 1, 2], target_names=names, output_dict=True, zero_division=0
     )
-    ours = quality.describe_classes(names, actual, predicted)
+    ours = classes.describe_classes(names, actual, predicted)
     for k, name in enumerate(names):
         assert ours.precision[k] == pytest.approx(theirs[name]["precision"], rel=1e-12)
         assert ours.recall[k] == pytest.approx(theirs[name]["recall"], rel=1e-12)
@@ -75,7 +74,7 @@ def test_the_importance_of_a_column_is_the_deviation_of_what_it_adds(flights):
     result, table = flights
     model = result.model
     X = model.encoder.transform(open_source(table).table, sparse=False)
-    effects = importance.describe_importance(model.encoder.details, model.weights)
+    effects = bars.describe_importance(model.encoder.details, model.weights)
     assert {effect.name for effect in effects} == set(table)
     for effect in effects:
         members = list(effect.members)
@@ -109,28 +108,28 @@ def test_a_rate_is_moved_by_factors():
 
 def test_residuals_are_what_was_less_what_was_predicted():
     y, predicted = RNG.normal(size=500), RNG.normal(size=500)
-    points, spread = quality.describe_residuals(y, predicted)
+    points, spread = predictions.describe_residuals(y, predicted)
     assert np.array_equal(points.residual, y - predicted)
     assert spread.counts.sum() + spread.outside == 500
     y, predicted = RNG.standard_cauchy(5000), np.zeros(5000)
-    cells, spread = quality.describe_residuals(y, predicted)
+    cells, spread = predictions.describe_residuals(y, predicted)
     assert cells.cells.sum() == 5000
     assert spread.counts.sum() + spread.outside == 5000
     assert spread.edges[-1] < 200  # a wild row does not squeeze all others into one bar
     assert np.array_equal(spread.counts[0], np.histogram(y - predicted, spread.edges)[0])
     for same in (np.zeros(9), np.full(5000, 3.0)):
-        found, spread = quality.describe_residuals(same, same)
+        found, spread = predictions.describe_residuals(same, same)
         assert spread.counts.sum() == len(same)
         assert np.isfinite(found.x_edges).all()
 
 
 def test_the_score_histogram_counts_each_class(flights):
     y, p = flights[0].holdout_y, 1 / (1 + np.exp(-flights[0].holdout_scores))
-    found = quality.describe_score_histogram(y, p, ["no", "yes"], "p", (0.0, 1.0))
+    found = predictions.describe_score_histogram(y, p, ["no", "yes"], "p", (0.0, 1.0))
     assert found.counts.sum(axis=1).tolist() == [(y == 0).sum(), (y == 1).sum()]
     assert found.counts[1, -1] == ((p >= found.edges[-2]) & (y == 1)).sum()
     assert len(found.edges) == 41  # 600 rows; 16 have fewer bins
-    assert len(quality.describe_score_histogram([0, 1] * 8, np.arange(16.0), ["no", "yes"], "p").edges) == 9
+    assert len(predictions.describe_score_histogram([0, 1] * 8, np.arange(16.0), ["no", "yes"], "p").edges) == 9
 
 
 def test_ten_thousand_features_make_a_page_that_can_be_read(tmp_path):
@@ -145,7 +144,7 @@ def test_ten_thousand_features_make_a_page_that_can_be_read(tmp_path):
         "10,000 columns and an intercept, in the units of the data; the 300 that move it most are shown"
     )
     assert len(said["columns"]) == 300
-    assert len(json.loads(said["figures"])["effects"]["data"][0]["x"]) <= 20
+    assert len(said["figures"]["effects"]["data"][0]["x"]) <= 20
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium on PATH")

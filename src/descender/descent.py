@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -97,7 +100,8 @@ class Walk:
     function the number of its calls, also for difference quotients.  ``njev`` counts gradients, however made.  A point
     that is asked for twice in a row is evaluated once.  After a walk from many starts both are of all walks, and
     ``minima`` are the minima that they found (:class:`~descender.verbs.starts.Minima`).  ``stationary`` is what algebra
-    found, where it was asked for (:class:`~descender.verbs.stationary.Stationary`).
+    found, where it was asked for (:class:`~descender.verbs.stationary.Stationary`).  ``cost`` is what was walked on,
+    for pictures; it is not pickled.
 
     ``walk["name"]`` is the value of a variable; where no variable has the name, the field of the result, as in
     ``walk["fun"]``.
@@ -126,6 +130,7 @@ class Walk:
     notes: list[str] = field(default_factory=list)
     minima: Any = None
     stationary: Any = None
+    cost: Cost | None = field(default=None, repr=False, compare=False)
 
     def __getitem__(self, name: str) -> Any:
         """The value of a variable by its name, else a field of the result."""
@@ -143,11 +148,31 @@ class Walk:
         """The point by the names of its parameters."""
         return dict(zip(self.names, self.x.tolist(), strict=True))
 
-    def plot(self, ax: Any = None) -> Any:
-        """Draw the walk with Matplotlib; returns the axes."""
-        from descender.pictures.curves import plot_record
+    def plot(self, kind: str = "cost", ax: Any = None, **options: Any) -> Any:
+        """Draw the walk with Matplotlib; returns the axes.
 
-        return plot_record(self.record, ax=ax)
+        `kind` is a name of :data:`~descender.pictures.kinds.KINDS`: cost, gradient_norm, step_norm, learning_rate,
+        clipped, overview, slice, path, surface or layers; `options` are those of its description, such as
+        ``against="seconds"`` for a curve or ``parameters=["a", "b"]`` for a path.
+        """
+        from descender.pictures.kinds import plot
+
+        return plot(self, kind, ax, **options)
+
+    def animate(self, path: str | os.PathLike, kind: str | None = None, **options: Any) -> Path:
+        """Write the walk as a film, a GIF or a page by the end of `path`: see :mod:`descender.pictures.film`."""
+        from descender.pictures.film import animate
+
+        return animate(self, path, kind, **options)
+
+    def report(self, path: str | os.PathLike, name: str | None = None) -> Path:
+        """Write a page about the walk, which works offline: the film, the pictures, the findings, its steps."""
+        # By name, since what is told stands on a floor above the walk.
+        return import_module("descender.report_walk").write_walk_report(self, Path(path), name)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled: all but the cost, which may be a function, or hold all rows."""
+        return self.__dict__ | {"cost": None}
 
 
 class Look(Protocol):
@@ -239,6 +264,7 @@ def descend(
         method=method.name,
         certificate=block.certificate if block is not None else None,
         notes=watch.notes,
+        cost=count.cost,
     )
 
 

@@ -6,11 +6,12 @@ import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from descender.errors import DescenderError, OutputError
 
 LONGEST_NAME = 48
+OURS = ("descender", "b'descender")
+"""How what we write into a picture begins."""
 
 
 def slug(text: str) -> str:
@@ -73,11 +74,11 @@ def is_ours(path: Path) -> bool:
                 from descender.record import Record
 
                 return bool(Record.load(path).facts is not None)
-            case ".png":
+            case ".png" | ".gif":
                 from PIL import Image
 
                 with Image.open(path) as image:
-                    return str(image.info.get("Software", "")).startswith("descender")
+                    return str(image.info.get("Software", image.info.get("comment", ""))).startswith(OURS)
             case ".descender":
                 from descender.model import Model
 
@@ -98,13 +99,3 @@ def is_ours(path: Path) -> bool:
     except (OSError, ValueError, DescenderError):
         pass
     return False
-
-
-def walk_picture(cost: Any, record: Any, surface: bool = False) -> Any:
-    """Axes with the walk on its cost: the curve of one variable, the map or the surface of two, a plane of more."""
-    from descender.pictures.slices import describe_slice, draw_slice
-    from descender.pictures.surface import describe_contour, draw_contour, draw_surface
-
-    if cost.n_parameters == 1:
-        return draw_slice(describe_slice(cost, record))
-    return (draw_surface if surface else draw_contour)(describe_contour(cost, record))

@@ -6,6 +6,7 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,14 @@ class Record:
     def names(self) -> tuple[str, ...]:
         """The names of the parameters, as far as they were kept."""
         return tuple(self.facts.get("names", ()))
+
+    def plot(self, kind: str = "cost", ax: Any = None, **options: Any) -> Any:
+        """Draw it with Matplotlib; returns the axes.  Kinds and options are those of the walk's own ``plot``.
+
+        What stands on the cost (slice, path, surface) needs a record of a typed formula.
+        """
+        # By name, since a record is on the ground floor of the house and pictures look at records.
+        return import_module("descender.pictures.kinds").plot(self, kind, ax, **options)
 
     def save(self, path: str | os.PathLike) -> Path:
         """Write to `path`: Parquet, or JSON lines where it ends in ``.jsonl``.  Written beside and renamed."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,13 +9,11 @@ from typing import Any
 import numpy as np
 
 from descender.costs.losses import read_loss
-from descender.errors import MissingDependencyError
 from descender.methods.auto import METHODS
-from descender.pictures import evaluation, plotly, plotly_quality, quality
-from descender.pictures.curves import describe_curve
-from descender.pictures.importance import ColumnEffect, describe_importance
+from descender.pictures import bars, classes, page, penalty, predictions
+from descender.pictures.bars import ColumnEffect, describe_importance
+from descender.pictures.curves import describe_curve, plotly_curve
 from descender.pictures.style import counted
-from descender.record import write_beside
 
 METRICS = {"log_loss": "log loss", "auc": "AUC", "rmse": "rmse", "mae": "mean error", "r2": "R²"}
 METRICS |= {"huber": "Huber loss", "quantile": "quantile loss", "poisson": "half Poisson deviance"}
@@ -39,27 +35,7 @@ FAR = 0.1
 
 def write_report(fit: Any, path: Path) -> Path:
     """Write the page of a :class:`~descender.verbs.fit.Fit` to `path`; it works offline."""
-    page = render("report.html", **context(fit))
-    write_beside(path, lambda file: file.write(page.encode()))
-    return path
-
-
-def render(template: str, **values: Any) -> str:
-    """A page from a template of this package; everything that came from data is escaped."""
-    import jinja2
-
-    from descender import __version__
-
-    environment = jinja2.Environment(loader=jinja2.PackageLoader("descender"), autoescape=True, trim_blocks=True)
-    return environment.get_template(template).render(version=__version__, plotly=plotly_script(), **values)
-
-
-def plotly_script() -> str:
-    """The script that draws, out of the plotly package, which is not imported for it."""
-    found = importlib.util.find_spec("plotly")
-    if found is None or not found.submodule_search_locations:
-        raise MissingDependencyError("the report needs plotly: pip install plotly")
-    return (Path(found.submodule_search_locations[0]) / "package_data" / "plotly.min.js").read_text(encoding="utf-8")
+    return page.write(path, "report.html", **context(fit))
 
 
 def context(fit: Any) -> dict[str, Any]:
@@ -69,14 +45,14 @@ def context(fit: Any) -> dict[str, Any]:
     importance = fit.effects
     if linear:
         importance = describe_importance(fit.model.encoder.details, fit.model.weights)
-        figures["effects"] = plotly.plotly_bars(_effects(fit))
-    figures["columns"] = plotly.plotly_bars(_column_bars(importance, fit))
+        figures["effects"] = bars.plotly_bars(_effects(fit))
+    figures["columns"] = bars.plotly_bars(_column_bars(importance, fit))
     if len(fit.walk.record) > 1:
         curve = describe_curve(fit.walk.record, excess=found is not None)
-        figures["descent"] = plotly.plotly_curve(replace(curve, title=""))
+        figures["descent"] = plotly_curve(replace(curve, title=""))
     if fit.path is not None:
-        figures["penalties"] = plotly_quality.plotly_penalties(fit.path)
-        figures["growth"] = plotly_quality.plotly_coefficient_path(fit.path, fit.model.features)
+        path = penalty.describe_penalty(fit.path, fit.model.features)
+        figures |= {"penalties": penalty.plotly_penalty(path), "growth": penalty.plotly_coefficients(path)}
     thresholds = _thresholds(fit)
     return {
         "title": f"{fit.name} - descender",
@@ -100,10 +76,10 @@ def context(fit: Any) -> dict[str, Any]:
         "encoded": next((text for word, text, _ in fit.lines if word == "encoded"), ""),
         "told": fit.told,
         "command": fit.options.get("command", "descender.fit(...)"),
-        "versions": _versions(),
+        "versions": versions(),
         "lines": [(word, text, "" if s is None else f"{s:.2f} s") for word, text, s in fit.lines],
-        "figures": _script(figures),
-        "judged": _script(thresholds or {}),
+        "figures": figures,
+        "judged": thresholds or {},
     } | _judgement(fit)
 
 
@@ -119,11 +95,6 @@ def _coefficients(fit: Any, importance: list[ColumnEffect]) -> dict[str, Any]:
         "coefficient_columns": _coefficient_columns(fit),
         "intercept": [_number(v) for v in np.ravel(fit.model.raw_intercept)],
     }
-
-
-def _script(values: Any) -> str:
-    """JSON within a script: "</script>" would end the element, and "<!--<script>" hide its end."""
-    return json.dumps(values).replace("<", "\\u003c")
 
 
 def _judgement(fit: Any) -> dict[str, Any]:
@@ -180,9 +151,9 @@ def _effects(fit: Any) -> Any:
     """The coefficients per standard deviation of a number and per level of a category, largest first."""
     W = np.atleast_2d(fit.model.weights)
     if len(W) == 1:
-        return evaluation.describe_bars(fit.model.features, W[0], f"change of {_scored(fit)}")
+        return bars.describe_bars(fit.model.features, W[0], f"change of {_scored(fit)}")
     size = np.sqrt((W**2).mean(axis=0))
-    return evaluation.describe_bars(fit.model.features, size, "rms over the classes")
+    return bars.describe_bars(fit.model.features, size, "rms over the classes")
 
 
 def _scored(fit: Any) -> str:
@@ -215,7 +186,7 @@ def _column_bars(importance: list[ColumnEffect], fit: Any) -> Any:
     """The columns by how much they move the score."""
     names, spread = [effect.name for effect in importance], [effect.spread for effect in importance]
     usual = _scaled(fit) or fit.effects is not None
-    return evaluation.describe_bars(names, spread, "standard deviation" if usual else "size of the weight")
+    return bars.describe_bars(names, spread, "standard deviation" if usual else "size of the weight")
 
 
 def _columns_note(importance: list[ColumnEffect]) -> str:
@@ -270,35 +241,35 @@ def _quality_figures(fit: Any) -> tuple[dict[str, Any], list[tuple[str, str]]]:
     y, z, loss = fit.holdout_y, fit.holdout_scores, read_loss(fit.model.loss)
     if fit.task == "regression":
         predicted = loss.predict(z)
-        residuals, spread = quality.describe_residuals(y, predicted)
+        residuals, spread = predictions.describe_residuals(y, predicted)
         return {
-            "predicted": plotly.plotly_predicted(evaluation.describe_predicted(y, predicted)),
-            "residuals": plotly_quality.plotly_residuals(residuals),
-            "spread": plotly_quality.plotly_histogram(spread),
+            "predicted": predictions.plotly_predicted(predictions.describe_predicted(y, predicted)),
+            "residuals": predictions.plotly_residuals(residuals),
+            "spread": predictions.plotly_histogram(spread),
         }, [
             ("predicted", "Predicted against actual"),
             ("residuals", "Residuals against predicted"),
             ("spread", "How the residuals are spread"),
         ]
     if fit.task == "multiclass":
-        counts = evaluation.describe_confusion(fit.model.coding.classes, y, z.argmax(axis=1))
-        return {"confusion": plotly.plotly_confusion(counts)}, [("confusion", "Predicted class against actual class")]
+        counts = classes.describe_confusion(fit.model.coding.classes, y, z.argmax(axis=1))
+        return {"confusion": classes.plotly_confusion(counts)}, [("confusion", "Predicted class against actual class")]
     if not 0 < y.sum() < len(y):
         return {}, []
     names = fit.model.coding.classes
     figures = {
-        "roc": plotly.plotly_roc(evaluation.describe_roc(y, z)),
-        "precision": plotly_quality.plotly_precision_recall(quality.describe_precision_recall(y, z)),
+        "roc": classes.plotly_roc(classes.describe_roc(y, z)),
+        "precision": classes.plotly_precision_recall(classes.describe_precision_recall(y, z)),
     }
     titles = [("roc", "ROC curve"), ("precision", "Precision against recall")]
     if loss.probability:
         p = np.clip(loss.predict(z), 0.0, 1.0)
-        figures["calibration"] = plotly.plotly_calibration(evaluation.describe_calibration(y, p))
+        figures["calibration"] = classes.plotly_calibration(classes.describe_calibration(y, p))
         titles.append(("calibration", "Calibration: predicted against observed share"))
-        histogram = quality.describe_score_histogram(y, p, names, f"probability of {names[1]}", (0.0, 1.0))
+        histogram = predictions.describe_score_histogram(y, p, names, f"probability of {names[1]}", (0.0, 1.0))
     else:
-        histogram = quality.describe_score_histogram(y, z, names, "score")
-    figures["histogram"] = plotly_quality.plotly_histogram(histogram)
+        histogram = predictions.describe_score_histogram(y, z, names, "score")
+    figures["histogram"] = predictions.plotly_histogram(histogram)
     return figures, [*titles, ("histogram", "How each class is scored")]
 
 
@@ -311,7 +282,7 @@ def _thresholds(fit: Any) -> dict[str, Any] | None:
         scores, low, high, start = np.clip(loss.predict(z), 0.0, 1.0), 0.0, 1.0, 0.5
     else:
         scores, low, high, start = z, float(z.min()), float(z.max()), float(loss.threshold)
-    found = quality.describe_thresholds(y, scores, low, high, start)
+    found = classes.describe_thresholds(y, scores, low, high, start)
     return {
         "classes": [str(name) for name in fit.model.coding.classes],
         "start": found.start,
@@ -329,7 +300,7 @@ def _classes(fit: Any) -> list[dict[str, Any]]:
         return []
     z, threshold = fit.holdout_scores, read_loss(fit.model.loss).threshold
     predicted = z.argmax(axis=1) if z.ndim == 2 else z > threshold
-    found = quality.describe_classes(fit.model.coding.classes, fit.holdout_y.astype(int), predicted.astype(int))
+    found = classes.describe_classes(fit.model.coding.classes, fit.holdout_y.astype(int), predicted.astype(int))
     rows = zip(found.names, found.precision, found.recall, found.f1, found.rows, strict=True)
     return [
         {"name": name, "numbers": [*(_number(float(v)) for v in (precision, recall, f1)), f"{n:,}"]}
@@ -350,7 +321,7 @@ def _penalty_note(path: Any) -> str:
     )
 
 
-def _versions() -> str:
+def versions() -> str:
     """What made this page, for who wants to make it again."""
     from importlib.metadata import version
     from platform import python_version

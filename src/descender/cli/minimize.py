@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +13,7 @@ import typer
 from descender.cli import options as o
 from descender.cli.output import Teller, fitting, print_json, progress
 from descender.errors import InputError, OptionError
-from descender.outputs import check_outputs, script_files, slug, walk_picture
+from descender.outputs import check_outputs, script_files, slug
 
 if TYPE_CHECKING:
     from descender.costs.formula import Formula
@@ -172,30 +174,42 @@ def _files(
     files: dict[str, Any] = {"record": None if no_files else folder / f"{name}.record.parquet"}
     files["picture"] = Path(picture) if picture else drawn
     files["script"] = script_files(script)[0] if script else None
+    files["report"] = None if no_files else folder / f"{name}.html"
     if files["picture"] is not None and files["picture"].suffix.lower() not in (".png", ".svg", ".pdf"):
         raise OptionError(f"--picture {picture}: a picture is saved as .png, .svg or .pdf, by the end of its name")
     return files
 
 
 def _write(tell: Teller, cost: Formula, walk: Walk, files: dict[str, Any], surface: bool) -> dict[str, Any]:
-    """Write the record and the picture; a picture that cannot be drawn is a note."""
+    """Write the record, the picture and the page; a picture that cannot be drawn is a note."""
     if files["record"] is not None:
         walk.record.save(files["record"])
     if files["picture"] is not None:
+        from descender.pictures.kinds import plot, usual
         from descender.pictures.style import save
 
         try:
             with progress("drawing"):
-                drawn = walk_picture(cost, walk.record, surface) if walk.minima is None else walk.minima.plot()
+                drawn = plot(walk, usual(cost, surface)) if walk.minima is None else walk.minima.plot()
                 save(drawn, files["picture"])
         except InputError as error:
             walk.notes.append(f"no picture: {error}")
             tell.say(f"no picture: {error}", "note")
             files["picture"] = None
+    if files["report"] is not None:
+        from descender.report_walk import write_walk_report
+
+        with progress("writing"):
+            write_walk_report(walk, files["report"], command=_command())
     names = [str(path) for path in files.values() if path is not None]
     if names:
         tell.say("   ".join(names), "wrote")
     return {kind: None if path is None else str(path) for kind, path in files.items()}
+
+
+def _command() -> str:
+    """The command that was typed, for the page."""
+    return shlex.join(["descender", *sys.argv[1:]]) if sys.argv[1:2] == ["minimize"] else ""
 
 
 def _tell_derivatives(tell: Teller, cost: Formula) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from descender.errors import DataError, OptionError, ShapeError
-from descender.pictures.style import BLACK, COLOURS, MARKERS, axes, head, legend, styled, words
+from descender.pictures.style import BLACK, COLOURS, MARKERS, axes, colourbar, head, legend, styled, words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -161,9 +161,7 @@ def _two(ax: Any, data: Boundary) -> None:
     second = data.probability[:, :, 1]
     levels = np.linspace(0.0, 1.0, 21)
     shaded = ax.contourf(data.x, data.y, np.clip(second, 0.0, 1.0), levels, cmap=shade, vmin=0.0, vmax=1.0)
-    bar = ax.figure.colorbar(shaded, ax=ax, ticks=[0, 0.25, 0.5, 0.75, 1], pad=0.02)
-    bar.set_label(words(f"probability of {data.scatter.classes[1]}"))
-    bar.outline.set_visible(False)
+    colourbar(ax, shaded, f"probability of {data.scatter.classes[1]}", ticks=[0, 0.25, 0.5, 0.75, 1])
     for level, width, dash in ((0.1, 0.9, "dashed"), (0.5, 2.0, "solid"), (0.9, 0.9, "dashed")):
         if second.min() < level < second.max():
             ax.contour(data.x, data.y, second, [level], colors=BLACK, linewidths=width, linestyles=dash)

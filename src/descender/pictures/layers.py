@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from descender.costs.network.network import ErrorVector
-from descender.errors import OptionError, ShapeError, suggest
-from descender.pictures.style import COLOURS, DASHES, MARKERS, axes, head, legend, styled, words
+from descender.errors import CapabilityError, OptionError, ShapeError, suggest
+from descender.pictures.paths import trail_of
+from descender.pictures.plotly import Spec, escaped, figure, plain, rounded, titled
+from descender.pictures.style import COLOURS, DASHES, MARKERS, axes, colourbar, head, legend, short, styled, words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -71,6 +73,20 @@ def describe_layers(told: Mapping[int, Sequence[ErrorVector]], what: str = "grad
     return LayerMap(steps, names.pop(), sizes, SIZES[what], notes)
 
 
+def describe_layer_steps(network: Any, walk: Any, what: str = "gradient", most: int = 60) -> LayerMap:
+    """The same along a walk over the weights of a network, at up to `most` of the points that were kept.
+
+    Each point costs a reading of the network's samples.
+
+    Raises :class:`CapabilityError` if the cost is no network.
+    """
+    if not hasattr(network, "error_vectors"):
+        raise CapabilityError("the cost of this walk is no network: it has no layers to draw")
+    trail = trail_of(walk, network.n_parameters)
+    kept = np.unique(np.linspace(0, len(trail.points) - 1, min(most, len(trail.points))).astype(np.intp))
+    return describe_layers({int(trail.steps[k]): network.error_vectors(trail.points[k]) for k in kept}, what)
+
+
 @styled
 def draw_layers(data: LayerMap, ax: Any = None) -> Axes:
     """Draw the table as a heat map on a logarithmic scale: the last layer, where errors come from, on top."""
@@ -87,11 +103,24 @@ def draw_layers(data: LayerMap, ax: Any = None) -> Axes:
                           cmap="viridis", rasterized=True)  # fmt: skip
     ax.set_yticks(np.arange(len(data.layers)) + 0.5, [words(name) for name in data.layers])
     ax.set_xlabel("step")
-    bar = ax.figure.colorbar(shown, ax=ax, pad=0.02)
-    bar.set_label(data.label)
-    bar.outline.set_visible(False)
+    colourbar(ax, shown, data.label)
     head(ax, "", data.notes)
     return ax
+
+
+def plotly_layers(data: LayerMap) -> Spec:
+    """The table as a heat map whose colours are logarithmic."""
+    shade = np.log10(data.sizes)
+    low, high = int(np.floor(np.nanmin(shade))), int(np.ceil(np.nanmax(shade)))
+    ticks = list(range(low, high + 1, max((high - low) // 6, 1)))
+    heat = {
+        "type": "heatmap", "x": plain(data.steps), "y": [escaped(name) for name in data.layers], "z": rounded(shade),
+        "customdata": rounded(data.sizes), "colorscale": "Viridis",
+        "colorbar": {"tickvals": ticks, "ticktext": [short(10.0**k, 2) for k in ticks]},
+        "hovertemplate": "step %{x:,}, %{y}: %{customdata:.3g}<extra></extra>",
+    }  # fmt: skip
+    height = 120 + 26 * len(data.layers)
+    return figure([heat], data.label, titled("step"), {"type": "category"}, data.notes, height=height)
 
 
 def describe_profile(networks: Mapping[str, Sequence[ErrorVector]], what: str = "error") -> Profile:

@@ -12,7 +12,21 @@ from numpy.typing import ArrayLike, NDArray
 from descender.costs.cost import Cost
 from descender.errors import OptionError, ShapeError
 from descender.pictures.paths import DRAWN, box_around, drawable, read_limits, spread_steps, thin, trail_of, values_at
-from descender.pictures.style import BLACK, BLUE, GREY, VERMILLION, axes, head, in_order, legend, short, styled, words
+from descender.pictures.plotly import DASHED, Spec, figure, plain, rounded, titled
+from descender.pictures.style import (
+    BLACK,
+    BLUE,
+    COLOURS,
+    GREY,
+    VERMILLION,
+    axes,
+    head,
+    in_order,
+    legend,
+    short,
+    styled,
+    words,
+)
 from descender.record import Record
 
 if TYPE_CHECKING:
@@ -112,26 +126,58 @@ def _tangents(
 def draw_slice(data: Slice, ax: Any = None) -> Axes:
     """Draw the cost over one weight, the steps on it, and the tangents with their slopes."""
     ax = axes(ax)
-    ax.plot(data.w, data.value, color=GREY, lw=1.5, label="cost J")
+    draw_ground(data, ax)
     ax.plot(data.path, data.path_value, "o", color=BLACK, ms=4, zorder=4, label="steps")
     t = data.tangents
     for k, (w, value, slope, reach) in enumerate(zip(t.at, t.value, t.slope, t.reach, strict=True)):
         ends = np.array([w - reach, w + reach])
         label = f"step {t.step[k]:,}: slope {short(slope, 3)}"
         ax.plot(ends, value + slope * (ends - w), lw=2.2, zorder=3, label=label, **in_order(k, len(t.at)))
-    _limits(ax, data)
-    ax.set_xlabel(words(data.name))
-    ax.set_ylabel("cost J")
     head(ax, f"Lowest J = {short(data.lowest[1])} at {data.name} = {short(data.lowest[0])}")
     legend(ax)
     return ax
 
 
-def _limits(ax: Any, data: Slice) -> None:
-    low, high = np.nanmin(data.value), np.nanmax(data.value)
-    pad = 0.08 * (high - low) or 1.0
-    ax.set_ylim(low - pad, high + pad)
+def plotly_slice(data: Slice) -> Spec:
+    """The cost over one weight, the steps on it, and the tangents."""
+    hover = [f"step {s:,}: J = {short(v, 6)}" for s, v in zip(data.path_step, data.path_value, strict=True)]
+    traces: list[Spec] = [
+        {
+            "type": "scatter", "mode": "lines", "name": "cost J", "x": plain(data.w), "y": rounded(data.value, 7),
+            "line": {"color": GREY, "width": 2},
+        },
+        {
+            "type": "scatter", "mode": "markers", "name": "steps", "x": plain(data.path), "y": plain(data.path_value),
+            "marker": {"color": BLACK, "size": 6}, "text": hover, "hoverinfo": "text",
+        },
+    ]  # fmt: skip
+    t = data.tangents
+    for k, (w, value, slope, reach) in enumerate(zip(t.at, t.value, t.slope, t.reach, strict=True)):
+        traces.append(
+            {
+                "type": "scatter", "mode": "lines", "name": f"step {t.step[k]:,}: slope {short(slope, 3)}",
+                "x": [w - reach, w + reach], "y": [value - slope * reach, value + slope * reach],
+                "line": {"color": COLOURS[k % 6], "width": 3, "dash": DASHED[k % 7]},
+            }
+        )  # fmt: skip
+    low, high = _heights(data)
+    x, y = titled(data.name, range=[float(data.w[0]), float(data.w[-1])]), titled("cost J", range=[low, high])
+    return figure(traces, f"Lowest J = {short(data.lowest[1])} at {data.name} = {short(data.lowest[0])}", x, y)
+
+
+def draw_ground(data: Slice, ax: Any) -> None:
+    """Draw the cost over the weight, without any walk."""
+    ax.plot(data.w, data.value, color=GREY, lw=1.5, label="cost J")
+    ax.set_ylim(*_heights(data))
     ax.set_xlim(data.w[0], data.w[-1])
+    ax.set_xlabel(words(data.name))
+    ax.set_ylabel("cost J")
+
+
+def _heights(data: Slice) -> tuple[float, float]:
+    low, high = float(np.nanmin(data.value)), float(np.nanmax(data.value))
+    pad = 0.08 * (high - low) or 1.0
+    return low - pad, high + pad
 
 
 @dataclass(frozen=True)

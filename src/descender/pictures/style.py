@@ -104,6 +104,21 @@ def axes(ax: Any = None, size: tuple[float, float] = (6.4, 4.2), projection: str
     return figure.add_subplot(projection=projection)
 
 
+def grid(count: int) -> list[Axes]:
+    """The axes of a new figure with so many panels, up to three side by side."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    wide = min(count, 3)
+    high = -(-count // wide)
+    figure = Figure(figsize=(4.2 * wide, 3.3 * high), layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = list(figure.subplots(high, wide, squeeze=False).ravel())
+    for ax in panels[count:]:
+        ax.remove()
+    return panels[:count]
+
+
 def head(ax: Any, title: str, notes: tuple[str, ...] = ()) -> None:
     """A title, and below it in small grey what must be known about the picture."""
     lines = [line for note in notes for line in wrap(words(note), 78)]
@@ -168,6 +183,19 @@ def legend(ax: Any, beside: bool = False, **options: Any) -> None:
         ax.legend(handles, labels, **(where | options))
 
 
+def diagonal(ax: Any, low: float, high: float, label: str | None = None) -> None:
+    """The line on which both sides are equal."""
+    ax.plot([low, high], [low, high], color=GREY, lw=1.0, ls="--", zorder=1, label=label)
+
+
+def colourbar(ax: Any, shaded: Any, label: str, **options: Any) -> Any:
+    """A bar beside the axes that tells what the shades mean."""
+    bar = ax.figure.colorbar(shaded, ax=ax, **({"pad": 0.02} | options))
+    bar.set_label(words(label))
+    bar.outline.set_visible(False)
+    return bar
+
+
 def save(picture: Figure | Axes | Any, path: str | os.PathLike) -> Path:
     """Write a figure, or that of some axes, as PNG, SVG or PDF by the suffix, with our name and no date in it.
 
@@ -180,6 +208,7 @@ def save(picture: Figure | Axes | Any, path: str | os.PathLike) -> Path:
     from descender import __version__
 
     path = Path(path)
+    picture = picture[0] if isinstance(picture, list | tuple) and picture else picture  # panels of one figure
     kind = path.suffix.lower().removeprefix(".")
     if kind not in FORMATS:
         raise OptionError(f"{path}: a picture is saved as .png, .svg or .pdf, by the end of its name")

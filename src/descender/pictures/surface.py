@@ -11,8 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from descender.costs.cost import Cost, Vector
 from descender.errors import OptionError, ShapeError, suggest
-from descender.pictures.paths import DRAWN, box_around, drawable, near, read_limits, thin, trail_of, values_at
-from descender.pictures.style import BLACK, VERMILLION, YELLOW, axes, head, legend, short, styled, words
+from descender.pictures.paths import DRAWN, Box, box_around, drawable, near, read_limits, thin, trail_of, values_at
+from descender.pictures.plotly import DEPTHS, Spec, figure, plain, rounded, titled
+from descender.pictures.style import BLACK, VERMILLION, YELLOW, axes, colourbar, head, legend, short, styled, words
 from descender.record import Record
 
 if TYPE_CHECKING:
@@ -30,6 +31,11 @@ class Plane:
     origin: NDArray[np.float64]
     directions: NDArray[np.float64]
     explained: float
+
+    def seen(self, points: NDArray) -> NDArray[np.float64]:
+        """Where points (n, d) are in the plane, (n, 2)."""
+        with np.errstate(all="ignore"):
+            return (points - self.origin) @ self.directions.T
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,11 @@ class Contour:
     lowest: tuple[float, float, float]
     plane: Plane
     notes: tuple[str, ...] = ()
+
+    @property
+    def box(self) -> Box:
+        """What is shown."""
+        return Box(np.array([self.x[0], self.y[0]]), np.array([self.x[-1], self.y[-1]]))
 
 
 def describe_contour(
@@ -84,8 +95,7 @@ def describe_contour(
     points, steps = trail.points[kept], trail.steps[kept]
     values = values_at(cost, points)
     names, plane, notes = _plane(cost, points, values, parameters)
-    with np.errstate(all="ignore"):
-        path = (points - plane.origin) @ plane.directions.T
+    path = plane.seen(points)
 
     def value(v: Vector) -> float:
         return cost.value(plane.origin + v @ plane.directions)
@@ -167,27 +177,35 @@ def _levels(z: NDArray, along: NDArray) -> tuple[NDArray[np.float64], bool]:
 @styled
 def draw_contour(data: Contour, ax: Any = None) -> Axes:
     """Draw the cost from above, dark where it is low, with the walk on it."""
+    ax = axes(ax, (6.6, 4.8))
+    draw_ground(data, ax)
+    draw_path(data, ax)
+    head(ax, walked(data), data.notes)
+    legend(ax)
+    return ax
+
+
+def draw_ground(data: Contour, ax: Any, colours: str = "Blues_r") -> None:
+    """Draw the cost from above, without any walk."""
     from matplotlib.colors import BoundaryNorm
 
-    ax = axes(ax, (6.6, 4.8))
     norm = BoundaryNorm(data.levels, 256, extend="both")
-    shaded = ax.contourf(data.x, data.y, data.z, data.levels, cmap="Blues_r", norm=norm, extend="both", alpha=0.9)
+    shaded = ax.contourf(data.x, data.y, data.z, data.levels, cmap=colours, norm=norm, extend="both", alpha=0.9)
     ax.contour(data.x, data.y, data.z, data.levels, colors="#33475B", linewidths=0.4)
-    bar = ax.figure.colorbar(shaded, ax=ax, ticks=data.levels[::2], format=lambda v, _: short(v, 3), pad=0.02)
+    bar = colourbar(ax, shaded, "cost J", ticks=data.levels[::2], format=lambda v, _: short(v, 3))
     bar.minorticks_off()
-    bar.set_label("cost J")
-    bar.outline.set_visible(False)
-    few = np.isfinite(data.path).all(axis=1).sum() <= 60
-    ax.plot(*data.path.T, color="white", lw=3.2, alpha=0.7, zorder=3)
-    ax.plot(*data.path.T, color=VERMILLION, lw=1.5, marker="o" if few else None, ms=3.5, zorder=4)
-    _ends(ax, data)
     ax.set_xlim(data.x[0], data.x[-1])
     ax.set_ylim(data.y[0], data.y[-1])
     ax.set_xlabel(words(data.names[0]))
     ax.set_ylabel(words(data.names[1]))
-    head(ax, walked(data), data.notes)
-    legend(ax)
-    return ax
+
+
+def draw_path(data: Contour, ax: Any) -> None:
+    """Draw the walk, its start and its lowest point."""
+    few = np.isfinite(data.path).all(axis=1).sum() <= 60
+    ax.plot(*data.path.T, color="white", lw=3.2, alpha=0.7, zorder=3)
+    ax.plot(*data.path.T, color=VERMILLION, lw=1.5, marker="o" if few else None, ms=3.5, zorder=4)
+    _ends(ax, data)
 
 
 def walked(data: Contour) -> str:
@@ -246,3 +264,65 @@ def _inside(data: Contour) -> NDArray[np.bool_]:
     with np.errstate(invalid="ignore"):
         within = (x >= data.x[0]) & (x <= data.x[-1]) & (y >= data.y[0]) & (y <= data.y[-1])
     return finite & within
+
+
+def _shades(data: Contour) -> tuple[NDArray, Spec]:
+    """Heights as colours: above the lowest level on a logarithmic scale where the levels are."""
+    if not data.log:
+        return data.z, {"title": {"text": "J"}}
+    low, high = data.levels[1] - data.levels[0], data.levels[-1] - data.levels[0]
+    shade = np.log10(np.clip(data.z - data.levels[0], low, high))
+    ticks = np.log10(np.clip(data.levels[1::3] - data.levels[0], low, high))
+    return shade, {
+        "title": {"text": "J"},
+        "tickvals": plain(ticks),
+        "ticktext": [short(v, 3) for v in data.levels[1::3]],
+    }
+
+
+def ground_trace(data: Contour, colours: str = "Blues") -> Spec:
+    """The cost from above, without any walk, in numbers of five digits."""
+    shade, bar = _shades(data)
+    return {
+        "type": "contour", "x": plain(data.x), "y": plain(data.y), "z": rounded(shade), "customdata": rounded(data.z),
+        "colorscale": DEPTHS[colours], "ncontours": 16, "line": {"width": 0.5}, "colorbar": bar,
+        "hovertemplate": "J = %{customdata:.5g}<extra></extra>",
+    }  # fmt: skip
+
+
+def plotly_contour(data: Contour) -> Spec:
+    """The cost from above with the walk on it."""
+    steps = {
+        "type": "scatter", "mode": "lines+markers", "x": plain(data.path[:, 0]), "y": plain(data.path[:, 1]),
+        "line": {"color": VERMILLION, "width": 2}, "marker": {"size": 5}, "text": _hover(data), "hoverinfo": "text",
+    }  # fmt: skip
+    x = titled(data.names[0], range=[float(data.x[0]), float(data.x[-1])])
+    y = titled(data.names[1], range=[float(data.y[0]), float(data.y[-1])])
+    return figure([ground_trace(data), steps], "", x, y, data.notes, showlegend=False)
+
+
+def plotly_surface(data: Contour) -> Spec:
+    """The cost as a surface that can be turned, with the walk on it."""
+    shade, bar = _shades(data)
+    top = float(data.levels[-1])
+    ground = {
+        "type": "surface", "x": plain(data.x), "y": plain(data.y), "z": rounded(np.minimum(data.z, top)),
+        "surfacecolor": rounded(shade), "colorscale": DEPTHS["Blues"], "colorbar": bar, "opacity": 0.9,
+    }  # fmt: skip
+    (x, y), heights = data.path.T, data.path_cost
+    with np.errstate(invalid="ignore"):
+        seen = (x >= data.x[0]) & (x <= data.x[-1]) & (y >= data.y[0]) & (y <= data.y[-1]) & (heights <= top)
+    steps = {
+        "type": "scatter3d", "mode": "lines+markers", "text": _hover(data), "hoverinfo": "text",
+        "x": plain(np.where(seen, x, np.nan)), "y": plain(np.where(seen, y, np.nan)),
+        "z": plain(np.where(seen, heights, np.nan)),
+        "line": {"color": VERMILLION, "width": 5}, "marker": {"size": 2.5, "color": BLACK},
+    }  # fmt: skip
+    scene = {"xaxis": titled(data.names[0]), "yaxis": titled(data.names[1]), "zaxis": titled("J"), "aspectmode": "cube"}
+    scene["camera"] = {"eye": {"x": 1.25, "y": -1.45, "z": 0.95}, "center": {"x": 0, "y": 0, "z": -0.15}}
+    spec = figure([ground, steps], "", {}, {}, data.notes, showlegend=False, scene=scene)
+    return {"data": spec["data"], "layout": {k: v for k, v in spec["layout"].items() if k not in ("xaxis", "yaxis")}}
+
+
+def _hover(data: Contour) -> list[str]:
+    return [f"step {s:,}: J = {short(v, 6)}" for s, v in zip(data.path_step, data.path_cost, strict=True)]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from descender.errors import DataError, ShapeError
-from descender.pictures.style import axes, styled, words
+from descender.pictures.style import axes, colourbar, styled, words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -73,7 +73,5 @@ def draw_weights(data: Weights, ax: Any = None, columns: int | None = None) -> A
     ax.set_ylim(rows * (height + top) - top + 0.02 * height, -top)
     ax.set_aspect("equal")
     ax.set_axis_off()
-    bar = ax.figure.colorbar(shown, ax=ax, shrink=0.8, pad=0.02)
-    bar.set_label("weight")
-    bar.outline.set_visible(False)
+    colourbar(ax, shown, "weight", shrink=0.8)
     return ax

@@ -15,7 +15,7 @@ from descender.costs.network.network import Network
 from descender.data.split import latest, some_groups
 from descender.errors import CapabilityError, OptionError, suggest
 from descender.model.network import NetworkModel
-from descender.pictures.importance import ColumnEffect
+from descender.pictures.bars import ColumnEffect
 from descender.verbs.fitted import Fitted
 from descender.verbs.table import Design, Table, Teller
 from descender.verbs.train import How, Samples, set_aside, train

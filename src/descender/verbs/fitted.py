@@ -17,7 +17,7 @@ from descender.doctor.finding import Finding
 from descender.errors import CapabilityError, InputError
 from descender.model import Model
 from descender.outputs import check_outputs, file_name, script_files
-from descender.pictures.importance import ColumnEffect
+from descender.pictures.bars import ColumnEffect
 
 if TYPE_CHECKING:
     from descender.verbs.path import PenaltyPath
