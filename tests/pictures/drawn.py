@@ -1,9 +1,14 @@
 """What the tests of pictures share: costs, a way to make a walk, and a look at what was saved."""
 
+from functools import cache
+
 import numpy as np
 
 from descender.costs.cost import Cost
 from descender.costs.formula import Formula
+from descender.costs.risk import Risk
+from descender.descent import Stop, descend
+from descender.methods.lbfgs import LBFGS
 from descender.methods.rates import Constant
 from descender.methods.rules.plain import GradientDescent
 from descender.methods.textbook import Textbook
@@ -15,6 +20,22 @@ QUARTIC = Formula("x**4 - 3*x**2 + x")
 
 def gd(rate: float, batch_size: int | str = "full") -> Textbook:
     return Textbook("gd", GradientDescent(), Constant(rate), batch_size)
+
+
+@cache
+def valley_walk():
+    """Down Rosenbrock's valley."""
+    return descend(ROSENBROCK, np.array([-1.2, 1.0]), LBFGS())
+
+
+@cache
+def batch_walk():
+    """A logistic risk, and a walk on it by batches with held-out rows."""
+    rng = np.random.default_rng(5)
+    X = rng.normal(size=(60, 2))
+    risk = Risk(X, (X @ [1.0, -2.0] + 0.3 * rng.normal(size=60) > 0).astype(float), "log_loss", l2=0.01)
+    walk = descend(risk, np.zeros(3), gd(0.1, 10), Stop(max_steps=120), holdout=lambda w: 1.0 + risk.value(w))
+    return risk, walk
 
 
 def saved(ax, tmp_path, name="picture.png"):

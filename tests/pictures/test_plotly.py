@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from drawn import ROSENBROCK, Bowl
+from drawn import ROSENBROCK, Bowl, batch_walk, valley_walk
 
 from descender.pictures import (
     bars,
@@ -14,6 +14,16 @@ from descender.pictures import (
     surface,
 )
 from descender.record import Record
+
+
+@pytest.fixture(scope="module")
+def valley():
+    return valley_walk()
+
+
+@pytest.fixture(scope="module")
+def batches():
+    return batch_walk()
 
 
 def test_plotly_figures_are_plain_valid_and_hold_the_described_numbers(valley, batches):
