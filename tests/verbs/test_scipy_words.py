@@ -1,5 +1,7 @@
 """The call of scipy.optimize.minimize, word for word: the same script runs against both libraries."""
 
+from collections import deque
+
 import numpy as np
 import pytest
 from scipy import optimize
@@ -92,7 +94,7 @@ def test_nfev_is_the_number_of_calls(minimize):
 def test_a_callback_of_the_point(minimize):
     seen = []
     res = minimize(rosen, X0, method="BFGS", jac=rosen_der, callback=lambda xk: seen.append(np.copy(xk)))
-    assert len(seen) >= res.nit
+    assert len(seen) == res.nit
     assert all(type(x) is np.ndarray for x in seen)
     assert np.array(seen).shape[1] == 3
     assert seen[-1] == pytest.approx(res.x)
@@ -145,10 +147,9 @@ def test_our_own_callback_gets_a_step_that_is_the_point():
     seen = []
     walk = descender.minimize(rosen, X0, callback=seen.append)
     assert all(type(step) is Step for step in seen)
-    assert [step.number for step in seen] == list(range(walk.nit + 1))
-    assert (seen[0] == X0).all()
-    assert seen[0].fun == rosen(X0)
-    step = seen[3]
+    assert [step.number for step in seen] == list(range(1, walk.nit + 1))
+    assert seen[0].fun == rosen(seen[0].x) < rosen(X0)
+    step = seen[2]
     assert type(step.x) is type(step + 1) is type(np.array(step)) is np.ndarray
     assert float(step.sum()) == step.x.sum()
     assert (step.copy().number, step[1:].fun) == (3, step.fun)
@@ -157,9 +158,11 @@ def test_our_own_callback_gets_a_step_that_is_the_point():
 
 
 def test_a_callback_without_a_signature_is_called_with_the_step():
-    seen = []
-    assert callback_of(seen.append) == seen.append
-    assert callback_of(print) is print
+    seen = deque()
+    step = Step(1, X0, 0.0, 0.0, 0.0, 0)
+    callback_of(seen.append)(step)
+    assert seen.pop() is step
+    assert callback_of(3) == 3
 
 
 REFUSED = {

@@ -107,7 +107,7 @@ def minimize(
         of a formula: True, or for how many seconds at most (10), to set its derivatives to zero and solve by algebra;
         what was found, or why not, is the walk's ``stationary`` (:func:`~descender.verbs.stationary.stationary_points`)
     callback, holdout
-        called with each :class:`~descender.descent.Step`, which is an array, the point; return True or raise
+        called after each step with a :class:`~descender.descent.Step`, an array, the point; return True or raise
         StopIteration to stop.  A held-out cost, noted once an epoch
     patience
         with `holdout`: stop after so many epochs without a lower held-out cost; the answer is the point that had it

@@ -139,23 +139,26 @@ def method_word(method: Any) -> Any:
 
 
 def callback_of(callback: Any) -> Any:
-    """The callback as one of a :class:`~descender.descent.Step`.
+    """The callback as one of a :class:`~descender.descent.Step`, called after each step, as SciPy does.
 
-    As in SciPy, one whose only parameter is called ``intermediate_result`` gets an ``OptimizeResult`` by that name,
-    after each step.  Every other gets the Step, which is the point itself: an array, as ``callback(xk)`` expects.
+    As in SciPy, one whose only parameter is called ``intermediate_result`` gets an ``OptimizeResult`` by that name.
+    Every other gets the Step, which is the point itself: an array, as ``callback(xk)`` expects.
     """
+    if not callable(callback):
+        return callback
     try:
         parameters = set(inspect.signature(callback).parameters)
-    except (TypeError, ValueError):  # no function, or one of C
-        return callback
-    if parameters != {"intermediate_result"}:
-        return callback
+    except (TypeError, ValueError):  # one of C
+        parameters = set()
+    as_result = parameters == {"intermediate_result"}
 
     def told(step: Any) -> Any:
+        if not step.number:
+            return None
+        if not as_result:
+            return callback(step)
         from scipy.optimize import OptimizeResult
 
-        if step.number:
-            return callback(intermediate_result=OptimizeResult(x=step.x, fun=step.fun, nit=step.number))
-        return None
+        return callback(intermediate_result=OptimizeResult(x=step.x, fun=step.fun, nit=step.number))
 
     return told
