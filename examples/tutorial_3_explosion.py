@@ -37,7 +37,7 @@ def sequences(gain=1.3, seed=0, activation="identity"):
 
 def train(network, **options):
     """Mini-batches of 20 at rate 0.01; and what came back to the layers, looked at now and then."""
-    told = {}
+    told = {0: network.error_vectors(network.default_start())}
 
     def look(step):
         if step.number % LOOK == 0 or step.number < 5:
