@@ -242,14 +242,14 @@ def test_a_wrong_direction_cannot_end_with_a_good_certificate(loss, method, monk
 
     X, y = data(loss)
     risk = Risk(X, y, loss, l2=0.01)
-    spread, look = interior.Rows.spread, dual.Ascent.look
+    spread, epoch = interior.Rows.spread, dual.Ascent.epoch
 
-    def wrong(self):
-        point, value, gap = look(self)
-        return 1.1 * point, value, gap
+    def wrong(self, rows, slack):
+        self.w *= 1.1
+        return epoch(self, rows, slack)
 
     monkeypatch.setattr(interior.Rows, "spread", lambda self, r: 1.1 * spread(self, r))
-    monkeypatch.setattr(dual.Ascent, "look", wrong)
+    monkeypatch.setattr(dual.Ascent, "epoch", wrong)
     monkeypatch.setattr(dual, "PATIENCE", 3)
     walk = descend(risk, np.zeros(6), method)
     assert not walk.success

@@ -108,14 +108,18 @@ def certificate(risk: Risk, w: Vector, theta: NDArray | None = None, enough: flo
         return total_certificate(risk, [part for part in parts if part is not None])
     scores = _scores(risk, w)
     value = float(np.sum(_sigma(risk) * risk.loss.value(scores, risk.y))) + risk.penalty(w)
-    scale = cost_scale(risk)
+    scale, kind = cost_scale(risk), "duality gap"
     if risk.l2 == 0 and risk.l1 == 0:
         kind, gap = _without_penalty(risk, w, value, scores, theta)
     else:
-        kind = "duality gap"
         gap = np.inf if theta is None else value - _given_value(risk, theta)
         if relative_gap(gap, value, scale) > enough:
             gap = min(gap, value - dual_value(risk, w, scores, theta))
+    return proved(value, gap, scale, kind)
+
+
+def proved(value: float, gap: float, scale: float, kind: str = "duality gap") -> Certificate:
+    """The certificate of a cost whose distance from a lower bound is known, both summed up in float64."""
     gap = max(gap, 0.0) + ROUNDING * abs(value)
     return Certificate(kind, True, float(gap), float(relative_gap(gap, value, scale)), value)
 
@@ -308,12 +312,12 @@ def _balance(risk: Risk, z: NDArray) -> NDArray:
     return z
 
 
-def best_shift(risk: Risk, z: NDArray) -> float:
-    """Where the weighted slopes sum to zero: Newton's method on one number, within a bracket."""
+def best_shift(risk: Risk, z: NDArray, t: float = 0.0, steps: int = 100) -> float:
+    """Where the weighted slopes sum to zero: `steps` of Newton's method on one number from t, within a bracket."""
     sigma, y, loss = _sigma(risk), risk.y, risk.loss
-    low, high, t, span = -np.inf, np.inf, 0.0, 1.0
+    low, high, span = -np.inf, np.inf, 1.0
     size = 1.0 + float(np.abs(z).max(initial=0.0))
-    for _ in range(100):
+    for _ in range(steps):
         r = float(sigma @ loss.slope(z + t, y))
         low, high = (t, high) if r < 0 else (low, t)
         h = float(sigma @ loss.curvature(z + t, y))
@@ -334,11 +338,7 @@ def _feasible(risk: Risk, theta: NDArray) -> NDArray:
     if risk.loss is not Softmax:
         low, high = risk.loss.dual_range(risk.y)
         theta = np.clip(theta, low, high)
-        if risk.intercept:  # the heavier side is scaled down: 0 is in every interval
-            up, down = float(sigma @ np.maximum(theta[0], 0.0)), float(sigma @ np.maximum(-theta[0], 0.0))
-            factors = (min(1.0, down / up) if up > 0 else 1.0), (min(1.0, up / down) if down > 0 else 1.0)
-            theta = np.where(theta > 0, factors[0], factors[1]) * theta
-        return theta
+        return balanced(theta[0], sigma)[None, :] if risk.intercept else theta
     if not risk.intercept:
         return theta
     total = float(sigma.sum())
@@ -353,6 +353,13 @@ def _feasible(risk: Risk, theta: NDArray) -> NDArray:
         v = v / v.sum() if v.sum() > 0 else wanted / total
         p = (1.0 - t) * p + t * v[:, None] * np.ones((1, n))
     return target - p
+
+
+def balanced(theta: NDArray, sigma: NDArray) -> NDArray:
+    """Theta (n,) with a weighted sum of zero: the heavier side is scaled down, as 0 is in every interval."""
+    up, down = float(sigma @ np.maximum(theta, 0.0)), float(sigma @ np.maximum(-theta, 0.0))
+    factors = (min(1.0, down / up) if up > 0 else 1.0), (min(1.0, up / down) if down > 0 else 1.0)
+    return np.where(theta > 0, factors[0], factors[1]) * theta
 
 
 def _without_penalty(risk: Risk, w: Vector, value: float, scores: NDArray, theta: NDArray | None) -> tuple[str, float]:

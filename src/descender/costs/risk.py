@@ -110,6 +110,13 @@ class Risk(Cost):
         one.names = self.names[k * d : (k + 1) * d] + (("intercept",) if self.intercept else ())
         return one
 
+    def for_rows(self, rows: NDArray) -> Risk:
+        """The risk with the targets and weights of some rows, in their order, for scores that are known: not X."""
+        some = copy.copy(self)
+        some.y = self.y[rows]
+        some.sample_weight = None if self.sample_weight is None else self.sample_weight[rows]
+        return some
+
     def part_of(self, w: Vector, k: int) -> Vector:
         """The weights and the intercept of one class within a parameter vector."""
         W, b = self.split(w)

@@ -15,7 +15,7 @@ from descender.errors import CapabilityError, OptionError, suggest
 from descender.methods.advance import Options
 from descender.methods.bounds import Bounds
 from descender.methods.diagonal import DiagonalLBFGS
-from descender.methods.dual import DualAscent
+from descender.methods.dual import DualAscent, conditioning
 from descender.methods.interior import InteriorPoint
 from descender.methods.lbfgs import LBFGS
 from descender.methods.method import Method
@@ -38,6 +38,10 @@ READINGS: dict[str, dict[str, Any]] = {
 METHODS = ("auto", *RULES, *READINGS, *REDUCTIONS, "lbfgs", "cg")
 POLISHED = 4e-24
 """The tol of a walk to rounding: Newton's decrement is the square of the distance that is left."""
+WELL_CONDITIONED = 3.0
+"""The conditioning (:func:`~descender.methods.dual.conditioning`) up to which the dual is ascended in a few epochs."""
+WORTH_COMPILING = 20_000
+"""Entries of a sparse matrix below which no step waits for a compiler."""
 
 
 def choose(cost: Cost, tol: float | None = None) -> tuple[Method, str]:
@@ -60,19 +64,29 @@ def choose(cost: Cost, tol: float | None = None) -> tuple[Method, str]:
         size = f"the curvature over {cost.n_classes} classes is known by its products alone"
         return NewtonCG(tol), f"Newton's method with conjugate gradients, because {size}"
     size = f"{cost.n_samples:,} x {cost.n_features:,}"
+    if is_wide(cost) and cost.l1 == 0:
+        return _for_many_columns(cost, tol)
     if is_wide(cost):
-        reason = f"{size} are too many columns for a matrix of curvatures"
-        if cost.l1 == 0:
-            diagonal = DiagonalLBFGS(tol)
-            return diagonal, f"{diagonal.name}, because {reason}"
         sets = WorkingSets(tol)
-        return sets, f"{sets.name}, because {reason}, and l1 leaves few of them"
-    elif is_small(cost):
+        reason = f"{size} are too many columns for a matrix of curvatures, and l1 leaves few of them"
+        return sets, f"{sets.name}, because {reason}"
+    if is_small(cost):
         name, reason = "Newton's method", f"{size} is small, so each step can afford all curvatures"
     else:
         name, reason = "descent in a learnt metric", f"the cost is smooth and convex and {size} fits in memory"
     name = f"proximal {name}" if cost.l1 > 0 else name
     return LearntMetric(tol, name=name), f"{name}, because {reason}"
+
+
+def _for_many_columns(cost: Risk, tol: float) -> tuple[Method, str]:
+    """The method for a smooth loss with l2, or without a penalty, on too many columns for a matrix of curvatures."""
+    reason = f"{cost.n_samples:,} x {cost.n_features:,} are too many columns for a matrix of curvatures"
+    kappa = conditioning(cost)
+    if cost.sparse and cost.X.nnz >= WORTH_COMPILING and kappa <= WELL_CONDITIONED:
+        ascent = DualAscent(tol)
+        return ascent, f"{ascent.name}, because {reason}, and l2 makes it well-conditioned (kappa {kappa:.2g})"
+    diagonal = DiagonalLBFGS(tol)
+    return diagonal, f"{diagonal.name}, because {reason}"
 
 
 def _for_kinks(cost: Risk, tol: float) -> tuple[Method, str]:

@@ -11,13 +11,16 @@ from descender.methods.advance import COLUMNS
 from descender.methods.method import Block, Outcome
 
 
-def ending(risk: Risk, tol: float, point: Vector, found: Certificate, reads: int = 0) -> Block:
+def ending(
+    risk: Risk, tol: float, point: Vector, found: Certificate, reads: int = 0, final: tuple[float, Vector] | None = None
+) -> Block:
     """The last block at a point with its certificate, after `reads` of the rows that no step of the log counted.
 
-    Its outcome is "converged" where the certificate is within `tol`, else "floor".
+    Its outcome is "converged" where the certificate is within `tol`, else "floor".  ``final`` is the cost and the
+    gradient there, where they are known.
     """
     outcome = Outcome("converged", str(found))
     if found.relative > tol:
         outcome = Outcome("floor", f"no further descent in this arithmetic: {found}, {tol:.0e} was asked")
-    nothing, final = np.empty((0, len(COLUMNS))), risk.value_and_gradient(point)
+    nothing, final = np.empty((0, len(COLUMNS))), final or risk.value_and_gradient(point)
     return Block(nothing, point, 0, None, outcome=outcome, final=final, certificate=found, evaluations=reads + 2)

@@ -127,6 +127,7 @@ class Hinge(BaseLoss):
     """
 
     name = "hinge"
+    dual_curvature = 0.0
     conjugate = r"s \theta, \quad 0 \le s \theta \le 1"
     tasks = ("binary", "multiclass")
     targets = "0 and 1, or class indices 0, 1, 2 ..."
@@ -184,6 +185,7 @@ class SquaredHinge(BaseLoss):
     """
 
     name = "squared_hinge"
+    dual_curvature = 0.5
     conjugate = r"s \theta - \tfrac14 \theta^2, \quad s \theta \ge 0"
     tasks = Hinge.tasks
     targets = Hinge.targets

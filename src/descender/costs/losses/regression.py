@@ -24,6 +24,7 @@ class SquaredError(BaseLoss):
     """
 
     name = "squared_error"
+    dual_curvature = 1.0
     conjugate = r"\theta y - \tfrac12 \theta^2"
     tasks = ("regression", "binary")
     probability = True
@@ -72,6 +73,7 @@ class Huber(BaseLoss):
 
     delta: float = 1.0
     name = property(lambda self: spelled(self, "huber"))
+    dual_curvature = 1.0
     conjugate = r"\theta y - \tfrac12 \theta^2, \quad |\theta| \le \delta"
 
     def __post_init__(self) -> None:
@@ -123,6 +125,7 @@ class Quantile(BaseLoss):
 
     level: float = 0.5
     name = property(lambda self: spelled(self, "quantile"))
+    dual_curvature = 0.0
     conjugate = r"\theta y, \quad q - 1 \le \theta \le q"
     differentiable = False
     curvature_bound = INFINITY
