@@ -117,8 +117,8 @@ def ascend_smooth(rows, order, y, p, low, high, share, squares, constant, w, the
     """One epoch for a smooth loss with the numbers `p`, each theta moved to where it is minus the slope at its score.
 
     With q the square of the row times its share, the new score u solves u + q l'(u) = z - q theta: Newton's method
-    within a bracket, which is halved where two steps are about as long.  ``known`` has the u of the last visit, from where one step needs no slope, as minus theta is it;
-    NaN where there was none.  The rest is as in ascend_box.
+    within a bracket, which is halved where two steps are about as long.  ``known`` has the u of the last visit, from
+    where one step needs no slope, as minus theta is it; NaN where there was none.  The rest is as in ascend_box.
     """
     for k in range(order.shape[0]):
         i = order[k]
