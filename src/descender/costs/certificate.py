@@ -28,7 +28,7 @@ from scipy import sparse
 from scipy.sparse.linalg import LinearOperator, cg
 
 from descender.costs.cost import Vector
-from descender.costs.losses import OneVsRest, Softmax, SquaredError
+from descender.costs.losses import Loss, OneVsRest, Softmax, SquaredError
 from descender.costs.risk import Risk
 
 ROUNDING = 8 * np.finfo(np.float64).eps
@@ -69,8 +69,8 @@ def cost_scale(risk: Risk) -> float:
 
 
 def _cost_at_zero(risk: Risk) -> float:
-    z = np.zeros((risk.n_classes, len(risk.y)) if risk.loss.scores_per_class else len(risk.y))
-    return float(np.sum(_sigma(risk) * risk.loss.value(z, risk.y)))
+    zero: Any = np.zeros((risk.n_classes, len(risk.y))) if risk.loss.scores_per_class else np.float64(0.0)
+    return float(np.sum(_sigma(risk) * risk.loss.value(zero, risk.y)))
 
 
 def _trivial_excess(risk: Risk) -> float:
@@ -84,8 +84,8 @@ def _trivial_excess(risk: Risk) -> float:
             return float(total * np.log(risk.n_classes))
         p = share[share > 0] / total
         return float(-total * (p @ np.log(p)))
-    z = risk.loss.trivial(y, sigma) if risk.intercept else 0.0
-    return float(sigma @ (risk.loss.value(z + 0.0 * y, y) - risk.loss.lowest(y)))
+    z = np.float64(risk.loss.trivial(y, sigma) if risk.intercept else 0.0)
+    return float(sigma @ (risk.loss.value(z, y) - risk.loss.lowest(y)))
 
 
 def relative_gap(gap: float, value: float, scale: float) -> float:
@@ -185,7 +185,7 @@ def _projected(risk: Risk, theta: NDArray, columns: NDArray, wanted: NDArray) ->
     Each moves in proportion to the room that it has to the ends of its interval, which for most losses is the
     curvature: where theta is the natural point near the bottom, this is what a Newton step does to it.
     """
-    sigma, room = _sigma(risk), _room(risk, theta)
+    sigma, rooms = _sigma(risk), room(risk.loss, theta, risk.y)
     centre = _centre(risk)[columns]
 
     def parts() -> Iterator[tuple[slice, Any]]:
@@ -205,11 +205,11 @@ def _projected(risk: Risk, theta: NDArray, columns: NDArray, wanted: NDArray) ->
 
     wanted = np.append(wanted, 0.0) if risk.intercept else wanted
     off = sum((rows.T @ (sigma * theta)[part] for part, rows in each()), -wanted)
-    solve = (_direct if len(wanted) <= LARGEST_HESSIAN else _iterated)(each, sigma * room, len(wanted))
+    solve = (_direct if len(wanted) <= LARGEST_HESSIAN else _iterated)(each, sigma * rooms, len(wanted))
     for _ in range(2):
         step, off, theta = solve(off), -wanted, theta.copy()
         for part, rows in each():
-            theta[part] -= room[part] * (rows @ step)
+            theta[part] -= rooms[part] * (rows @ step)
             off = off + rows.T @ (sigma * theta)[part]
     return theta
 
@@ -246,14 +246,23 @@ def _iterated(parts: Parts, weights: NDArray, size: int) -> Solver:
     return lambda off: cg(moment, off, rtol=1e-9, maxiter=CONJUGATE_STEPS, M=scaled)[0]
 
 
-def _room(risk: Risk, theta: NDArray) -> NDArray:
-    """How far each theta is from the ends of its interval."""
-    low, high = risk.loss.dual_range(risk.y)
+def room(loss: Loss, theta: NDArray, y: NDArray) -> NDArray:
+    """How far each theta is from the ends of its interval; it may move by that much to either side."""
+    low, high = loss.dual_range(y)
     below, above = theta - low, high - theta
-    with np.errstate(invalid="ignore"):
-        both = below * above / (high - low)
-    room = np.where(np.isinf(low), np.where(np.isinf(high), 1.0, above), np.where(np.isinf(high), below, both))
-    return np.maximum(room, 0.0)
+    open_low, open_high = np.isinf(low), np.isinf(high)
+    if open_low.any() or open_high.any():
+        with np.errstate(invalid="ignore"):
+            both = below * above / (high - low)
+        within = np.where(open_low, np.where(open_high, 1.0, above), np.where(open_high, below, both))
+    else:
+        within = below * above / (high - low)
+    return np.maximum(within, 0.0)
+
+
+def rounded_gap(value: float, dual: float) -> float:
+    """The gap between a cost and a lower bound, with what summation may have lost of it."""
+    return max(value - dual, 0.0) + ROUNDING * abs(value)
 
 
 def _sigma(risk: Risk) -> NDArray:

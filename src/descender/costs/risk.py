@@ -19,6 +19,8 @@ from descender.kernels.assemble import method_text, text_of
 BLOCK_BYTES, BLOCK_ROWS = 768 * 1024, 4096
 """A block of a reading: it stays in the second-level cache between the two products, and is so short that sums within
 it, in the dtype of X, keep their digits."""
+EXTREME_WIDTH, EXTREME_BYTES = 4000, 512 * 1024
+"""Numbers that a row of :func:`column_extremes` has at least (of 10 columns: 8 times faster), bytes of its blocks."""
 
 
 class Risk(Cost):
@@ -63,7 +65,7 @@ class Risk(Cost):
                 raise OptionError(f"{name}={strength!r}: a penalty strength is a finite number of at least 0")
         if reduction not in ("mean", "sum"):
             raise OptionError(f"reduction={reduction!r}; known: mean, sum")
-        self.X, self.y, self.sample_weight = check_rows(X, y, sample_weight)
+        self.X, self.y, self.sample_weight, self.extremes = read_rows(X, y, sample_weight)
         self.loss, self.n_classes = _read_classes(read_loss(loss), self.y, n_classes)
         self.l2, self.l1, self.intercept, self.reduction = float(l2), float(l1), bool(intercept), reduction
         n, d = self.X.shape
@@ -273,8 +275,33 @@ def block_height(X: Any) -> int:
     return int(min(max(BLOCK_BYTES // max(X.shape[1] * X.itemsize, 1), 32), BLOCK_ROWS))
 
 
+def column_extremes(X: NDArray) -> tuple[NDArray, NDArray]:
+    """The least and the largest entry of each column; not finite where one is not.
+
+    Rows are taken together until they are long enough for the processor's vectors, and stay in the cache for both.
+    """
+    n, d = X.shape
+    if n < EXTREME_WIDTH or d == 0:
+        return X.min(axis=0, initial=np.inf), X.max(axis=0, initial=-np.inf)
+    many = max(EXTREME_WIDTH // d, 1)
+    wide, rest = X[: n - n % many].reshape(n // many, many * d), X[n - n % many :]
+    height = max(EXTREME_BYTES // (many * d * X.itemsize), 1)
+    low, high = wide[0].copy(), wide[0].copy()
+    for start in range(0, len(wide), height):
+        block = wide[start : start + height]
+        np.minimum(low, block.min(axis=0), out=low)
+        np.maximum(high, block.max(axis=0), out=high)
+    ends = (np.concatenate([end.reshape(many, d), rest]) for end in (low, high))
+    return next(ends).min(axis=0), next(ends).max(axis=0)
+
+
 def check_rows(X: Any, y: Any, sample_weight: Any) -> tuple[Any, NDArray, NDArray | None]:
     """X dense C-contiguous or CSR, float32 or float64; y float64; sample weights float64 or None."""
+    return read_rows(X, y, sample_weight)[:3]
+
+
+def read_rows(X: Any, y: Any, sample_weight: Any) -> tuple[Any, NDArray, NDArray | None, tuple[NDArray, NDArray]]:
+    """The same, and the extremes of dense columns; dense rows that lie row by row are read once and not copied."""
     if hasattr(X, "tocsr"):
         X = X.tocsr()
         if X.dtype not in (np.float32, np.float64):
@@ -298,20 +325,23 @@ def check_rows(X: Any, y: Any, sample_weight: Any) -> tuple[Any, NDArray, NDArra
         raise ShapeError(f"X has {X.shape[0]} rows and y has shape {y.shape}; expected one target a row")
     if X.shape[0] == 0:
         raise DataError("X has no rows")
-    # A sum is finite only if every entry is; a false alarm by overflow is told apart below.
-    with np.errstate(all="ignore"):
-        total = np.sum(values)
-    if not np.isfinite(total) and not np.isfinite(values).all():
+    with np.errstate(all="ignore"):  # a sum is finite only if each entry is; one that overflows is told apart
+        extremes = column_extremes(X) if values is X else (np.empty(0), np.empty(0))
+        told = np.append(*extremes) if values is X else np.sum(values)
+    if not np.isfinite(told).all() and not np.isfinite(values).all():
         row, column = _first_not_finite(X)
-        raise DataError(f"X at row {row}, column {column} is not a finite number; fill or leave out such entries")
+        found = "NaN" if np.isnan(X[row, column]) else "inf"
+        raise DataError(
+            f"X at row {row}, column {column} is not a finite number but {found}; fill or leave out such entries"
+        )
     if sample_weight is None:
-        return X, y, None
+        return X, y, None, extremes
     s = np.asarray(sample_weight, dtype=np.float64)
     if s.shape != y.shape:
         raise ShapeError(f"sample_weight has shape {s.shape}; expected {y.shape}, one weight a row")
     if not np.isfinite(s).all() or (s < 0).any() or s.sum() == 0:
         raise DataError("sample_weight must be finite and at least 0, and not all 0")
-    return X, y, s
+    return X, y, s, extremes
 
 
 def _first_not_finite(X: Any) -> tuple[int, int]:

@@ -63,7 +63,9 @@ class Linear(CallbackSupportMixin, BaseEstimator):
         return validate_data(self, X, reset=reset, accept_sparse="csr", dtype=[np.float64, np.float32], order="C")
 
     def _check_both(self, X: Any, y: Any, **more: Any) -> tuple[Any, Any]:
-        return validate_data(self, X, y, accept_sparse="csr", dtype=[np.float64, np.float32], order="C", **more)
+        """Both; whether X is finite is seen by the cost, when it reads the rows for their extremes."""
+        how: dict[str, Any] = {"accept_sparse": "csr", "dtype": [np.float64, np.float32], "order": "C"}
+        return validate_data(self, X, y, ensure_all_finite=False, **how, **more)
 
     def _scores(self, X: Any) -> NDArray:
         """x·w + b: (n,) or (n, K)."""

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from descender.costs.certificate import room, rounded_gap
 from descender.costs.cost import Vector
 from descender.costs.risk import Risk, block_height
 
-FAR = 1e3
-"""Deviations of a column from zero beyond which its products lose digits that matter."""
+FAR = {4: 30.0, 8: 1e4}
+"""Deviations of a column from zero, by the bytes of a number, beyond which its products lose digits that matter."""
 FLAT = 1e-4
 """What a row on a straight part of its loss counts for in the metric, as a share of the largest curvature."""
+FEW_ROWS = 4000
+"""Rows that tell the centre and the size of a column well enough to stand there."""
 
 
 class Reading(NamedTuple):
-    """What one reading of the rows tells at a point: the smooth cost, its gradient, and the scores."""
+    """What one reading of the rows tells at a point: the smooth cost, its gradient, the scores.
+
+    ``gap`` bounds the distance to the minimum, where the reading was exact and an l2 penalty is all there is; else nan.
+    """
 
     value: float
     gradient: Vector
     scores: NDArray
+    gap: float = np.nan
 
 
 class Columns(NamedTuple):
@@ -37,34 +45,66 @@ class Centred:
     r"""The smooth part of a risk with one score a row, in the coordinates :math:`v = (w, b + \mu\cdot w)`.
 
     Columns far from zero then do not tilt the intercept; where one is very `far`, the rows are moved before they are
-    multiplied, so that scores keep their digits.  ``sigma`` are the weights of the rows in the mean; a
-    subsample carries weights that estimate the whole.  Sparse rows are not centred.
+    multiplied, so that scores keep their digits.  ``sigma`` are the weights of the rows in the mean; a subsample
+    carries weights that estimate the whole, and standardised columns in float32: those of X are its columns over
+    `unit`.  Sparse rows are not centred.
     """
 
-    def __init__(self, risk: Risk, X: Any, y: NDArray, sigma: NDArray, mean: Vector, far: bool = False):
+    def __init__(
+        self,
+        risk: Risk,
+        X: Any,
+        y: NDArray,
+        sigma: NDArray,
+        mean: Vector,
+        far: bool = False,
+        unit: Vector | None = None,
+    ):
         self.risk, self.loss, self.X, self.y, self.sigma, self.mean = risk, risk.loss, X, y, sigma, mean
         self.n, self.d = X.shape
         self.intercept, self.l2 = risk.intercept, risk.l2
         self.size = self.d + self.intercept
-        self.height, self.far = block_height(X), far
+        self.height, self.far, self.unit = block_height(X), far, unit
+        even = self.n > 0 and bool((sigma == sigma[0]).all())
+        self.even = float(sigma[0]) if even else None
+        classes = bool(((y == 0.0) | (y == 1.0)).all())
+        self.targets = y.astype(X.dtype) if classes else y  # numbers would lose digits
+        self.fused = getattr(risk.loss, "fused", None) if classes else None
+        self.moving: NDArray | None = None  # the columns that are not constant, where some are
 
     @classmethod
     def of(cls, risk: Risk) -> tuple[Centred, Columns]:
-        """All rows of a risk, at the price of one reading for the means of the columns."""
+        """All rows of a risk; the columns as some of the rows show them, and the largest of all."""
         ones = np.ones(risk.n_samples or 0) if risk.sample_weight is None else risk.sample_weight
         sigma = ones / risk.denominator
-        columns = column_facts(risk.X, sigma, centre=risk.intercept and not risk.sparse)
-        far = bool(np.any(columns.mean**2 * sigma.sum() > FAR**2 * columns.squares))
-        return cls(risk, risk.X, risk.y, sigma, columns.mean, far), columns
+        centre = risk.intercept and not risk.sparse
+        if risk.sparse:
+            columns = column_facts(risk.X, sigma, centre=False)
+            return cls(risk, risk.X, risk.y, sigma, columns.mean), columns
+        columns = glance(risk, sigma, centre)
+        moving, width = risk.extremes[0] < risk.extremes[1], FAR[risk.X.dtype.itemsize]
+        far = bool(np.any(moving & (columns.mean**2 * sigma.sum() > width**2 * columns.squares)))
+        problem = cls(risk, risk.X, risk.y, sigma, columns.mean, far)
+        if centre and not moving.all():
+            problem.moving = moving
+        return problem, columns
 
-    def sample(self, rows: NDArray, weights: NDArray | float) -> Centred:
+    def part(self, rows: NDArray, weights: NDArray | float = 1.0) -> Centred:
         """Some rows, whose weights in the mean are multiplied by `weights`."""
         return Centred(self.risk, self.X[rows], self.y[rows], self.sigma[rows] * weights, self.mean, self.far)
 
-    def restricted(self, columns: NDArray) -> Centred:
-        """Some columns only."""
-        X = self.X[:, columns]
-        return Centred(self.risk, X, self.y, self.sigma, self.mean[columns], self.far)
+    def standardised(self, rows: NDArray, weights: NDArray, squares: Vector) -> Centred:
+        """Some rows over the root mean `squares` of their columns, in float32: it holds what a metric needs."""
+        sigma = self.sigma[rows] * weights
+        size = np.sqrt(squares / max(float(self.sigma.sum()), 1e-300))
+        unit = np.where(size > 0, size, 1.0)
+        X = np.empty((len(rows), self.d), dtype=np.float32)
+        step = block_height(X)
+        for start in range(0, len(rows), step):
+            some = self.X.take(rows[start : start + step], axis=0)
+            some = some - self.mean.astype(some.dtype)
+            np.multiply(some, (1.0 / unit).astype(some.dtype), out=X[start : start + step], casting="same_kind")
+        return Centred(self.risk, X, self.y[rows], sigma, np.zeros(self.d), unit=unit)
 
     def enter(self, w: Vector) -> Vector:
         """The coordinates of a parameter vector of the risk."""
@@ -87,47 +127,101 @@ class Centred:
             g[: self.d] += gradient[self.d] * self.mean
         return g
 
-    def _blocks(self) -> Any:
+    def _blocks(self) -> Iterator[slice]:
         for start in range(0, self.n, self.height):
             yield slice(start, min(start + self.height, self.n))
 
-    def read(self, v: Vector) -> Reading:
-        """The smooth cost, its gradient and the scores at v, reading each row once."""
-        w = v[: self.d].astype(self.X.dtype)
+    def _rows(self, part: slice, dtype: Any) -> Any:
+        """A block in a dtype: with its own numbers, or from the centre where that is far."""
+        X = self.X[part]
+        return (X - self.mean if self.far else X).astype(dtype, copy=False)
+
+    def _inner(self, v: Vector, dtype: Any) -> tuple[Vector, float, float]:
+        """The weights that the rows are multiplied by, what is added, and whether the mean is still to be taken off."""
+        w = v[: self.d] if self.unit is None else v[: self.d] * self.unit
         shift = v[self.d] if self.intercept else 0.0
-        shift, slant = (shift, 0.0) if self.far else (shift - self.mean @ v[: self.d], 1.0)
-        scores = np.empty(self.n)
-        gradient = np.zeros(self.size)
-        total = slopes = 0.0
+        slant = 0.0 if self.far or self.unit is not None else 1.0
+        return w.astype(dtype), float(shift - slant * (self.mean @ v[: self.d])), slant
+
+    def _outer(self, sums: NDArray, total: Any, slant: float) -> NDArray:
+        """Products of the columns with numbers that add up to `total`, in the coordinates."""
+        sums = (sums if self.unit is None else sums * self.unit) - slant * total * self.mean
+        return sums if self.moving is None else np.where(self.moving, sums, 0.0)
+
+    def read(self, v: Vector, exact: bool = False) -> Reading:
+        """The smooth cost, its gradient and the scores at v, reading each row once.
+
+        In the dtype of X, or `exact`: in float64 and, where l2 is the penalty, with a bound of the gap.
+        """
+        dtype = np.float64 if exact else self.X.dtype
+        w, shift, slant = self._inner(v, dtype)
+        scores = np.empty(self.n, dtype=dtype)
+        total, slopes, share, gap = 0.0, 0.0, 0.0, np.nan
+        sums: NDArray = np.zeros(self.d)
+        y = self.targets.astype(dtype) if self.targets.dtype != np.float64 else self.targets
+        proves = exact and self.l2 > 0 and self.unit is None
+        tilt, tilted, theta, rooms = np.zeros(self.d), 0.0, np.empty(self.n * proves), np.empty(self.n * proves)
         for part in self._blocks():
-            X, y = self.X[part], self.y[part]
-            X = (X - self.mean).astype(X.dtype, copy=False) if self.far else X
-            z = scores[part] = X @ w + shift
-            total += float(self.sigma[part] @ self.loss.value(z, y))
-            r = self.sigma[part] * self.loss.slope(z, y)
-            gradient[: self.d] += X.T @ r.astype(X.dtype, copy=False)
+            rows = self._rows(part, dtype)
+            z = rows @ w
+            z += shift
+            scores[part] = z
+            losses, r = self._losses(z, y[part])
+            if proves:
+                np.negative(r, out=theta[part])
+                if self.intercept:
+                    rooms[part] = room(self.loss, theta[part], self.y[part])
+                    free = rooms[part] * self.sigma[part]
+                    tilt += rows.T @ free
+                    tilted += float(free.sum())
+            if self.even is None:
+                s = self.sigma[part]
+                total += float(s @ losses)
+                r = (s * r).astype(dtype, copy=False)
+            else:
+                total += float(losses.sum())
+                r = r.astype(dtype, copy=False)
+            sums += rows.T @ r
             slopes += float(r.sum())
-        gradient[: self.d] += self.l2 * v[: self.d] - slant * slopes * self.mean
+        if self.even is not None:
+            sums, total, slopes = sums * self.even, total * self.even, slopes * self.even
+        gradient = np.zeros(self.size)
+        u = self._outer(sums, slopes, slant)
+        gradient[: self.d] = u + self.l2 * v[: self.d]
         if self.intercept:
             gradient[self.d] = slopes
-        return Reading(total + self.ridge(v), gradient, scores)
+        value = total + self.ridge(v)
+        if proves:
+            if self.intercept and slopes != 0.0:  # minus the slopes, moved within their rooms until they add up to 0
+                share = -slopes / tilted if tilted > 0.0 else np.inf
+                theta -= share * rooms
+                u = u + share * self._outer(tilt, tilted, slant)
+            dual = float(self.sigma @ self.loss.dual(theta, self.y)) - float(u @ u) / (2.0 * self.l2)
+            gap = float(rounded_gap(value, dual)) if abs(share) <= 1.0 else np.inf
+        return Reading(float(value), gradient, scores, gap)
+
+    def _losses(self, z: NDArray, y: NDArray) -> tuple[NDArray, NDArray]:
+        if self.fused is not None:
+            with np.errstate(all="ignore"):
+                value, r = self.fused(z, y)
+            if np.isfinite(value.sum()):
+                return value, r
+        return self.loss.value(z, y), self.loss.slope(z, y)
 
     def scores(self, v: Vector) -> NDArray:
         """The scores at v, in float64."""
+        w, shift, _ = self._inner(v, np.float64)
         out = np.empty(self.n)
         for part in self._blocks():
-            out[part] = (self.X[part] - self.mean if self.far else self.X[part]) @ v[: self.d]
-        shift = 0.0 if self.far else self.mean @ v[: self.d]
-        return out + ((v[self.d] if self.intercept else 0.0) - shift)
+            out[part] = self._rows(part, np.float64) @ w
+        return out + shift
 
     def spread(self, r: NDArray) -> Vector:
         """The sum over rows of r x, with x = 1 for the intercept, in float64."""
-        out = np.zeros(self.size)
+        sums, total, out = np.zeros(self.d), float(r.sum()), np.zeros(self.size)
         for part in self._blocks():
-            out[: self.d] += (self.X[part] - self.mean if self.far else self.X[part]).T @ r[part]
-        total = float(r.sum())
-        if not self.far:
-            out[: self.d] -= total * self.mean
+            sums += self._rows(part, np.float64).T @ r[part]
+        out[: self.d] = self._outer(sums, total, 0.0 if self.far or self.unit is not None else 1.0)
         if self.intercept:
             out[self.d] = total
         return out
@@ -153,23 +247,25 @@ class Centred:
         return H
 
     def moment(self, h: NDArray) -> NDArray:
-        """The sum over rows of h x x', with x = 1 for the intercept."""
+        """The sum over rows of h x x', with x = 1 for the intercept; of standardised rows in their own float32."""
         H = np.zeros((self.size, self.size))
-        edge = np.zeros(self.d)
+        dtype = np.float64 if self.unit is None else self.X.dtype
+        edge, root = np.zeros(self.d), np.sqrt(h).astype(dtype)
         for part in self._blocks():
-            X = self.X[part]
-            if sparse.issparse(X):
-                scaled = X.multiply(np.sqrt(h[part])[:, None]).tocsr()
+            if sparse.issparse(self.X):
+                scaled = self.X[part].multiply(root[part][:, None]).tocsr()
                 H[: self.d, : self.d] += (scaled.T @ scaled).toarray()
-                edge += X.T @ h[part]
-                continue
-            centred = X - self.mean
-            scaled = centred * np.sqrt(h[part])[:, None]
-            H[: self.d, : self.d] += scaled.T @ scaled
-            edge += centred.T @ h[part]
+            else:
+                rows = self.X[part] - self.mean if self.unit is None else self.X[part]
+                scaled = rows * root[part, None]
+                H[: self.d, : self.d] += scaled.T @ scaled
+            edge += scaled.T @ root[part]
         if self.intercept:
             H[self.d, : self.d] = H[: self.d, self.d] = edge
             H[self.d, self.d] = h.sum()
+        if self.unit is not None:
+            unit = np.append(self.unit, np.ones(self.size - self.d))
+            H *= unit[:, None] * unit
         return H
 
     def curvatures(self, scores: NDArray, cautious: bool = False) -> Vector:
@@ -181,6 +277,17 @@ class Centred:
         if self.intercept:
             diagonal[self.d] = h.sum()
         return diagonal
+
+
+def glance(risk: Risk, sigma: NDArray, centre: bool) -> Columns:
+    """What some of the rows tell of the columns, and the largest squares of all rows."""
+    rows = np.linspace(0, risk.X.shape[0] - 1, min(FEW_ROWS, risk.X.shape[0])).astype(np.intp)
+    some = risk.X.take(rows, axis=0)
+    found = column_facts(some, sigma[rows], centre)
+    low, high = risk.extremes
+    largest = np.square(np.maximum(high - found.mean, found.mean - low))
+    whole = float(sigma.sum()) / max(float(sigma[rows].sum()), 1e-300)
+    return Columns(found.mean, found.squares * whole, largest)
 
 
 def column_facts(X: Any, sigma: NDArray, centre: bool) -> Columns:

@@ -22,5 +22,7 @@ def ending(
     outcome = Outcome("converged", str(found))
     if found.relative > tol:
         outcome = Outcome("floor", f"no further descent in this arithmetic: {found}, {tol:.0e} was asked")
-    nothing, final = np.empty((0, len(COLUMNS))), final or risk.value_and_gradient(point)
-    return Block(nothing, point, 0, None, outcome=outcome, final=final, certificate=found, evaluations=reads + 2)
+    nothing = np.empty((0, len(COLUMNS)))
+    if final is None:
+        final, reads = risk.value_and_gradient(point), reads + 2
+    return Block(nothing, point, 0, None, outcome=outcome, final=final, certificate=found, evaluations=reads)

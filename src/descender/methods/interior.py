@@ -50,7 +50,7 @@ class Rows:
         everything, _ = Centred.of(risk)
         self.kept = np.flatnonzero(everything.sigma > 0)
         whole = len(self.kept) == everything.n
-        self.problem = problem = everything if whole else everything.sample(self.kept, 1.0)
+        self.problem = problem = everything if whole else everything.part(self.kept)
         self.n, self.d, self.l1 = problem.n, problem.d, risk.l1
         low, high = risk.loss.dual_range(problem.y)
         extra = np.full(self.d if risk.l1 > 0 else 0, risk.l1)

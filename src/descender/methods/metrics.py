@@ -21,16 +21,16 @@ class Metric(Protocol):
 class Dense:
     """A symmetric matrix by its Cholesky factor, after scaling its diagonal to one.
 
-    A matrix that is singular to rounding gets a larger and larger diagonal until it is not.
+    A matrix that is singular to rounding gets a larger and larger diagonal, from `jitter` on, until it is not.
     """
 
-    def __init__(self, H: NDArray):
+    def __init__(self, H: NDArray, jitter: float = 1e-14):
         diagonal = np.maximum(np.diag(H), 0.0)
         self.scale = np.where(diagonal > 0, 1.0 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0)), 0.0)
         scaled = H * self.scale[:, None] * self.scale
         index = np.arange(len(H))
-        for jitter in (1e-14, 1e-12, 1e-10, 1e-8, 1e-6):
-            scaled[index, index] = 1.0 + jitter
+        for factor in (1.0, 1e2, 1e4, 1e6, 1e8):
+            scaled[index, index] = 1.0 + factor * jitter
             try:
                 self.factor = cho_factor(scaled, lower=True, check_finite=False)
                 return

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from descender.methods.centred import Centred, Columns
+from descender.costs.cost import Vector
+from descender.methods.centred import Centred, Columns, column_facts
 
 
 class Draw(NamedTuple):
@@ -17,14 +18,16 @@ class Draw(NamedTuple):
     rows: NDArray
     ratio: NDArray
     q: NDArray
+    squares: Vector
 
     def part(self, problem: Centred, share: float) -> tuple[Centred, NDArray]:
         """The rows of a share of the sample as a problem of their own, and which they are."""
         chosen = self.ratio < share
         rows = self.rows[chosen]
-        if len(rows) == problem.n:
-            return problem, rows
-        return problem.sample(rows, 1.0 / np.minimum(1.0, share * self.q[chosen])), rows
+        weights = 1.0 / np.minimum(1.0, share * self.q[chosen])
+        if sparse.issparse(problem.X):
+            return problem.part(rows, weights), rows
+        return problem.standardised(rows, weights, self.squares), rows
 
 
 def sample_size(n: int, d: int) -> int:
@@ -38,21 +41,24 @@ def sample_size(n: int, d: int) -> int:
 def draw(problem: Centred, columns: Columns, m: int, rng: np.random.Generator) -> Draw:
     r"""About `m` rows, each with probability :math:`\min(1, q_i)`.
 
-    Uniformly, unless some column lives on few rows (a rare category), which a uniform sample would miss: then half by
-    leverage, :math:`q_i = m\,(l_i/d + 1/n)/2` with :math:`l_i = \sum_j x_{ij}^2 / s_j`.
+    Evenly, one of each n/m, unless some column lives on few rows (a rare category), which such a sample would miss:
+    then half by leverage, :math:`q_i = m\,(l_i/d + 1/n)/2` with :math:`l_i = \sum_j x_{ij}^2 / s_j`.
     """
     n = problem.n
+    squares = np.maximum(columns.squares, columns.largest * float(problem.sigma.sum()) / n)
     if m >= n:
-        return Draw(np.arange(n), np.zeros(n), np.full(n, np.inf))
+        return Draw(np.arange(n), rng.random(n), np.ones(n), squares)
     total = float(problem.sigma.sum())
     rare = np.any(m * columns.largest * total > 10.0 * n * columns.squares)
-    q = np.full(n, m / n)
-    if rare:
-        leverage = _leverages(problem, columns, total)
-        q = 0.5 * m * (leverage / max(leverage.sum(), 1e-300) + 1.0 / n)
+    if not rare:
+        rows = ((np.arange(m) + rng.random(m)) * (n / m)).astype(np.intp)
+        return Draw(np.minimum(rows, n - 1), rng.random(m), np.full(m, m / n), squares)
+    columns = column_facts(problem.X, problem.sigma, centre=bool(problem.mean.any()))
+    leverage = _leverages(problem, columns, total)
+    q = 0.5 * m * (leverage / max(leverage.sum(), 1e-300) + 1.0 / n)
     ratio = rng.random(n) / q
     rows = np.flatnonzero(ratio < 1.0)
-    return Draw(rows, ratio[rows], q[rows])
+    return Draw(rows, ratio[rows], q[rows], columns.squares)
 
 
 def _leverages(problem: Centred, columns: Columns, total: float) -> NDArray:
