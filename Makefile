@@ -5,7 +5,7 @@ READY := .venv/.ready
 OUT := out
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint test-slow bench clean
+.PHONY: help demo test lint test-slow bench docs clean
 
 help:  ## print this list
 	@echo "descender: gradient descent with no learning rate to choose"
@@ -59,6 +59,10 @@ bench: $(READY)  ## every benchmark of benchmarks/, measured here
 	@echo "== benchmarks/functions"; $(BIN)/python -m benchmarks.functions --only Rosenbrock Beale Wood Meyer Trid
 	@echo; echo "== benchmarks/glm"; $(BIN)/python -m benchmarks.glm --quick
 
+docs: $(READY)  ## the pages as a site, into ./site
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs site
+	@echo "To look at: $(CURDIR)/site/index.html"
+
 clean:  ## remove what runs leave behind; .venv stays
-	rm -rf $(OUT) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(OUT) site build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find src tests examples benchmarks docs -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -4,17 +4,21 @@ import doctest
 import importlib.util
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+import descender
 from descender.cli import app
+from descender.methods.auto import METHODS
 from docs_pages import FLAGS, blocks, check_shown, commands
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-PAGES = [*sorted(DOCS.glob("*.md")), *sorted((DOCS / "tutorials").glob("*.md"))]
+PAGES = [page for folder in (".", "tutorials", "methods") for page in sorted((DOCS / folder).glob("*.md"))]
 PAGES.remove(DOCS / "design.md")
 CALLS = [(page, *call) for page in PAGES for call in commands(page)]
 OURS = [call for call in CALLS if call[1].startswith("descender ")]
@@ -60,11 +64,27 @@ def test_every_picture_of_the_pages_is_small_and_shown():
     assert max((DOCS / "pictures" / name).stat().st_size for name in shown) < 120_000
 
 
-def test_the_page_of_methods_is_in_step_with_the_code():
+def test_the_pages_of_methods_are_in_step_with_the_code():
     spec = importlib.util.spec_from_file_location("make_methods", DOCS / "make_methods.py")
     make = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(make)
-    assert (DOCS / "methods.md").read_text("utf-8") == make.render(), "run: python docs/make_methods.py"
+    assert set(make.methods()) == set(METHODS) - {"auto"}
+    assert {f"methods/{page.name}" for page in (DOCS / "methods").glob("*")} <= set(make.pages())
+    for name, text in make.pages().items():
+        assert (DOCS / name).read_text("utf-8") == text, "run: python docs/make_methods.py"
+    drawn = {path.stem for path in (DOCS / "pictures" / "methods").glob("*.png")}
+    assert drawn == set(make.methods())
+
+
+def test_the_site_is_built_without_a_warning(tmp_path):
+    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "dummy", str(DOCS), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_public_name_has_its_place_in_the_reference():
+    told = re.findall(r"^\.\. auto(?:function|class):: (\w+)", (DOCS / "api.md").read_text("utf-8"), re.MULTILINE)
+    assert sorted(told) == descender.__all__
 
 
 def test_the_page_of_losses_is_in_step_with_the_code():
