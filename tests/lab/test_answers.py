@@ -60,10 +60,13 @@ def test_a_curve_shows_the_walk_and_the_bottom(page):
 
 
 def test_a_start_without_a_finite_cost_is_told_and_the_derivatives_are_there(page):
-    found = page.ask("ground", cost="log(x) + x", start=[-1])
-    assert found["kind"] == "none"
+    found = page.ask("ground", cost="x - log(x) + y**2", start=[-1, 0])
+    assert found["kind"] == "contour"
     assert "J is not finite at the start" in found["error"]
+    assert found["limits"][0][0] < 0 < found["limits"][0][1]
     assert found["derivatives"]
+    nowhere = page.ask("ground", cost="sqrt(-1 - x**2)", start=[1])
+    assert (nowhere["kind"], "not finite" in nowhere["error"]) == ("none", True)
 
 
 @pytest.mark.parametrize("number", [1, 7, 40])

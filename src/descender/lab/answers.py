@@ -67,19 +67,24 @@ class Respond:
         self.folder = folder
 
     def __call__(self, name: str, given: Any) -> Answer:
-        """The answer; what is wrong with the question is said in ``error``."""
+        """The answer; what is wrong with the question is said in ``refused``."""
         try:
             if name == "warm":
                 return _warm(self.folder)
             found = QUESTIONS[name](read_asked(given), self.folder)
             return found if isinstance(found, Answer) else Answer(200, to_json(found))
         except DescenderError as error:
-            return Answer(422, to_json({"error": str(error)}))
+            return refusal(str(error))
         except (MemoryError, RecursionError, OverflowError) as error:
-            return Answer(422, to_json({"error": f"this is too large for the lab ({type(error).__name__})"}))
+            return refusal(f"this is too large for the lab ({type(error).__name__})")
         except Exception:  # whatever it is, the next question is answered
             traceback.print_exc(file=sys.stderr)
             return Answer(500, to_json({"error": "the lab failed on this; the terminal it runs in tells why"}))
+
+
+def refusal(why: str) -> Answer:
+    """What is wrong with a question: an answer like others, because to mistype a formula is no failure of the page."""
+    return Answer(200, to_json({"refused": why}))
 
 
 def to_json(found: Any) -> bytes:

@@ -7,14 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from descender.costs.cost import Vector
+from descender.costs.cost import Cost, Vector
 from descender.costs.formula import Formula, pretty
 from descender.descent import Walk
-from descender.errors import DescenderError
+from descender.errors import DescenderError, StartError
 from descender.explain import LONGEST, MOST
 from descender.lab.asked import Asked
 from descender.lab.costs import Opened, open_cost
 from descender.methods.textbook import PLAIN_STEPS
+from descender.pictures.paths import values_at
 from descender.pictures.plotly import plain
 from descender.pictures.slices import describe_slice
 from descender.pictures.surface import describe_contour
@@ -25,6 +26,8 @@ SIDES = 71, 51
 """Lines of the grid each way: of a cost without rows, and of one that reads some; of one that reads many fewer."""
 WORK = 4e7
 """Numbers that the grid may read."""
+TRIES = 200
+"""Points around a start without a cost at which one is looked for."""
 GLANCE = 1.0
 """Seconds of a walk that only tells what is to be seen."""
 
@@ -40,21 +43,31 @@ def ground(asked: Asked, folder: str) -> dict[str, Any]:
     if isinstance(cost, Formula):
         told["formula"] = _short(cost.text)
         told["derivatives"] = [[name, _short(cost.derivatives[name])] for name in cost.names[:MOST]]
+    points = start[None, :] if asked.limits else _glance(asked, opened, start)
+    if not np.isfinite(values_at(cost, start[None, :])[0]):
+        told["error"] = "J is not finite at the start: move it to where there is a cost"
+        points = _finite_near(cost, start)
     try:
-        return told | _heights(asked, opened, start)
+        return told | _heights(asked, cost, start, points)
     except DescenderError as error:
-        if not np.isfinite(cost.value(start)):
-            error = type(error)(f"J is not finite at the start: move it to where it is; {error}")
-        return told | {"kind": "none", "error": str(error)}
+        return told | {"kind": "none", "error": told.get("error", str(error))}
 
 
 def _short(text: str) -> str:
     return pretty(text) if len(text) <= LONGEST else f"{text[:LONGEST]} ..."
 
 
-def _heights(asked: Asked, opened: Opened, start: Vector) -> dict[str, Any]:
-    cost = opened.cost
-    points = start[None, :] if asked.limits else _glance(asked, opened, start)
+def _finite_near(cost: Cost, start: Vector) -> NDArray:
+    """Some points around a start without a cost: the nearest that have one, so that there is something to be seen."""
+    reach = np.geomspace(0.1, 10.0, TRIES)[:, None] * np.maximum(np.abs(start), 1.0)
+    tried = start + reach * np.random.default_rng(0).uniform(-1.0, 1.0, (TRIES, start.size))
+    known = np.flatnonzero(np.isfinite(values_at(cost, tried)))
+    return tried[known[: TRIES // 4]]
+
+
+def _heights(asked: Asked, cost: Cost, start: Vector, points: NDArray) -> dict[str, Any]:
+    if not len(points):
+        raise StartError("J is finite nowhere near the start: another start, or another cost")
     if cost.n_parameters == 1:
         curve = describe_slice(cost, points, steps=[], limits=asked.limits[0] if asked.limits else None, points=300)
         return {

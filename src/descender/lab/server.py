@@ -21,7 +21,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from descender.errors import DescenderError, OptionError
-from descender.lab.answers import QUESTIONS, Respond, to_json
+from descender.lab.answers import QUESTIONS, Respond, refusal, to_json
 from descender.lab.uploads import LARGEST, Uploads
 from descender.lab.workers import Answer, Workers
 
@@ -62,7 +62,7 @@ def create_app(ask: Ask, folder: Path, uploads: Uploads | None = None, ends: Cal
         try:
             stored = await run_in_threadpool(kept.keep, content, name)
         except DescenderError as error:
-            return _error(422, str(error))
+            return Response(refusal(str(error)).body, media_type="application/json")
         answer = await run_in_threadpool(ask, "table", {"data": stored}, stored)
         return Response(answer.body, answer.status, media_type=answer.type)
 

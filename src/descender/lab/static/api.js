@@ -7,7 +7,7 @@ export class Refused extends Error {}
 
 async function read(answer) {
   const found = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Refused(found.error ?? `the lab answered ${answer.status}`);
+  if (!answer.ok || found.refused) throw new Refused(found.refused ?? found.error ?? `the lab answered ${answer.status}`);
   return found;
 }
 
@@ -31,7 +31,7 @@ export async function ask(name, question) {
 // A file that the server made, with its name.
 export async function download(name, question) {
   const answer = await send(`/ask/${name}`, JSON.stringify(question), { "Content-Type": "application/json" });
-  if (!answer.ok) await read(answer);
+  if (!answer.headers.has("Content-Disposition")) await read(answer); // it says why there is no file
   const file = /filename="([^"]+)"/.exec(answer.headers.get("Content-Disposition") ?? "")?.[1] ?? name;
   return { blob: await answer.blob(), file };
 }

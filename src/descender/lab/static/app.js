@@ -16,6 +16,7 @@ import { sharing } from "lab/share";
 let ground = null;
 let race = null;
 let answer = null; // the chosen racer's step, written out
+let walkedOn = ""; // the cost of the race
 
 const seen = () => ({ ground, race, step: state.step, answer, racer: state.racer });
 const keepAddress = later(() => !frozen && history.replaceState(null, "", toAddress()), 200);
@@ -38,7 +39,7 @@ const redraw = latest(async () => {
   if (!ground) return;
   const tab = tabs();
   const flat = tab === "ground";
-  $("trail").hidden = $("handle").hidden = $("zoom").hidden = !flat;
+  $("trail").hidden = $("handle").hidden = $("zoom").hidden = !flat || ground.kind === "none";
   $("stage").dataset.tab = tab;
   if (ground.kind === "none") {
     window.Plotly.purge($("plot"));
@@ -83,6 +84,8 @@ async function guarded(work) {
   return null;
 }
 
+const costKey = () => JSON.stringify([state.cost, state.data, state.target, state.model, state.features, state.scale]);
+
 const openCost = latest(async () => {
   const began = performance.now();
   const error = await guarded(async () => {
@@ -96,7 +99,7 @@ const openCost = latest(async () => {
   tellError(ground.error);
   renderAxes();
   if (!frozen) renderStart(ground.names, moveStart);
-  race = race && race.names.join() === ground.names.join() ? race : null;
+  if (walkedOn !== costKey()) race = null; // walks on another cost
   await redraw();
   performance.measure("surface", { start: began, end: performance.now() });
   await runRace();
@@ -107,17 +110,19 @@ const runRace = latest(async (when = null) => {
     race = await ask("race", asked());
   });
   if (error) return tellError(error);
+  walkedOn = costKey();
   if (!ground?.error) tellError(null);
   state.racer = Math.min(state.racer, race.racers.length - 1);
-  tellRace(race, choose);
-  setLength(race.racers.reduce((most, racer) => Math.max(most, racer.nit ?? 0), 0));
   if (state.tab === "ground" && ground.kind !== "none") {
     setView(ground, race);
     drawTrail(state.step);
   } else redraw();
-  tellNumbers(race, state.step);
   if (when !== null) painted(when);
-  writeOut();
+  setLength(race.racers.reduce((most, racer) => Math.max(most, racer.nit ?? 0), 0));
+  tellRace(race, choose);
+  tellNumbers(race, state.step);
+  if (when === null) writeOut();
+  else writeOutSoon();
   keepAddress();
   return undefined;
 });
@@ -147,6 +152,8 @@ const writeOut = latest(async () => {
   if (state.tab === "data") await redraw();
   else if (state.tab === "ground" && ground.kind === "curve") drawTrail(state.step, slope());
 });
+
+const writeOutSoon = later(() => writeOut(), 120); // while the start is dragged, the path comes first
 
 // What people do
 

@@ -1,6 +1,6 @@
 // The other pictures: the surface in 3-D, J against the step, the data with the model.
 
-import { $, plain } from "lab/text";
+import { $, number, plain } from "lab/text";
 import { PLOTLY_DASHES, axis, layout, palette } from "lab/look";
 import { groundFigure, heightAt, shades } from "lab/ground";
 import { indexAt } from "lab/trail";
@@ -40,33 +40,35 @@ function flat(ground, race, step) {
 const legend = () => ({ orientation: "h", x: 0, y: 1.01, yanchor: "bottom", font: { color: palette().ink, size: 12 } });
 
 function solid(ground, race, step) {
-  const { ground: colours, racers, ink, faint, grid } = palette();
+  const { slope, racers, ink, faint, grid } = palette();
   const shade = shades(ground);
-  const top = ground.log ? ground.levels.at(-1) : Infinity;
-  const cut = (value) => (value === null ? null : Math.min(value, top));
+  const lift = 0.015 * (shade.to - shade.from); // above the triangles of the surface
+  const shaded = { ...ground, z: shade.z };
   const [i, j] = ground.shown.map((shown) => ground.names.indexOf(shown));
   const traces = [{
-    type: "surface", x: ground.x, y: ground.y, z: ground.z.map((row) => row.map(cut)), surfacecolor: shade.z,
-    cmin: shade.from, cmax: shade.to, colorscale: colours, showscale: false, hoverinfo: "x+y+z",
-    lighting: { ambient: 0.75, diffuse: 0.5, specular: 0.05 },
+    type: "surface", x: ground.x, y: ground.y, z: shade.z, surfacecolor: shade.z, customdata: ground.z,
+    cmin: shade.from, cmax: shade.to, colorscale: slope, showscale: false, hovertemplate: "J = %{customdata:.5g}<extra></extra>",
+    lighting: { ambient: 0.85, diffuse: 0.3, specular: 0, fresnel: 0 },
   }];
   for (const [racer, k] of walked(race)) {
     const points = racer.path.slice(0, indexAt(racer, step) + 1);
-    const z = points.map((point) => heightAt(ground, point[i], point[j])).map(cut);
+    const z = points.map((point) => heightAt(shaded, point[i], point[j])).map((z) => (z === null ? null : z + lift));
     traces.push({
       type: "scatter3d", mode: points.length <= 80 ? "lines+markers" : "lines", name: name(racer, k),
       x: points.map((point, at) => (z[at] === null ? null : point[i])), y: points.map((point) => point[j]), z,
-      line: { color: racers[k], width: 6 }, marker: { size: 3, color: racers[k] }, hoverinfo: "name+x+y+z",
+      line: { color: racers[k], width: 6 }, marker: { size: 3, color: racers[k] }, hoverinfo: "name+x+y",
     });
   }
   const side = (title) => ({ title: { text: title }, color: ink, gridcolor: grid, linecolor: faint, showbackground: false });
+  const ticks = [0, 0.25, 0.5, 0.75, 1].map((part) => shade.from + part * (shade.to - shade.from));
+  const height = ground.log ? { tickvals: ticks, ticktext: ticks.map((at) => number(shade.back(at), 3)) } : {};
   return {
     data: traces,
     layout: layout({
       margin: { l: 0, r: 0, t: 36, b: 0 }, showlegend: true, legend: legend(), uirevision: "turned",
       scene: {
-        xaxis: side(plain(ground.shown[0])), yaxis: side(plain(ground.shown[1])), zaxis: side("J"),
-        camera: { eye: { x: -1.3, y: -1.5, z: 1.1 } }, aspectratio: { x: 1.1, y: 1.1, z: 0.75 },
+        xaxis: side(plain(ground.shown[0])), yaxis: side(plain(ground.shown[1])), zaxis: { ...side("J"), ...height },
+        camera: { eye: { x: -0.85, y: -1.05, z: 1.6 }, center: { x: 0, y: 0, z: -0.12 } }, aspectratio: { x: 1.1, y: 1.1, z: 0.7 },
       },
     }),
   };

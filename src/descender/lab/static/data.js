@@ -86,13 +86,14 @@ async function useFile(content, name) {
   const found = await upload(content, name);
   tables.set(found.data, found);
   $("data").append(el("option", { value: found.data }, cut(name, 40)));
-  if (kind() === "formula" && state.cost && found.columns.some((column) => state.cost.includes(column.name))) newCost({ data: found.data });
+  const meant = /\b(mean|sum)\s*\(/.test(state.cost) && found.columns.some(({ name }) => state.cost.includes(name));
+  if (kind() === "formula" && meant) newCost({ data: found.data });
   else await useModel(found.data);
 }
 
 export function dataControls(catalogue, told) {
   changed = told;
-  $("data").append(...catalogue.examples.map(({ name, text }) => el("option", { value: name, title: text }, name)));
+  $("data").append(...catalogue.examples.map(({ name, text }) => el("option", { value: name, title: text }, name.replace("example:", ""))));
   $("cost").addEventListener("input", later(() => newCost({ cost: $("cost").value, model: "" }), 350));
   $("data").addEventListener("change", () => guarded(async () => {
     const name = $("data").value;

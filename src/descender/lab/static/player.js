@@ -35,7 +35,6 @@ export function go(step) {
 function playing(on) {
   $("play").setAttribute("aria-pressed", on);
   $("play").setAttribute("aria-label", on ? "Pause" : "Play");
-  $("play").textContent = on ? "❚❚" : "▶";
 }
 
 export function pause() {

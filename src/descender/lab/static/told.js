@@ -15,7 +15,9 @@ function swatch(k) {
 
 export function tellRace(race, chosen) {
   const rows = race.racers.map((racer, k) => {
-    const label = el("button", { type: "button", className: "racer-name" }, swatch(k), `${k + 1} ${racer.spec}`);
+    const [name, ...options] = racer.spec.split(" ");
+    const label = el("button", { type: "button", className: "racer-name" }, swatch(k), `${k + 1} ${name}`,
+      el("small", {}, options.map((word) => word.replace("learning_rate", "rate").replaceAll("_", " ").replace("=", " ")).join(", ")));
     label.setAttribute("aria-pressed", String(k === state.racer));
     label.addEventListener("click", () => chosen(k));
     const row = el("tr", { className: k === state.racer ? "chosen" : "" }, el("th", { scope: "row" }, label));
@@ -32,7 +34,6 @@ export function tellRace(race, chosen) {
   const ends = race.racers.map((racer, k) => (racer.error ? null : el("tr", { className: "end" }, el("td", { colSpan: 4 },
     `${k + 1}: ${racer.message}${racer.notes.length ? `; ${racer.notes.join("; ")}` : ""}`))));
   $("race").tBodies[0].replaceChildren(...rows, ...ends.filter(Boolean));
-  tellFindings(race);
 }
 
 // The numbers of the step that is shown: cheap, for every frame of a play.
@@ -48,12 +49,15 @@ export function tellNumbers(race, step) {
     put("cost", number(racer.cost[at]));
     put("gradient", number(racer.gradient_norm[at], 3));
   });
+  tellFindings(race, step);
 }
 
-function tellFindings(race) {
-  const found = race.racers.flatMap((racer, k) => (racer.findings ?? []).map((finding) => [finding, k]));
+// What the doctor found up to a step, as far as a finding knows its step.
+function tellFindings(race, step) {
+  const found = race.racers.flatMap((racer, k) => (racer.findings ?? [])
+    .filter(({ where }) => step === null || !(where?.step > step)).map((finding) => [finding, k]));
   const cards = found.map(([finding, k]) => el("article", { className: `finding ${finding.severity}` },
-    el("h3", {}, el("span", { className: "code" }, finding.code), ` ${finding.cause}`),
+    el("h3", {}, el("span", { className: "code" }, finding.code), ` ${finding.title}`),
     el("p", {}, `${race.racers.length > 1 ? `${k + 1}: ` : ""}${words(finding.evidence)}`),
     el("p", { className: "remedy" }, words(finding.remedy))));
   const text = JSON.stringify(found);
