@@ -1,6 +1,6 @@
 // The page: state -> questions -> pictures and words.
 
-import { $, el, later, plain } from "lab/text";
+import { $, el, later } from "lab/text";
 import { Refused, ask, catalogue, frozen, latest } from "lab/api";
 import { asked, fromAddress, reset, state, toAddress } from "lab/state";
 import { themed } from "lab/look";
@@ -12,6 +12,8 @@ import { tellCost, tellError, tellNumbers, tellRace, tellStep } from "lab/told";
 import { controls, render, renderStart, tellStart } from "lab/controls";
 import { dataControls, renderData } from "lab/data";
 import { sharing } from "lab/share";
+
+const FIRST = ({ lessons: known }) => known.find((lesson) => lesson.asked.methods.length > 3 && !lesson.asked.data).asked;
 
 let ground = null;
 let race = null;
@@ -222,6 +224,7 @@ function openTab(tab) {
 }
 
 async function openState(found) {
+  delete document.documentElement.dataset.ready;
   pause();
   reset(found);
   race = answer = null;
@@ -230,6 +233,7 @@ async function openState(found) {
     await renderData();
   }
   await openCost();
+  document.documentElement.dataset.ready = "yes";
 }
 
 function wire(tables) {
@@ -278,7 +282,10 @@ function wire(tables) {
     });
   }
   lessons(tables.lessons);
-  addEventListener("hashchange", () => location.hash !== toAddress() && openState(fromAddress(location.hash) ?? tables.lessons[8].asked));
+  addEventListener("hashchange", ({ newURL }) => {
+    const { hash } = new URL(newURL);
+    if (hash !== toAddress()) openState(fromAddress(hash) ?? FIRST(tables));
+  });
 }
 
 function lessons(known) {
@@ -297,5 +304,4 @@ function lessons(known) {
 
 const tables = await catalogue();
 wire(tables);
-await openState(frozen ? { ...frozen.asked, step: null, start: frozen.ground.start } : fromAddress(location.hash) ?? tables.lessons[8].asked);
-document.documentElement.dataset.ready = plain("yes");
+await openState(frozen ? { ...frozen.asked, step: null, start: frozen.ground.start } : fromAddress(location.hash) ?? FIRST(tables));

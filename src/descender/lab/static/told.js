@@ -27,6 +27,7 @@ export function tellRace(race, chosen) {
     }
     const cells = ["step", "cost", "gradient"].map((name) => el("td", { dataset: { cell: `${name}-${k}` } }));
     row.append(...cells);
+    row.dataset.start = JSON.stringify(race.start);
     row.dataset.x = JSON.stringify(racer.x);
     row.dataset.cost = racer.fun;
     return row;
