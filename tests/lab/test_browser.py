@@ -32,7 +32,7 @@ class Lab:
 
     def __init__(self, page, address):
         self.page, self.address = page, address
-        self.errors, self.requests = [], []
+        self.errors, self.requests, self.opened = [], [], 0
         page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("request", lambda request: self.requests.append(request.url))
@@ -40,7 +40,8 @@ class Lab:
     def open(self, **state):
         """Open a state; where the lab is open already, as a link to it does."""
         self.page.set_viewport_size(WIDE)
-        words = urlencode(state, doseq=True)
+        self.opened += 1
+        words = urlencode({**state, "opened": self.opened}, doseq=True)  # no two links are the same
         if self.page.url.startswith(self.address):
             self.page.evaluate(
                 "(words) => { delete document.documentElement.dataset.ready; location.hash = words; }", words
