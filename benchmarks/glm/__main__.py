@@ -14,15 +14,23 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Iterable
 from pathlib import Path
+
+from threadpoolctl import threadpool_limits
 
 from .problem import Problem
 from .regimes import REGIMES, TARGETS
-from .results import RESULTS, Run, header
+from .results import RESULTS, Run, header, read
 from .sets import PROBLEMS
 from .solver import OURS, SOLVERS, load_all
 from .table import lines_of
-from .timing import TURNS, race
+from .timing import TURNS, one_thread, race
+
+
+def meant(name: str, words: list[str], known: Iterable[str]) -> bool:
+    """Whether words choose a name: by the whole of it, or by its beginning where no name is that."""
+    return not words or name in words or name.startswith(tuple(word for word in words if word not in known))
 
 
 def chosen(given: argparse.Namespace) -> list[Problem]:
@@ -30,8 +38,8 @@ def chosen(given: argparse.Namespace) -> list[Problem]:
     named = [
         problem
         for problem in PROBLEMS.values()
-        if (not given.set or problem.name.startswith(tuple(given.set)))
-        and (not given.regime or problem.regime.startswith(tuple(given.regime)))
+        if meant(problem.name, given.set, PROBLEMS)
+        and meant(problem.regime, given.regime, REGIMES)
         and (problem.quick or not given.quick)
     ]
     return sorted(named, key=lambda problem: list(REGIMES).index(problem.regime))
@@ -56,25 +64,28 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=TURNS, help="fits whose median is taken")
     parser.add_argument("--deadline", type=float, default=12.0, help="most seconds of a contender on a problem")
     parser.add_argument("--out", type=Path, default=RESULTS / "latest.jsonl", help="where what was measured goes")
+    parser.add_argument("--resume", action="store_true", help="keep the problems that --out has, and go on")
     parser.add_argument("--list", action="store_true", help="what there is")
     given = parser.parse_args()
     load_all("sets")
     load_all("solvers")
     if given.list:
         return listing()
-    names = [name for name in SOLVERS if name == OURS or not given.solver or name.startswith(tuple(given.solver))]
+    names = [name for name in SOLVERS if name == OURS or meant(name, given.solver, SOLVERS)]
     given.out.parent.mkdir(parents=True, exist_ok=True)
-    began, rows = time.perf_counter(), [header()]
+    began = time.perf_counter()
+    one_thread()
+    kept = read(given.out) if given.resume and given.out.exists() else [{**header(), "deadline": given.deadline}]
+    done = {row["problem"] for row in kept if row["event"] == "problem"}
     print("seconds of processor time (of the wall clock) to a relative suboptimality; x: as many times descender's\n")
-    with given.out.open("w") as out:
-        out.write(json.dumps(rows[0]) + "\n")
+    with given.out.open("w") as out, threadpool_limits(1):
+        out.writelines(json.dumps(row) + "\n" for row in kept)
         for problem in chosen(given):
-            of_this = list(race(problem, names, given.turns, given.deadline))
-            for row in of_this:
-                out.write(json.dumps(row) + "\n")
-            out.flush()
-            rows += of_this
-            print("\n".join(lines_of(Run(of_this, SOLVERS), problem.name, given.target)), flush=True)
+            if problem.name not in done:
+                rows = list(race(problem, names, given.turns, given.deadline))
+                out.writelines(json.dumps(row) + "\n" for row in rows)
+                out.flush()
+                print("\n".join(lines_of(Run(rows, SOLVERS), problem.name, given.target)), flush=True)
     print(f"\n{time.perf_counter() - began:.0f} s; what was measured: {given.out}")
 
 

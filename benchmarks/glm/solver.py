@@ -35,8 +35,6 @@ class Solver:
     order: ClassVar[str] = "C"
     ladder: ClassVar[Sequence[Setting]] = ()
     """Settings from loose to tight; each is a cold fit, and the first that reaches a target counts."""
-    warm: ClassVar[bool] = True
-    """Whether a fit of a few rows goes before the clock starts, to load and to compile."""
     ends_within: ClassVar[float] = 1e-6
     """How far from the bottom its tightest setting may end on easy data; the tests hold it to that."""
     tightest: ClassVar[int] = 1

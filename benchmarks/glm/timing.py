@@ -2,18 +2,20 @@
 
 Each contender has a process of its own for each problem, with one thread.  First it climbs its ladder once.  Then those
 that are near the front take further turns in rotation, on the rungs that counted, while the other processes sleep: what
-disturbs one disturbs all.  A peer gets a deadline in processor time; who is slower by that much leads nowhere.
+disturbs one disturbs all.  A peer gets a deadline in processor time, and stops where a single fit takes longer than the
+fastest peer needs to the tightest target: who is slower than that leads nowhere.
 """
 
 from __future__ import annotations
 
-import json
 import math
+import multiprocessing
 import os
-import subprocess
-import sys
+import signal
 import tempfile
 from collections.abc import Iterable, Iterator
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +24,25 @@ from .reference import bottom
 from .regimes import TARGETS
 from .results import QUICK, Row, coarse, counting, seconds
 from .solver import OURS, SOLVERS, Solver
+from .worker import serve
 
 TURNS = 3
 NEAR = 4.0
 """A peer takes further turns if at some target it needs at most so many times what the fastest peer needs."""
-PATIENCE, LEAST = 12.0, 2.0
+PATIENCE, LEAST = 12.0, 0.5
 """A peer's deadline: so many times what descender took for its ladder, and at least so many seconds."""
+BEATEN = 1.5
+"""A peer stops after a fit that took so many times what the fastest peer needs to the tightest target."""
 TOGETHER = 0.1
 """Seconds that quick fits fill together, to be timed as one."""
 THREADS = ("OMP", "OPENBLAS", "MKL", "BLIS", "NUMEXPR", "NUMBA", "VECLIB", "RAYON")
-ROOT = Path(__file__).parents[2]
+FORKS = multiprocessing.get_context("forkserver")
+
+
+def one_thread() -> None:
+    """Every process to come has one thread, and is forked from one that has every package loaded."""
+    os.environ.update({f"{name}_NUM_THREADS": "1" for name in THREADS}, DESCENDER_BENCH_LOAD="1")
+    FORKS.set_forkserver_preload([f"{__package__}.worker"])
 
 
 class Runner:
@@ -39,56 +50,54 @@ class Runner:
 
     def __init__(self, problem: Problem, solver: Solver):
         self.problem, self.solver = problem, solver
-        self.process: subprocess.Popen[str] | None = None
+        self.process: ForkServerProcess | None = None
         self.heard: list[Row] = []
         self.ended = ""
+        self.folder = tempfile.TemporaryDirectory()
+        self.printed = Path(self.folder.name) / "printed"
 
-    def start(self) -> subprocess.Popen[str]:
-        """A fresh process with one thread."""
-        self.stop()
-        self.stderr = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed by `stop`
-        command = [sys.executable, "-m", f"{__package__}.worker", self.problem.name, self.solver.name]
-        one = {f"{name}_NUM_THREADS": "1" for name in THREADS}
-        self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.stderr, text=True, cwd=ROOT,
-            env={**os.environ, **one},
-        )  # fmt: skip
-        return self.process
+    def start(self) -> None:
+        """A fresh process."""
+        self.end()
+        self.teller: Connection
+        self.teller, theirs = FORKS.Pipe()
+        told = self.problem.name, self.solver.name, theirs, str(self.printed)
+        self.process = FORKS.Process(target=serve, args=told)
+        self.process.start()
+        theirs.close()
 
     def order(self, **what: Any) -> None:
         """Do something, and hear what comes of it."""
-        process = self.process if self.process and self.process.poll() is None else self.start()
-        assert process.stdin is not None
-        assert process.stdout is not None
+        if self.process is None or self.process.exitcode is not None:
+            self.start()
+        assert self.process is not None
         try:
-            process.stdin.write(json.dumps(what) + "\n")
-            process.stdin.flush()
-        except BrokenPipeError:
-            pass
-        for line in process.stdout:
-            told = json.loads(line)
-            if told["event"] == "done":
-                return
-            self.heard.append({"problem": self.problem.name, "solver": self.solver.name, **told})
-        self.ended = self._why(process.wait())
+            self.teller.send(what)
+            while (told := self.teller.recv())["event"] != "done":
+                self.heard.append({"problem": self.problem.name, "solver": self.solver.name, **told})
+        except (EOFError, ConnectionError):
+            self.process.join()
+            self.ended = self._why(self.process.exitcode or 0)
 
     def _why(self, status: int) -> str:
         """What ended the process."""
-        if status in (-24, -9):  # SIGXCPU; SIGKILL where memory ran out
-            return "deadline" if status == -24 else "killed"
-        self.stderr.seek(0)
-        lines = [line.strip() for line in self.stderr.read().splitlines() if line.strip()]
+        if status < 0:
+            return "deadline" if -status == signal.SIGXCPU else signal.Signals(-status).name
+        lines = [line.strip() for line in self.printed.read_text(errors="replace").splitlines() if line.strip()]
         return lines[-1][:200] if lines else f"exit status {status}"
 
-    def stop(self) -> None:
+    def end(self) -> None:
         """End the process."""
         if self.process is not None:
-            for pipe in (self.process.stdin, self.process.stdout):
-                if pipe is not None:
-                    pipe.close()
-            self.process.wait()
-            self.stderr.close()
+            self.teller.close()
+            self.process.join()
+            self.process.close()
             self.process = None
+
+    def stop(self) -> None:
+        """End the process and leave nothing behind."""
+        self.end()
+        self.folder.cleanup()
 
     def fits(self) -> list[Row]:
         """What was measured so far."""
@@ -117,7 +126,7 @@ def race(problem: Problem, names: Iterable[str], turns: int = TURNS, deadline: f
         "l1": problem.objective.l1, "lowest": lowest.lowest, "left": lowest.left,
     }  # fmt: skip
     runners: list[Runner] = []
-    limit = deadline
+    limit, longest = deadline, deadline
     try:
         for name in sorted(names, key=lambda name: name != OURS):
             solver = SOLVERS[name]
@@ -127,8 +136,11 @@ def race(problem: Problem, names: Iterable[str], turns: int = TURNS, deadline: f
                 continue
             runner = Runner(problem, solver)
             runners.append(runner)
-            runner.order(climb=limit)
-            if name == OURS and counting(runner.fits(), solver, TARGETS[-1]) is not None:
+            runner.order(climb=limit, longest=longest)
+            reached = seconds(runner.fits(), solver, TARGETS[-1])
+            if name != OURS and reached is not None:
+                longest = min(longest, max(BEATEN * reached, QUICK))
+            if name == OURS and reached is not None:
                 spent = sum(row["cpu"] for row in runner.fits())
                 limit = min(deadline, max(LEAST, PATIENCE * spent))
         yield from _rotate(runners, turns)
