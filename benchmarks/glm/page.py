@@ -141,7 +141,7 @@ def draw(run: Run, path: Path) -> None:
     matplotlib.use("agg")
     from matplotlib.figure import Figure
 
-    shown = [name for name in SHOWN if name in run.problems]
+    shown = [name for name in SHOWN if name in run.problems] or list(run.problems)[: len(SHOWN)]
     figure = Figure(figsize=(11, 6.2), layout="constrained")
     panels = figure.subplots(2, 3, squeeze=False).ravel()
     for panel, name in zip(panels, shown, strict=False):

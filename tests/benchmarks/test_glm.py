@@ -1,5 +1,7 @@
 """The race on generalised linear models: the objective, its bottom, and each contender's parameters on small data."""
 
+import os
+import subprocess
 import sys
 import warnings
 from pathlib import Path
@@ -12,14 +14,17 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from benchmarks.glm import problem as problems
 from benchmarks.glm import reference
 from benchmarks.glm.objective import LOSSES, Objective, read_loss, relative
+from benchmarks.glm.page import PAGE, PUBLISHED, draw, text, verdict
 from benchmarks.glm.problem import Data, Problem, load, save
-from benchmarks.glm.regimes import REGIMES
-from benchmarks.glm.results import Run, coarse, counting, seconds
+from benchmarks.glm.regimes import REGIMES, TARGETS
+from benchmarks.glm.results import Run, coarse, counting, read, seconds
 from benchmarks.glm.sets import PROBLEMS
 from benchmarks.glm.solver import OURS, SOLVERS, load_all
+from benchmarks.glm.timing import LEAST, PATIENCE
 
 from descender.costs.risk import Risk
 
+ROOT = Path(__file__).parents[2]
 load_all("sets")
 load_all("solvers")
 RNG = np.random.default_rng(7)
@@ -223,3 +228,74 @@ def test_a_ratio_is_the_fastest_peers_time_over_descenders():
     assert run.ratio("p", 1e-2) == 1.5
     assert run.ratio("p", 1e-4) == 0.0  # missed what a peer reached
     assert run.ratio("p", 1e-6) is None
+
+
+def test_verdicts():
+    assert verdict(None, 3.0) == "no peer"
+    assert verdict(0.0, 3.0) == "missed"
+    assert verdict(0.5, None) == "0.50 lost"
+    assert verdict(2.0, 3.0) == "2.00 short"
+    assert verdict(3.0, 3.0) == "**3.00**"
+    assert verdict(12.34, None) == "12.3"
+
+
+@pytest.fixture(scope="module")
+def raced(tmp_path_factory):
+    """A small race from the command line, in an order to be interrupted and gone on with."""
+    folder = tmp_path_factory.mktemp("race")
+    out = folder / "run.jsonl"
+    words = ["--solver", "sklearn newton-cholesky float64", "sklearn liblinear", "--turns", "1", "--out", str(out)]
+    env = {**os.environ, "DESCENDER_BENCH_CACHE": str(folder)}
+    command = [sys.executable, "-m", "benchmarks.glm", "--set", "wine raw", "diabetes lasso", "--resume", *words]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return out, done.stdout
+
+
+def test_a_race_leaves_what_was_measured(raced):
+    out, told = raced
+    run = Run(read(out), SOLVERS)
+    assert set(run.problems) == {"wine raw", "diabetes lasso"}
+    assert set(run.contenders("wine raw")) == {OURS, "sklearn newton-cholesky float64", "sklearn liblinear"}
+    assert run.contenders("diabetes lasso") == [OURS]  # the others solve no lasso, and that is said
+    assert {row["why"] for row in run.rows if row["event"] == "left out"} == {"no squared_error"}
+    assert all(run.time("wine raw", OURS, target) > 0 for target in TARGETS)
+    assert run.fastest("wine raw", 1e-6)[0] == "sklearn newton-cholesky float64"
+    assert run.time("wine raw", "sklearn liblinear", 1e-6) is None  # it penalises the intercept
+    peer = run.of("wine raw", "sklearn newton-cholesky float64")
+    assert [row["rung"] for row in peer][:3] == [0, 1, 2]
+    assert peer[0]["left"] > 1e-2 > 1e-6 > min(row["left"] for row in peer)
+    assert all(np.isfinite(row["left"]) for row in run.rows if row["event"] == "fit")
+    assert "wine raw: log_loss, 178 x 13 dense" in told
+    assert str(ROOT) not in out.read_text()
+
+
+def test_the_page_is_made_of_a_run(raced, tmp_path):
+    run = Run(read(raced[0]), SOLVERS)
+    page = text(run, 12.0, 0.5)
+    assert "@" not in page.replace("@v", "")
+    assert "| wine raw | 178 x 13 |" in page
+    assert "| diabetes lasso | 442 x 65 | no peer | no peer | no peer | - |" in page
+    draw(run, tmp_path / "picture.png")
+    assert (tmp_path / "picture.png").stat().st_size > 10_000
+
+
+def test_the_published_page_is_that_of_the_published_run():
+    if not PUBLISHED.exists():
+        pytest.skip("no run is published yet")
+    assert PAGE.read_text(encoding="utf-8") == text(Run(read(PUBLISHED), SOLVERS), PATIENCE, LEAST)
+
+
+@pytest.mark.slow
+def test_a_contender_that_takes_too_long_is_ended(tmp_path):
+    """A process that was ended for its time leaves what it had reached, and the race goes on."""
+    out = tmp_path / "run.jsonl"
+    words = ["--solver", "sklearn saga", "--turns", "1", "--out", str(out), "--deadline", "0.01"]
+    env = {**os.environ, "DESCENDER_BENCH_CACHE": str(tmp_path)}
+    command = [sys.executable, "-m", "benchmarks.glm", "--set", "synthetic separable", *words]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    run = Run(read(out), SOLVERS)
+    assert run.contenders("synthetic separable") == [OURS, "sklearn saga"]
+    assert run.of("synthetic separable", "sklearn saga", "end")[0]["how"] in ("stopped", "deadline")
+    assert len(run.of("synthetic separable", "sklearn saga")) < len(SOLVERS["sklearn saga"].ladder)

@@ -33,7 +33,7 @@ LINES = 8
 WORD = r"[A-Za-z_]\w+|[^\w\s]{2,}"
 
 
-def _files() -> Iterator[tuple[str, Path]]:
+def files() -> Iterator[tuple[str, Path]]:
     """(package, file): the standard library first."""
     roots = {"": Path(sysconfig.get_path("stdlib"))}
     for name in PACKAGES:
@@ -50,7 +50,7 @@ def _files() -> Iterator[tuple[str, Path]]:
 def _pieces(lines: int) -> tuple[list[str], list[str]]:
     """Pieces of source of so many lines that are not empty, with the packages that they are from."""
     texts, names = [], []
-    for name, path in _files():
+    for name, path in files():
         kept = [line for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
         for start in range(0, len(kept) - lines + 1, lines):
             texts.append("\n".join(kept[start : start + lines]))
@@ -58,7 +58,7 @@ def _pieces(lines: int) -> tuple[list[str], list[str]]:
     return texts, names
 
 
-def _weighted(texts: list[str], **more):
+def weighted(texts: list[str], **more):
     """Words and pairs of words by their tf-idf, rows of unit length."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
@@ -70,52 +70,21 @@ def code():
     """150,000 pieces of eight lines: from a package of numbers and figures, or from elsewhere?"""
     texts, names = _pieces(LINES)
     chosen = np.sort(np.random.default_rng(0).permutation(len(texts))[:150_000])
-    X = _weighted([texts[i] for i in chosen], ngram_range=(1, 2), min_df=4)
+    X = weighted([texts[i] for i in chosen], ngram_range=(1, 2), min_df=4)
     return X, np.isin([names[i] for i in chosen], ["scipy", "sklearn", "numpy", "pandas", "matplotlib"]).astype(float)
-
-
-def prose():
-    """300,000 lines of four words at least: does a line stand in a docstring or comment, or is it code?"""
-    import ast
-    import re
-
-    lines, told, word = [], [], re.compile(WORD)
-    for _, path in _files():
-        text = path.read_text(encoding="utf-8", errors="replace")
-        try:
-            tree = ast.parse(text)
-        except (SyntaxError, ValueError):
-            continue
-        inside = set()
-        for node in ast.walk(tree):
-            if (
-                isinstance(node, ast.Expr)
-                and isinstance(node.value, ast.Constant)
-                and isinstance(node.value.value, str)
-            ):
-                inside.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
-        for number, line in enumerate(text.splitlines(), 1):
-            if len(word.findall(line)) >= 4:
-                lines.append(line.replace("#", " "))
-                told.append(number in inside or line.lstrip().startswith("#"))
-    chosen = np.sort(np.random.default_rng(0).permutation(len(lines))[:300_000])
-    X = _weighted([lines[i] for i in chosen], ngram_range=(1, 2), min_df=4)
-    return X, np.asarray(told, dtype=float)[chosen]
 
 
 def packages():
     """30,000 pieces of eight lines, 8,000 words: which of twelve packages is it from?"""
     texts, names = _pieces(LINES)
     chosen = np.sort(np.random.default_rng(1).permutation(len(texts))[:30_000])
-    X = _weighted([texts[i] for i in chosen], max_features=8_000)
+    X = weighted([texts[i] for i in chosen], max_features=8_000)
     return X, np.unique([names[i] for i in chosen], return_inverse=True)[1]
 
 
 add(
     Problem("code text", "sparse text logistic", code, Objective("log_loss", l2=1 / 150_000)),
-    Problem("prose text", "sparse text logistic", prose, Objective("log_loss", l2=1 / 300_000)),
     Problem("code text l1", "l1 logistic, sparse text", code, Objective("log_loss", l1=3 / 150_000)),
-    Problem("prose text l1", "l1 logistic, sparse text", prose, Objective("log_loss", l1=6 / 300_000)),
     Problem("code text hinge", "hinge", code, Objective("hinge", l2=1 / 150_000)),
     Problem("packages text", "softmax", packages, Objective("softmax", l2=1 / 30_000)),
 )

@@ -21,7 +21,7 @@ class Glum(Solver):
     losses = tuple(FAMILIES)
     penalties = ("none", "l2", "l1", "both")
     order = "F"
-    ladder = [{"max_iter": k} for k in (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 30, 60)]
+    ladder = [{"max_iter": k} for k in (2, 3, 4, 5, 6, 8, 10, 13, 18, 30, 60)]
 
     def unsuited(self, problem: Problem) -> str | None:
         """Its Hessian is (d, d)."""

@@ -12,7 +12,7 @@ from ..objective import Array
 from ..problem import Problem
 from ..solver import Setting, Solver, contender, iterations, tolerances
 
-FEW = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 30)
+FEW = (2, 3, 4, 5, 6, 8, 10, 13, 18, 30)
 STEPS = (5, 8, 12, 18, 25, 35, 50, 70, 100, 140, 200, 300, 450, 700, 1000, 1500, 2500, 4000, 8000)
 EPOCHS = (2, 3, 5, 8, 12, 20, 30, 50, 80, 130, 200, 400, 800, 1600)
 
