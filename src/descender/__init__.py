@@ -14,6 +14,11 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOMES = {
+    "DecisionBoundaryDisplay": "descender.pictures.displays",
+    "LossCurveDisplay": "descender.pictures.displays",
+    "PathDisplay": "descender.pictures.displays",
+    "PenaltyPathDisplay": "descender.pictures.displays",
+    "WeightImagesDisplay": "descender.pictures.displays",
     "check_gradient": "descender.verbs.gradient",
     "compare": "descender.verbs.compare",
     "minimize": "descender.verbs.minimize",

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from descender import cards
 from descender.costs.cost import Cost, Vector
 from descender.costs.counted import Counted, as_cost, counted
 from descender.costs.risk import Risk
@@ -169,6 +170,21 @@ class Walk:
         """Write a page about the walk, which works offline: the film, the pictures, the findings, its steps."""
         # By name, since what is told stands on a floor above the walk.
         return import_module("descender.report_walk").write_walk_report(self, Path(path), name)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: where it ended and how, the cost as a line, what was noticed."""
+        shown = [*zip(self.names[:6], self.x.tolist(), strict=False)]
+        more = [("and", f"{len(self.x) - 6:,} more variables")] if len(self.x) > 6 else []
+        pairs = [
+            ("J", float(self.fun)), *shown, *more, ("gradient norm", length(self.jac)),
+            ("steps", f"{self.nit:,}, {self.nfev:,} evaluations"), ("method", self.why or self.method),
+            ("certificate", self.certificate and str(self.certificate)),
+        ]  # fmt: skip
+        told = [finding._repr_html_() for finding in self.findings] + [cards.line(note) for note in self.notes]
+        curve = cards.sparkline(self.record.columns.get("cost", ()), "cost, step by step")
+        title = f"{self.message[:1].upper()}{self.message[1:]}"
+        minima = self.minima._repr_html_() if self.minima is not None else ""
+        return cards.card(title, cards.facts(pairs), curve, minima, *told)
 
     def __getstate__(self) -> dict[str, Any]:
         """What is pickled: all but the cost, which may be a function, or hold all rows."""

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from descender import cards
 from descender.errors import OutputError, RecordError
 
 FORMAT = "descender record 1"
@@ -63,6 +64,15 @@ class Record:
 
     def __repr__(self) -> str:
         return f"Record({len(self)} rows: {', '.join(self.columns)})"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the cost as a line, the first and last rows."""
+        about = ", ".join(str(self.facts[k]) for k in ("method", "cost") if k in self.facts)
+        n = len(self)
+        kept = list(range(n)) if n <= 8 else [*range(4), *range(n - 4, n)]
+        rows = [[values[k].item() for values in self.columns.values()] for k in kept]
+        curve = cards.sparkline(self.columns.get("cost", np.empty(0)), "cost, step by step")
+        return cards.card(f"Record of {n:,} rows", cards.line(about), curve, cards.table(list(self.columns), rows))
 
     def full_costs(self) -> NDArray[np.float64]:
         """The costs of all samples from the start on, where a walk by batches measured them; else none."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from descender.costs.losses import read_loss
+from descender.errors import InputError
 from descender.methods.auto import METHODS
 from descender.pictures import bars, classes, page, penalty, predictions
 from descender.pictures.bars import ColumnEffect, describe_importance
@@ -41,6 +42,9 @@ def write_report(fit: Any, path: Path) -> Path:
 def context(fit: Any) -> dict[str, Any]:
     """What the template shows, as plain data."""
     figures, pictures = _quality_figures(fit)
+    own = _own_figures(fit)
+    figures |= {kind: figure for kind, (_, figure) in own.items()}
+    pictures = [(kind, title) for kind, (title, _) in own.items() if kind != "weights"] + pictures
     found, linear = fit.certificate, fit.effects is None
     importance = fit.effects
     if linear:
@@ -60,6 +64,7 @@ def context(fit: Any) -> dict[str, Any]:
         "described": f"{counted(fit.n_rows, 'row')} of {fit.described}",
         "findings": fit.findings,
         "linear": linear,
+        "weights_title": own["weights"][0] if "weights" in own else "",
         **(_coefficients(fit, importance) if linear else {"effects_note": SHUFFLED}),
         "quality_pictures": pictures,
         "classes": _classes(fit),
@@ -234,6 +239,19 @@ def _has_factor(fit: Any) -> bool:
 def _factor(coefficient: float) -> float | None:
     """What the odds, or the rate, are multiplied by for one more unit."""
     return float(np.exp(coefficient)) if abs(coefficient) < 700 else None
+
+
+def _own_figures(fit: Any) -> dict[str, tuple[str, Any]]:
+    """The boundary, the line, weights as images: titles and figures of what can be drawn of this fit."""
+    shown = {}
+    for kind, picture in fit.pictures().items():
+        if kind == "loss":  # the descent is drawn below
+            continue
+        try:
+            shown[kind] = (picture.title, picture.plotly(picture.describe()))
+        except InputError:
+            continue
+    return shown
 
 
 def _quality_figures(fit: Any) -> tuple[dict[str, Any], list[tuple[str, str]]]:

@@ -6,13 +6,7 @@ import numpy as np
 import pytest
 from drawn import ROSENBROCK, Bowl, batch_walk, valley_walk
 
-from descender.pictures import (
-    bars,
-    classes,
-    curves,
-    predictions,
-    surface,
-)
+from descender.pictures import bars, boundary, classes, curves, fits, predictions, surface, weights
 from descender.record import Record
 
 
@@ -46,8 +40,20 @@ def test_plotly_figures_are_plain_valid_and_hold_the_described_numbers(valley, b
         surface.plotly_contour(bowl),
         surface.plotly_surface(contour),
     ]
+    lines = fits.describe_lines([0.0, 1.0, 2.0], [1.0, 3.0, 6.0], [(2, 1, "<i>"), (2.5, 0.8, "b")], ordered=True)
+    X, sides = np.random.default_rng(0).normal(size=(30, 2)), np.arange(30) % 3
+    two = boundary.describe_boundary(lambda p: 1 / (1 + np.exp(-p[:, 0])), X, sides == 1, resolution=9)
+    three = boundary.describe_boundary(lambda p: np.full((len(p), 3), 1 / 3), X, sides, resolution=9)
+    specs += [
+        fits.plotly_lines(lines),
+        boundary.plotly_boundary(two),
+        boundary.plotly_boundary(three),
+        weights.plotly_weights(weights.describe_weights(np.arange(12.0).reshape(3, 4))),
+    ]
     for spec in specs:
         figure(json.loads(json.dumps(spec, allow_nan=False)))
     assert specs[0]["data"][0]["y"] == curve.series[0].y.tolist()
     assert specs[0]["layout"]["yaxis"]["type"] == "log"
     assert specs[3]["data"][0]["customdata"] == ["&lt;b&gt;"]
+    assert specs[-4]["data"][1]["name"] == "&lt;i&gt;: Σe² = 1"
+    assert len(specs[-1]["data"]) == 3

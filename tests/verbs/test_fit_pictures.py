@@ -8,6 +8,8 @@ import pytest
 from PIL import Image
 
 from descender import fit
+from descender.errors import OptionError
+from descender.pictures.boundary import draw_boundary
 from descender.verbs.fit_pictures import _boundary, _epochs, fit_pictures, weight_images
 
 KINDS = {
@@ -16,7 +18,8 @@ KINDS = {
     "batches": ({"data": "example:blobs", "method": "sgd", "learning_rate": 0.01, "epochs": 2}, {"boundary", "loss"}),
     "squared error on two classes": ({"data": "example:blobs", "loss": "squared_error"}, {"boundary"}),
     "four numbers": ({"data": "example:iris"}, set()),
-    "one number": ({"data": "example:heights"}, set()),
+    "one number": ({"data": "example:heights"}, {"line"}),
+    "one number, step by step": ({"data": "example:heights", "method": "gd", "epochs": 9}, {"line", "loss"}),
     "images": ({"data": "example:digits", "tol": 0.1}, {"weights"}),
 }
 
@@ -56,7 +59,7 @@ def test_the_boundary_is_that_of_the_model_in_the_units_of_the_data(holdout, los
     points = set(zip(data["big"].round(6), data["small"].round(9), strict=True))
     assert set(zip(shown[:, 0].round(6), shown[:, 1].round(9), strict=True)) <= points
     assert len(shown) == (400 if holdout == 0 else round(holdout * 400)) or holdout
-    ax = _boundary(result)
+    ax = draw_boundary(_boundary(result))
     assert ax.get_xlabel() == "big"
     assert ax.get_ylabel() == "small"
     share = result.metrics.get("holdout", result.metrics["train"])["accuracy"]
@@ -104,7 +107,31 @@ def test_weights_stand_at_their_pixels():
 
 
 def test_a_fit_without_pictures_loads_no_matplotlib(tmp_path):
-    save = f"descender.fit('example:heights').save({str(tmp_path)!r})"
+    save = f"descender.fit('example:diabetes').save({str(tmp_path)!r})"
     code = f"import sys, descender; {save}; print('matplotlib' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert found.stdout == "False\n"
+
+
+def test_the_line_is_that_of_the_model_in_the_units_of_the_data():
+    result = fit("example:heights", method="gd", epochs=40, learning_rate=0.3)
+    data = result.pictures()["line"].describe()
+    assert data.slopes[-1] == pytest.approx(float(result.model.coefficients[0]))
+    assert data.intercepts[-1] == pytest.approx(float(result.model.raw_intercept))
+    assert (data.slopes[0], data.labels[0], data.ordered) == (0.0, "step 0", True)
+    assert (data.x_name, data.y_name) == ("height", "weight")
+    alone = fit("example:heights").pictures()["line"].describe()
+    assert alone.labels == ("fitted",)
+    rows = fit({"x": np.arange(9000.0), "y": 2.0 * np.arange(9000.0) + 1}, "y", holdout=0).pictures()["line"].describe()
+    assert rows.notes == ("5,000 of 9,000 points drawn",)
+
+
+def test_a_fit_draws_its_own_pictures_its_penalty_and_its_walk():
+    result = fit("example:heights", method="gd", epochs=9, learning_rate=0.3)
+    assert result.plot().get_xlabel() == "height"
+    assert result.plot("gradient_norm").get_ylabel() == "gradient norm"
+    assert result.plot("path", resolution=9).get_xlabel() == "height"
+    chosen = fit("example:diabetes")
+    assert len(chosen.plot("penalty")) == 2
+    with pytest.raises(OptionError, match="no picture of a walk"):
+        chosen.plot("boundary")

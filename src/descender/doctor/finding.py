@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from descender import cards
 from descender.doctor.causes import BY_SLUG, cause_of
 
 SEVERITIES = ("info", "warning", "critical")
@@ -46,6 +47,10 @@ class Finding:
 
     def __str__(self) -> str:
         return f"{self.code} {self.title}: {self.evidence}\n     {self.remedy}"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return cards.card(f"{self.code} {self.title}", cards.line(self.evidence), cards.line(self.remedy))
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, for JSON."""

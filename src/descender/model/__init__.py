@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from descender import cards
 from descender.costs.certificate import Certificate
 from descender.costs.losses import read_loss
 from descender.data.blocks import Blocks, open_blocks
@@ -56,6 +57,21 @@ class Model:
     def outputs(self) -> tuple[int, ...]:
         """The shape of the scores of a row: () for one, (K,) for one of each of K classes."""
         return (len(self.coding.classes),) if self.coding.task == "multiclass" else ()
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: what it predicts from what, and how sure it is."""
+        pairs = [
+            ("predicts", f"{self.coding.name} ({self.coding.task})"),
+            ("loss", self.loss),
+            ("features", f"{len(self.features):,}: {', '.join(self.features[:8])}" + " ..." * (len(self.features) > 8)),
+            ("classes", ", ".join(map(str, self.coding.classes[:12]))),
+            ("certificate", self.certificate and str(self.certificate)),
+        ]
+        return cards.card(type(self).__name__, cards.facts(pairs), self._card())
+
+    def _card(self) -> str:
+        """What a kind of model adds to that."""
+        return ""
 
     def scores(self, X: Any) -> NDArray[np.float64]:
         """The scores of encoded rows: (n,) or (n, K)."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from descender import cards
 from descender.data.columns import Odd
 from descender.model import Model
 
@@ -35,6 +36,17 @@ class LinearModel(Model):
     def raw_intercept(self) -> NDArray[np.float64]:
         """The score where every number is 0 and every level is the left-out one."""
         return self.encoder.raw(self.weights.T, self.intercept)[1]
+
+    def _card(self) -> str:
+        """The largest coefficients, in the units of the data and per deviation."""
+        if self.weights.ndim > 1:
+            return ""
+        order = np.argsort(-np.abs(self.weights), kind="stable")[:10]
+        rows = [[self.features[j], float(self.coefficients[j]), float(self.weights[j])] for j in order]
+        rows.append(["(intercept)", float(self.raw_intercept), float(self.intercept)])
+        more = len(self.features) - len(order)
+        told = cards.line(f"and {more:,} smaller") if more else ""
+        return cards.table(["feature", "per unit", "as encoded"], rows) + told
 
     def scores(self, X: Any) -> NDArray[np.float64]:
         """The scores of encoded rows: (n,) or (n, K)."""

@@ -24,6 +24,7 @@ module                 pictures
 ``classes``            ROC, precision and recall, thresholds, calibration, the confusion of classes
 ``predictions``        predicted against actual, residuals, histograms
 ``penalty``            how a penalty was chosen: the held-out loss and the coefficients along the strengths
+``displays``           the same through scikit-learn's door: ``...Display.from_estimator(estimator, ax=ax)``
 ``paths``              points of a walk made ready: thinned, bounded, seen in a plane
 ``plotly``, ``page``   what figures share on a page, and the page around them
 ``style``              the one look, and ``save``

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from descender.errors import DataError, OptionError, ShapeError
+from descender.pictures.plotly import Spec, escaped, figure, plain, rounded, titled
 from descender.pictures.style import BLACK, COLOURS, MARKERS, axes, colourbar, head, legend, styled, words
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 DRAWN = 5_000
 """Points that are drawn at most."""
+SYMBOLS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "x")
 
 
 @dataclass(frozen=True)
@@ -89,10 +91,12 @@ def describe_boundary(
     names: Sequence[str] = ("x1", "x2"),
     classes: Sequence[Any] | None = None,
     resolution: int = 150,
+    winners: ArrayLike | None = None,
 ) -> Boundary:
     """Points by class and a model's probabilities around them.
 
-    `probability` maps points (n, 2) to the probability of the second class, (n,), or of each class, (n, K).
+    `probability` maps points (n, 2) to the probability of the second class, (n,), or of each class, (n, K).  `winners`
+    are the indices of the classes that the model gives the points, where it knows more of them than two features.
     """
     scatter = describe_scatter(X, y, names, classes)
     points = np.asarray(X, dtype=np.float64)
@@ -101,10 +105,11 @@ def describe_boundary(
     across, up = (np.linspace(a, b, resolution) for a, b in zip(low - pad, high + pad, strict=True))
     grid = np.stack(np.meshgrid(across, up), axis=-1).reshape(-1, 2)
     p = _probabilities(probability, grid, len(scatter.classes)).reshape(resolution, resolution, -1)
-    of_points = _probabilities(probability, points, len(scatter.classes)).argmax(axis=1)
+    if winners is None:
+        winners = _probabilities(probability, points, len(scatter.classes)).argmax(axis=1)
     known = list(np.unique(np.asarray(y)).tolist() if classes is None else classes)
     own = np.array([known.index(label) for label in np.asarray(y).tolist()])
-    return Boundary(scatter, across, up, p, p.argmax(axis=-1), float(np.mean(of_points == own)))
+    return Boundary(scatter, across, up, p, p.argmax(axis=-1), float(np.mean(np.asarray(winners) == own)))
 
 
 def _probabilities(probability: Callable[[NDArray], ArrayLike], points: NDArray, k: int) -> NDArray[np.float64]:
@@ -181,3 +186,39 @@ def _many(ax: Any, data: Boundary) -> None:
         ahead = data.probability[:, :, j] - np.delete(data.probability, j, axis=2).max(axis=2)
         if ahead.min() < 0.0 < ahead.max():
             ax.contour(data.x, data.y, ahead, [0.0], colors=BLACK, linewidths=1.0)
+
+
+def plotly_boundary(data: Boundary) -> Spec:
+    """The points over the shaded probability of the second class, or of the likeliest one."""
+    two = len(data.scatter.classes) == 2
+    shade = data.probability[:, :, 1] if two else data.winner.astype(np.float64)
+    k = len(data.scatter.classes)
+    steps = [[(j + side) / k, COLOURS[j % 7]] for j in range(k) for side in (0, 1)]
+    ground: Spec = {
+        "type": "contour" if two else "heatmap", "x": rounded(data.x), "y": rounded(data.y), "z": rounded(shade, 3),
+        "colorscale": [[0.0, "#A6CBE3"], [0.5, "#F7F7F7"], [1.0, "#F3C6A0"]] if two else steps, "showscale": two,
+        "hovertemplate": "probability %{z:.3f}<extra></extra>" if two else "<extra></extra>", "zmin": 0,
+        "zmax": 1 if two else k - 1, "opacity": 1.0 if two else 0.35,
+    }  # fmt: skip
+    if two:
+        ground["contours"] = {"start": 0.1, "end": 0.9, "size": 0.4}
+        ground["colorbar"] = {"title": {"text": escaped(f"probability of {data.scatter.classes[1]}"), "side": "right"}}
+        ground["contours"]["coloring"] = "heatmap"
+    points: list[Spec] = []
+    for j, name in enumerate(data.scatter.classes):
+        x, y = data.scatter.X[data.scatter.y == j].T
+        marker = {
+            "color": COLOURS[j % 7],
+            "symbol": SYMBOLS[j % 7],
+            "size": 6,
+            "line": {"color": "white", "width": 0.5},
+        }
+        points.append(
+            {
+                "type": "scatter", "mode": "markers", "name": escaped(f"{name} ({data.scatter.counts[j]:,})"),
+                "x": plain(x), "y": plain(y), "marker": marker,
+            }
+        )  # fmt: skip
+    notes = (f"{data.accuracy:.1%} of the points on their own side", *data.scatter.notes)
+    across, up = data.scatter.names
+    return figure([ground, *points], "", titled(across), titled(up), notes, height=440)

@@ -298,7 +298,7 @@ def plotly_confusion(data: Confusion) -> Spec:
     """How many rows of each class were taken for each, counts written in up to 30 x 30 cells."""
     names = [escaped(name) for name in data.names]
     heat: Spec = {"type": "heatmap", "z": data.counts.tolist(), "x": names, "y": names, "showscale": False}
-    heat |= {"colorscale": SHADES, "zmin": 0, "xgap": 1, "ygap": 1}
+    heat |= {"colorscale": SHADES, "zmin": 0, "xgap": 1, "ygap": 1, "textfont": {"color": "#1C2430"}}
     heat |= {"text": data.counts.tolist(), "texttemplate": "%{text}"} if len(names) <= 30 else {}
     heat["hovertemplate"] = "%{y} taken for %{x}: %{z} rows<extra></extra>"
     ticks: Spec = {"type": "category", "tickvals": names, "ticktext": [escaped(cut(name, 16)) for name in data.names]}

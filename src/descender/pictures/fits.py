@@ -11,19 +11,24 @@ from numpy.typing import ArrayLike, NDArray
 
 from descender.errors import DataError, OptionError, ShapeError, suggest
 from descender.pictures.paths import spread_steps, trail_of
-from descender.pictures.style import BLACK, COLOURS, DASHES, GREY, axes, in_order, legend, short, styled, words
+from descender.pictures.plotly import DASHED, Spec, escaped, figure, plain, titled
+from descender.pictures.style import BLACK, COLOURS, DASHES, GREY, axes, head, in_order, legend, short, styled, words
 from descender.record import Record
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+DRAWN = 5_000
+"""Points that are drawn at most."""
 
 
 @dataclass(frozen=True)
 class Lines:
     r"""Points (x, y) and lines :math:`y = m x + c` through them.
 
-    ``errors`` (lines, points) are :math:`y_i - (m x_i + c)`, ``sums`` the sums of their squares, ``best`` the line with
-    the smallest.  ``ordered`` tells that the lines follow each other, as on a walk.
+    ``errors`` (lines, points) are :math:`y_i - (m x_i + c)`, ``sums`` the sums of the squares of all, ``best`` the line
+    with the smallest.  ``ordered`` tells that the lines follow each other, as on a walk.  Of more than 5,000 points
+    evenly spaced ones are kept, and ``notes`` says so.
     """
 
     x_name: str
@@ -37,6 +42,7 @@ class Lines:
     sums: NDArray[np.float64]
     best: int
     ordered: bool = False
+    notes: tuple[str, ...] = ()
 
 
 def describe_lines(
@@ -62,10 +68,13 @@ def describe_lines(
     slopes, intercepts = (np.array([line[j] for line in lines], dtype=np.float64) for j in (0, 1))
     if not (np.isfinite(slopes).all() and np.isfinite(intercepts).all()):
         raise OptionError("a line whose slope or intercept is not finite cannot be drawn")
-    errors = Y - (slopes[:, None] * X + intercepts[:, None])
-    sums = np.sum(errors**2, axis=1)
+    sums = np.array([np.sum((Y - (m * X + c)) ** 2) for m, c in zip(slopes, intercepts, strict=True)])
     labels = tuple(str(line[2]) for line in lines)
-    return Lines(x_name, y_name, X, Y, slopes, intercepts, labels, errors, sums, int(sums.argmin()), ordered)
+    notes = (f"{DRAWN:,} of {len(X):,} points drawn",) if len(X) > DRAWN else ()
+    kept = np.linspace(0, len(X) - 1, min(len(X), DRAWN)).astype(np.intp)
+    X, Y = X[kept], Y[kept]
+    errors = Y - (slopes[:, None] * X + intercepts[:, None])
+    return Lines(x_name, y_name, X, Y, slopes, intercepts, labels, errors, sums, int(sums.argmin()), ordered, notes)
 
 
 def describe_line_steps(
@@ -120,7 +129,9 @@ def draw_lines(data: Lines, ax: Any = None, errors_of: int | None = None, square
         errors_of = 0
     if errors_of is not None and not -len(data.labels) <= errors_of < len(data.labels):
         raise OptionError(f"errors_of={errors_of}: there are {len(data.labels)} lines, counted from 0")
-    ax.plot(data.x, data.y, "o", color=BLACK, ms=4.5, mec="white", mew=0.5, zorder=4)
+    few = len(data.x) <= 300
+    look = {"ms": 4.5, "mew": 0.5, "zorder": 4} if few else {"ms": 2.0, "mew": 0.0, "zorder": 1}
+    ax.plot(data.x, data.y, "o", color=BLACK, mec="white", **look)
     room = 0.06 * (np.ptp(data.x) or 1.0)
     ends = np.array([data.x.min() - room, data.x.max() + room])
     for k, (m, c) in enumerate(zip(data.slopes, data.intercepts, strict=True)):
@@ -130,6 +141,7 @@ def draw_lines(data: Lines, ax: Any = None, errors_of: int | None = None, square
     _keep_points_in_view(ax, data)
     ax.set_xlabel(words(data.x_name))
     ax.set_ylabel(words(data.y_name))
+    head(ax, "", data.notes)
     legend(ax, beside=data.ordered and len(data.labels) > 3)
     if errors_of is not None:
         _errors(ax, data, errors_of % len(data.labels), squares)
@@ -166,3 +178,24 @@ def _errors(ax: Any, data: Lines, k: int, squares: bool) -> None:
         side = abs(error) * ratio
         square = Rectangle((x - side, low), side, error, facecolor=colour, alpha=0.13, edgecolor=GREY, lw=0.4, zorder=1)
         ax.add_patch(square)
+
+
+def plotly_lines(data: Lines) -> Spec:
+    """The points and the lines, the sum of squared errors of each in its name."""
+    traces: list[Spec] = [
+        {
+            "type": "scatter", "mode": "markers", "name": "rows", "x": plain(data.x), "y": plain(data.y),
+            "marker": {"color": BLACK, "size": 6 if len(data.x) <= 300 else 3}, "showlegend": False,
+        }
+    ]  # fmt: skip
+    ends = np.array([data.x.min(), data.x.max()])
+    count = len(data.labels)
+    for k, (m, c) in enumerate(zip(data.slopes, data.intercepts, strict=True)):
+        last = data.ordered and k == count - 1
+        line = {"color": COLOURS[k % 6], "width": 3 if last else 2, "dash": "solid" if last else DASHED[k % 7]}
+        name = escaped(f"{data.labels[k]}: Σe² = {short(data.sums[k])}")
+        traces.append({"type": "scatter", "mode": "lines", "name": name, "x": plain(ends), "y": plain(m * ends + c),
+                       "line": line})  # fmt: skip
+    low, high = float(data.y.min()), float(data.y.max())
+    room = 0.15 * ((high - low) or max(abs(low), 1.0))
+    return figure(traces, "", titled(data.x_name), titled(data.y_name, range=[low - room, high + room]), data.notes)

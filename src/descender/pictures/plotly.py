@@ -23,6 +23,8 @@ DEPTHS = {
     "Greys": [[0.0, "#404040"], [0.25, "#737373"], [0.5, "#A6A6A6"], [0.75, "#D9D9D9"], [1.0, "#FAFAFA"]],
 }
 """Scales for a cost, dark where it is low, as on paper."""
+SIGNED = [[0.0, "#542788"], [0.25, "#B2ABD2"], [0.5, "#F7F7F7"], [0.75, "#FDB863"], [1.0, "#B35806"]]
+"""From below zero to above it, as on paper."""
 SHADES = [[0.0, "#FFFFFF"], [1.0, "#6BAED6"]]
 """From none to many: told apart in grey, and dark letters are read on all of them."""
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from descender.errors import DataError, ShapeError
+from descender.pictures.plotly import SIGNED, Spec, escaped, rounded
 from descender.pictures.style import axes, colourbar, styled, words
 
 if TYPE_CHECKING:
@@ -75,3 +76,32 @@ def draw_weights(data: Weights, ax: Any = None, columns: int | None = None) -> A
     ax.set_axis_off()
     colourbar(ax, shown, "weight", shrink=0.8)
     return ax
+
+
+def plotly_weights(data: Weights) -> Spec:
+    """The images in a row or two, as heat maps of one scale."""
+    k, height, width = data.images.shape
+    columns = min(k, 5)
+    traces: list[Spec] = []
+    layout: Spec = {"margin": {"l": 8, "r": 8, "t": 26, "b": 8}, "annotations": []}
+    rows = -(-k // columns)
+    for j, (image, title) in enumerate(zip(data.images, data.titles, strict=True)):
+        across, down = j % columns, j // columns
+        left, top = across / columns + 0.006, 1.0 - down / rows
+        name = "" if j == 0 else str(j + 1)
+        traces.append(
+            {
+                "type": "heatmap", "z": rounded(image[::-1], 3), "zmin": -data.limit, "zmax": data.limit,
+                "colorscale": SIGNED, "xaxis": f"x{name}", "yaxis": f"y{name}",
+                "showscale": False, "hovertemplate": "%{z:.3g}<extra>" + escaped(title) + "</extra>",
+            }
+        )  # fmt: skip
+        plain_axis = {"visible": False, "constrain": "domain"}
+        layout[f"xaxis{name}"] = plain_axis | {"domain": [left, left + 1 / columns - 0.012], "anchor": f"y{name}"}
+        layout[f"yaxis{name}"] = plain_axis | {
+            "domain": [top - 0.86 / rows, top - 0.02], "anchor": f"x{name}", "scaleanchor": f"x{name}",
+        }  # fmt: skip
+        layout["annotations"].append({"text": escaped(title), "x": left, "y": top, "xref": "paper", "yref": "paper",
+                                      "showarrow": False, "xanchor": "left", "yanchor": "middle"})  # fmt: skip
+    layout["height"] = 60 + 170 * rows * height // width
+    return {"data": traces, "layout": layout}

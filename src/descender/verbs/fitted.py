@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from descender import cards
 from descender.costs.risk import Risk
 from descender.descent import Walk
 from descender.doctor.finding import Finding
@@ -20,6 +20,7 @@ from descender.outputs import check_outputs, file_name, script_files
 from descender.pictures.bars import ColumnEffect
 
 if TYPE_CHECKING:
+    from descender.verbs.fit_pictures import Picture
     from descender.verbs.path import PenaltyPath
 
 
@@ -110,11 +111,38 @@ class Fit:
         strengths = {name: self.model.facts.get(name) for name in ("l2", "l1")}
         return strengths | {"path": self.path.as_json() if self.path is not None else None}
 
-    def pictures(self) -> dict[str, Callable[[], Any]]:
-        """What can be drawn of it, by kind: ``boundary``, ``loss``, ``weights``; each a function that draws."""
+    def _repr_html_(self) -> str:
+        """What a notebook shows: how good it is beside guessing, how sure that is, what was noticed."""
+        names = list(self.metrics.get("holdout", self.metrics["train"]))
+        rows = [[which, *(numbers.get(name) for name in names)] for which, numbers in self.metrics.items()]
+        said = [cards.line(f"{word}: {text}") for word, text, _ in self.lines if word in ("encoded", "descended")]
+        told = [finding._repr_html_() for finding in self.findings]
+        title = f"{self.name}, {self.task}, {self.n_rows:,} rows of {self.described}"
+        return cards.card(title, cards.table(["", *(name.replace("_", " ") for name in names)], rows), *said, *told)
+
+    def pictures(self) -> dict[str, Picture]:
+        """What can be drawn of it besides its walk, by kind: ``boundary``, ``line``, ``loss``, ``weights``."""
         from descender.verbs.fit_pictures import fit_pictures
 
         return fit_pictures(self)
+
+    def plot(self, kind: str | None = None, ax: Any = None, **options: Any) -> Any:
+        """Draw it with Matplotlib; returns the axes.
+
+        `kind` is one of :meth:`pictures` (the first of them if not given), ``"penalty"``, how that was chosen, or a
+        picture of the walk as in :meth:`descender.Walk.plot`, with its options.
+
+        >>> from descender import fit
+        >>> fit("example:blobs").plot("boundary").get_xlabel()
+        'x1'
+        """
+        known = self.pictures()
+        kind = next(iter(known), "cost") if kind is None else kind
+        if kind in known and not options:
+            return known[kind].draw(known[kind].describe(), ax)
+        if kind == "penalty" and self.path is not None:
+            return self.path.plot(self.model.features, ax)
+        return self.walk.plot(kind, ax, **options)
 
     def files(self, folder: str | Path = ".", name: str | None = None) -> dict[str, Path]:
         """The files that :meth:`save` writes, by kind."""
@@ -138,9 +166,9 @@ class Fit:
         self.paths["model"] = self.model.save(files["model"])
         self.paths["record"] = self.walk.record.save(files["record"])
         self.paths["report"] = write_report(self, files["report"])
-        for kind, draw in self.pictures().items():
+        for kind, picture in self.pictures().items():
             try:
-                self.paths[kind] = save_picture(draw(), files[kind])
+                self.paths[kind] = save_picture(picture.draw(picture.describe()), files[kind])
             except InputError as error:
                 self.told.append(f"no picture of the {kind}: {error}")
         self.seconds["report"] = time.perf_counter() - began

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from descender import cards
 from descender.costs.cost import Cost, Vector
 from descender.costs.minima import distinct
 from descender.descent import Walk
@@ -81,6 +82,11 @@ class Minima(Sequence):
         lines = ["  ".join(cell.rjust(n) for cell, n in zip(row, widths, strict=True)) for row in table]
         lines += [f"{len(k):,} fell into none: {status}, {self.messages[k[0]]}" for status, k in self.lost.items()]
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        lost = [cards.line(f"{len(k):,} fell into none: {status}") for status, k in self.lost.items()]
+        return cards.card("Minima", cards.table([*self.names, "J", "starts", "share"], self.rows()[:50]), *lost)
 
     def as_json(self) -> list[dict[str, Any]]:
         """Plain data, for JSON."""
