@@ -72,7 +72,12 @@ class LossCurveDisplay(Display):
 
 
 class PathDisplay(Display):
-    """A walk on the contours of its cost: over two parameters, or in the plane in which it mostly lies."""
+    """A walk on the contours of its cost: over two parameters, or in the plane in which it mostly lies.
+
+    >>> from descender import PathDisplay, minimize
+    >>> PathDisplay.from_record(minimize("a**2 + 4*b**2", "a=1 b=1"), resolution=9).ax_.get_ylabel()
+    'b'
+    """
 
     draw = staticmethod(kinds.KINDS["path"].draw)
 
@@ -81,17 +86,21 @@ class PathDisplay(Display):
         """That of a walk; of a record, on the formula that it tells of, or on `cost`.
 
         `options` are those of :func:`~descender.pictures.surface.describe_contour`: parameters, limits, resolution.
-
-        >>> from descender import PathDisplay, minimize
-        >>> PathDisplay.from_record(minimize("a**2 + 4*b**2", "a=1 b=1"), resolution=9).ax_.get_ylabel()
-        'b'
         """
         target = kinds.cost_of(record) if cost is None else cost
         return cls(kinds.KINDS["path"].describe(target, getattr(record, "record", record), **options)).plot(ax)
 
 
 class DecisionBoundaryDisplay(Display):
-    """The classes of a classifier over two features, with the probability shaded and the points on it."""
+    """The classes of a classifier over two features, with the probability shaded and the points on it.
+
+    >>> from descender import DecisionBoundaryDisplay, LinearClassifier
+    >>> X = np.random.default_rng(0).normal(size=(60, 3))
+    >>> model = LinearClassifier(l2=0.1).fit(X, X[:, 2] > 0)
+    >>> data = DecisionBoundaryDisplay.from_estimator(model, X, X[:, 2] > 0, features=[0, 2], resolution=20).data
+    >>> data.scatter.names, data.scatter.notes
+    (('x0', 'x2'), ('the other column stays at its mean',))
+    """
 
     draw = staticmethod(boundary.draw_boundary)
 
@@ -110,13 +119,6 @@ class DecisionBoundaryDisplay(Display):
 
         The other columns stay at their mean, or at what they hold most often if they are no numbers.  The share of
         points on their own side counts what the classifier says of the whole rows.
-
-        >>> from descender import DecisionBoundaryDisplay, LinearClassifier
-        >>> X = np.random.default_rng(0).normal(size=(60, 3))
-        >>> model = LinearClassifier(l2=0.1).fit(X, X[:, 2] > 0)
-        >>> data = DecisionBoundaryDisplay.from_estimator(model, X, X[:, 2] > 0, features=[0, 2], resolution=20).data
-        >>> data.scatter.names, data.scatter.notes
-        (('x0', 'x2'), ('the other column stays at its mean',))
         """
         names = [str(c) for c in X.columns] if hasattr(X, "columns") else [f"x{j}" for j in range(np.shape(X)[1])]
         chosen = [_place(feature, names) for feature in features]
@@ -137,7 +139,13 @@ class DecisionBoundaryDisplay(Display):
 
 
 class PenaltyPathDisplay(Display):
-    """How a penalty was chosen: the held-out loss above, the coefficients below, along the strengths."""
+    """How a penalty was chosen: the held-out loss above, the coefficients below, along the strengths.
+
+    >>> from descender import PenaltyPathDisplay, fit
+    >>> found = fit("example:diabetes")
+    >>> PenaltyPathDisplay.from_path(found.path, features=found.model.features).data.kind
+    'l2'
+    """
 
     draw = staticmethod(penalty.draw_penalty)
 
@@ -158,7 +166,13 @@ class PenaltyPathDisplay(Display):
 
 
 class WeightImagesDisplay(Display):
-    """The weights of a linear model as images, one for each class."""
+    """The weights of a linear model as images, one for each class.
+
+    >>> from descender import LinearRegressor, WeightImagesDisplay
+    >>> X = np.random.default_rng(0).normal(size=(20, 4))
+    >>> WeightImagesDisplay.from_estimator(LinearRegressor(l2=0.1).fit(X, X[:, 0])).data.images.shape
+    (1, 2, 2)
+    """
 
     draw = staticmethod(weights.draw_weights)
 
