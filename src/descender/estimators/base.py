@@ -264,9 +264,19 @@ def present(X: Any, y: Any, sample_weight: ArrayLike | None) -> tuple[Any, Any, 
     return (X, y, s) if kept.all() else (X[kept], y[kept], s[kept])
 
 
+def two_classes(y: NDArray) -> NDArray | None:
+    """The two whole numbers that y consists of, in order, if it does: much sooner seen than by sorting."""
+    if y.ndim != 1 or y.dtype.kind not in "fiu" or not len(y):
+        return None
+    low, high = y.min(), y.max()
+    two = low != high and low % 1 == 0 and high % 1 == 0 and bool(((y == low) | (y == high)).all())
+    return np.array([low, high]) if two else None
+
+
 def learn_classes(estimator: Any, y: NDArray, s: NDArray | None) -> tuple[NDArray, NDArray | None]:
     """Note `classes_`; the number of each label's class, and the weights times those of the classes."""
-    classes, codes = np.unique(y, return_inverse=True)
+    pair = two_classes(y)
+    classes, codes = np.unique(y, return_inverse=True) if pair is None else (pair, (y == pair[1]).astype(np.intp))
     if len(classes) < 2:
         raise TargetError(f"y has only one class, {classes[0]!r}: a classifier needs at least 2")
     if estimator.warm_start and hasattr(estimator, "classes_") and not np.array_equal(estimator.classes_, classes):

@@ -13,7 +13,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, check_classification_targets
 
 from descender.costs.losses import LOSSES, Softmax, read_loss
-from descender.estimators.base import TOL, Linear, check_loss, learn_classes, present, streams
+from descender.estimators.base import TOL, Linear, check_loss, learn_classes, present, streams, two_classes
 from descender.verbs.objectives import class_codes, class_weighted, coded
 
 
@@ -88,7 +88,8 @@ class LinearClassifier(ClassifierMixin, Linear):
         """Walk to the bottom for X (n, d), dense or sparse, and labels y (n,) of at least two classes."""
         check_loss(self.loss, "binary")
         X, y = self._check_both(X, y)
-        check_classification_targets(y)
+        if two_classes(y) is None:
+            check_classification_targets(y)
         X, y, s = present(X, y, sample_weight)
         codes, s = learn_classes(self, y, s)
         classes = self.classes_

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -11,13 +12,13 @@ from scipy import sparse
 
 from descender.costs.certificate import room, rounded_gap
 from descender.costs.cost import Vector
-from descender.costs.risk import Risk, block_height
+from descender.costs.risk import BLOCK_ROWS, Risk, block_height
 
 FAR = {4: 30.0, 8: 1e4}
 """Deviations of a column from zero, by the bytes of a number, beyond which its products lose digits that matter."""
 FLAT = 1e-4
 """What a row on a straight part of its loss counts for in the metric, as a share of the largest curvature."""
-FEW_ROWS = 4000
+FEW_ROWS = 1000
 """Rows that tell the centre and the size of a column well enough to stand there."""
 
 
@@ -127,14 +128,20 @@ class Centred:
             g[: self.d] += gradient[self.d] * self.mean
         return g
 
-    def _blocks(self) -> Iterator[slice]:
+    def _blocks(self, dtype: Any) -> Iterator[tuple[slice, Any]]:
+        """Blocks of rows in a dtype: as they lie there, or from the centre where that is far."""
+        buffer = None
         for start in range(0, self.n, self.height):
-            yield slice(start, min(start + self.height, self.n))
-
-    def _rows(self, part: slice, dtype: Any) -> Any:
-        """A block in a dtype: with its own numbers, or from the centre where that is far."""
-        X = self.X[part]
-        return (X - self.mean if self.far else X).astype(dtype, copy=False)
+            part = slice(start, min(start + self.height, self.n))
+            X = self.X[part]
+            if self.far or (X.dtype != dtype and not sparse.issparse(X)):
+                buffer = np.empty(X.shape, dtype) if buffer is None else buffer[: len(X)]
+                if self.far:
+                    np.subtract(X, self.mean, out=buffer, casting="same_kind")
+                else:
+                    np.copyto(buffer, X)
+                X = buffer
+            yield part, X.astype(dtype, copy=False)
 
     def _inner(self, v: Vector, dtype: Any) -> tuple[Vector, float, float]:
         """The weights that the rows are multiplied by, what is added, and whether the mean is still to be taken off."""
@@ -148,32 +155,24 @@ class Centred:
         sums = (sums if self.unit is None else sums * self.unit) - slant * total * self.mean
         return sums if self.moving is None else np.where(self.moving, sums, 0.0)
 
+    @np.errstate(all="ignore")
     def read(self, v: Vector, exact: bool = False) -> Reading:
         """The smooth cost, its gradient and the scores at v, reading each row once.
 
         In the dtype of X, or `exact`: in float64 and, where l2 is the penalty, with a bound of the gap.
         """
-        dtype = np.float64 if exact else self.X.dtype
+        dtype = np.dtype(np.float64) if exact else self.X.dtype
         w, shift, slant = self._inner(v, dtype)
         scores = np.empty(self.n, dtype=dtype)
-        total, slopes, share, gap = 0.0, 0.0, 0.0, np.nan
+        total, slopes = 0.0, 0.0
         sums: NDArray = np.zeros(self.d)
         y = self.targets.astype(dtype) if self.targets.dtype != np.float64 else self.targets
-        proves = exact and self.l2 > 0 and self.unit is None
-        tilt, tilted, theta, rooms = np.zeros(self.d), 0.0, np.empty(self.n * proves), np.empty(self.n * proves)
-        for part in self._blocks():
-            rows = self._rows(part, dtype)
-            z = rows @ w
-            z += shift
-            scores[part] = z
+        proof = _Proof(self) if exact and self.l2 > 0 and self.unit is None else None
+        for part, rows in self._blocks(dtype):
+            z = scores[part] = rows @ w + shift
             losses, r = self._losses(z, y[part])
-            if proves:
-                np.negative(r, out=theta[part])
-                if self.intercept:
-                    rooms[part] = room(self.loss, theta[part], self.y[part])
-                    free = rooms[part] * self.sigma[part]
-                    tilt += rows.T @ free
-                    tilted += float(free.sum())
+            if proof is not None:
+                proof.see(part, r, self.X[part] if rows.dtype != self.X.dtype and not self.far else rows)
             if self.even is None:
                 s = self.sigma[part]
                 total += float(s @ losses)
@@ -190,21 +189,13 @@ class Centred:
         gradient[: self.d] = u + self.l2 * v[: self.d]
         if self.intercept:
             gradient[self.d] = slopes
-        value = total + self.ridge(v)
-        if proves:
-            if self.intercept and slopes != 0.0:  # minus the slopes, moved within their rooms until they add up to 0
-                share = -slopes / tilted if tilted > 0.0 else np.inf
-                theta -= share * rooms
-                u = u + share * self._outer(tilt, tilted, slant)
-            dual = float(self.sigma @ self.loss.dual(theta, self.y)) - float(u @ u) / (2.0 * self.l2)
-            gap = float(rounded_gap(value, dual)) if abs(share) <= 1.0 else np.inf
-        return Reading(float(value), gradient, scores, gap)
+        value = float(total + self.ridge(v))
+        return Reading(value, gradient, scores, np.nan if proof is None else proof.gap(value, u, slopes, slant))
 
     def _losses(self, z: NDArray, y: NDArray) -> tuple[NDArray, NDArray]:
         if self.fused is not None:
-            with np.errstate(all="ignore"):
-                value, r = self.fused(z, y)
-            if np.isfinite(value.sum()):
+            value, r = self.fused(z, y)
+            if math.isfinite(value.sum()):
                 return value, r
         return self.loss.value(z, y), self.loss.slope(z, y)
 
@@ -212,15 +203,15 @@ class Centred:
         """The scores at v, in float64."""
         w, shift, _ = self._inner(v, np.float64)
         out = np.empty(self.n)
-        for part in self._blocks():
-            out[part] = self._rows(part, np.float64) @ w
+        for part, rows in self._blocks(np.float64):
+            out[part] = rows @ w
         return out + shift
 
     def spread(self, r: NDArray) -> Vector:
         """The sum over rows of r x, with x = 1 for the intercept, in float64."""
         sums, total, out = np.zeros(self.d), float(r.sum()), np.zeros(self.size)
-        for part in self._blocks():
-            sums += self._rows(part, np.float64).T @ r[part]
+        for part, rows in self._blocks(np.float64):
+            sums += rows.T @ r[part]
         out[: self.d] = self._outer(sums, total, 0.0 if self.far or self.unit is not None else 1.0)
         if self.intercept:
             out[self.d] = total
@@ -251,7 +242,9 @@ class Centred:
         H = np.zeros((self.size, self.size))
         dtype = np.float64 if self.unit is None else self.X.dtype
         edge, root = np.zeros(self.d), np.sqrt(h).astype(dtype)
-        for part in self._blocks():
+        height = self.n if sparse.issparse(self.X) else BLOCK_ROWS  # tall blocks: each adds to a whole matrix
+        for start in range(0, self.n, height):
+            part = slice(start, min(start + height, self.n))
             if sparse.issparse(self.X):
                 scaled = self.X[part].multiply(root[part][:, None]).tocsr()
                 H[: self.d, : self.d] += (scaled.T @ scaled).toarray()
@@ -277,6 +270,45 @@ class Centred:
         if self.intercept:
             diagonal[self.d] = h.sum()
         return diagonal
+
+
+class _Proof:
+    r"""Gathers, along an exact reading, what the duality gap of minus the slopes needs.
+
+    A free intercept asks for :math:`\sum_i \sigma_i\theta_i = 0`: each theta moves by the same share of its room, and
+    the products with the columns by the share of the `tilt`, the rooms' own products.
+    """
+
+    def __init__(self, problem: Centred):
+        self.problem, self.tilted = problem, 0.0
+        self.tilt: NDArray = np.zeros(problem.d)
+        self.theta = np.empty(problem.n)
+        self.rooms = np.empty(problem.n if problem.intercept else 0)
+
+    def see(self, part: slice, slopes: NDArray, rows: Any) -> None:
+        """A block with its slopes; the tilt counts little, and its rows may be in their own dtype."""
+        theta, problem = self.theta[part], self.problem
+        np.negative(slopes, out=theta)
+        if problem.intercept:
+            rooms = self.rooms[part] = room(problem.loss, theta, problem.y[part])
+            free = rooms * problem.sigma[part]
+            self.tilt += rows.T @ free.astype(rows.dtype, copy=False)
+            self.tilted += float(free.sum())
+
+    def gap(self, value: float, u: Vector, slopes: float, slant: float) -> float:
+        """The gap; u are the products of the columns with the slopes, which add up to `slopes`."""
+        problem, share = self.problem, 0.0
+        if problem.intercept and slopes != 0.0:
+            share = -slopes / self.tilted if self.tilted > 0.0 else np.inf
+            if not abs(share) <= 1.0:
+                return np.inf
+            u = u + share * problem._outer(self.tilt, self.tilted, slant)
+        dual = -float(u @ u) / (2.0 * problem.l2)
+        for start in range(0, problem.n, BLOCK_ROWS):
+            part = slice(start, start + BLOCK_ROWS)
+            theta = self.theta[part] - share * self.rooms[part] if share != 0.0 else self.theta[part]
+            dual += float(problem.sigma[part] @ problem.loss.dual(theta, problem.y[part]))
+        return float(rounded_gap(value, dual))
 
 
 def glance(risk: Risk, sigma: NDArray, centre: bool) -> Columns:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from descender.costs.certificate import Certificate
+from descender.costs.certificate import ROUNDING, Certificate
 from descender.costs.cost import Vector
 from descender.costs.risk import Risk
 from descender.methods.advance import COLUMNS
@@ -16,11 +16,11 @@ def ending(
 ) -> Block:
     """The last block at a point with its certificate, after `reads` of the rows that no step of the log counted.
 
-    Its outcome is "converged" where the certificate is within `tol`, else "floor".  ``final`` is the cost and the
+    Its outcome is "converged" where the certificate is within `tol`, or rounding, else "floor".  ``final`` is the cost and the
     gradient there, where they are known.
     """
     outcome = Outcome("converged", str(found))
-    if found.relative > tol:
+    if found.relative > max(tol, 2.0 * ROUNDING):  # less than rounding is never proved
         outcome = Outcome("floor", f"no further descent in this arithmetic: {found}, {tol:.0e} was asked")
     nothing = np.empty((0, len(COLUMNS)))
     if final is None:

@@ -99,7 +99,8 @@ class _Descent:
         self.tol, self.max_reads, self.scale = tol, max_reads, cost_scale(cost)
         self.walker = Walker(problem, v, cost.l1)
         self.goal = tol * (0.2 if part.n >= problem.n else 0.4)
-        self.previous = self.previous_gap = self.best = self.decrement = self.shrinks = np.inf
+        self.previous = self.previous_gap = self.best = self.decrement = np.inf
+        self.shrinks = FIRST_SHRINK
         self.iteration = self.counted = self.idle = 0
         self.stale = self.blind = False
         self._learn()
@@ -120,7 +121,7 @@ class _Descent:
             natural = self.tol > ROUNDING and gap * self.shrinks**MOST_PROVING <= asked
             used_up = walker.reads >= self.max_reads
             done = (self.decrement <= self.goal * self._unit() and not natural) or used_up
-            block = None if done else self._step(exact=gap * self.shrinks <= 0.5 * asked)
+            block = None if done else self._step(exact=gap * self.shrinks <= 0.25 * asked)
             if block is not None:
                 yield block
                 continue
@@ -154,8 +155,8 @@ class _Descent:
                 self._learn()
                 decrement = walker.look()
         gap = walker.natural_gap()
-        known = 0.0 < self.previous_gap < np.inf
-        self.shrinks = min(max(gap / self.previous_gap, 1e-4), 1.0) if known else FIRST_SHRINK
+        if 0.0 < self.previous_gap < np.inf:  # good and bad steps alternate
+            self.shrinks = min(max(np.sqrt(self.shrinks * gap / self.previous_gap), 1e-4), 1.0)
         self.best, self.idle = (decrement, 0) if decrement < 0.5 * self.best else (self.best, self.idle + 1)
         self.stale, self.iteration = False, self.iteration + 1
         self.previous, self.previous_gap, self.decrement = decrement, gap, decrement
@@ -222,13 +223,15 @@ def descend_sample(problem: Centred, sample: Draw, part: Centred, v: Vector, m: 
     if m > 30 * sizes[0]:
         sizes.append(int(np.sqrt(sizes[0] * m)))
     sizes = [k for k in sizes if 2 * k <= m] + ([m] if m < problem.n else [])
+    H = None
     for k in sizes:
         stage = part if k == m else sample.part(problem, k / m)[0]
         walker = Walker(stage, v, l1)
-        walker.learn(stage.hessian(walker.reading.scores), FINE_JITTER if stage.unit is None else ROUGH_JITTER)
+        jitter = FINE_JITTER if stage.unit is None else ROUGH_JITTER
+        walker.learn(stage.hessian(walker.reading.scores) if H is None else H, jitter)
         for _ in range(50):
             if walker.look() < STAGE_SHARE * d / (2 * k) * walker.value or not walker.move():
                 break
-        v = walker.v
+        v, H = walker.v, None if k == sizes[-1] else stage.hessian(walker.reading.scores)
         used += walker.reads * stage.n
     return v, used
