@@ -16,8 +16,8 @@ def ending(
 ) -> Block:
     """The last block at a point with its certificate, after `reads` of the rows that no step of the log counted.
 
-    Its outcome is "converged" where the certificate is within `tol`, or rounding, else "floor".  ``final`` is the cost and the
-    gradient there, where they are known.
+    Its outcome is "converged" where the certificate is within `tol`, or rounding, else "floor".  ``final`` is the cost
+    and the gradient there, where they are known.
     """
     outcome = Outcome("converged", str(found))
     if found.relative > max(tol, 2.0 * ROUNDING):  # less than rounding is never proved
