@@ -33,6 +33,8 @@ SMALLEST_GOAL = 1e-24
 """Of the decrement, which is of second order where a gap is of first."""
 FINE_JITTER, ROUGH_JITTER = 1e-14, 2e-7
 """What the diagonal of a metric gains, as a share of it; the second where the Hessian was summed in float32."""
+SETTLED = 1e-5
+"""A relative decrement from which on a small problem keeps its Hessian: the next step is the last but one anyway."""
 MOST_IDLE = 12
 """Steps of which none halves a decrement within rounding, after which rounding has the walk."""
 FIRST_SHRINK, MOST_PROVING = 0.03, 12
@@ -111,11 +113,12 @@ class _Descent:
         while True:
             self._look()
             gap, proved = walker.natural_gap(), walker.reading.gap
-            asked = self.tol * self._unit()
-            if proved <= asked:
+            asked = max(self.tol, 2.0 * ROUNDING) * self._unit()
+            arrived = self.tol > ROUNDING or self.decrement <= self.goal * self._unit()
+            if arrived and proved <= asked:
                 yield self._end(self._proved(proved), known=not self.problem.far)
                 return
-            if np.isnan(proved) and gap <= 0.5 * asked:
+            if arrived and np.isnan(proved) and gap <= 0.5 * asked:
                 walker.prove()
                 continue
             natural = self.tol > ROUNDING and gap * self.shrinks**MOST_PROVING <= asked
@@ -145,13 +148,15 @@ class _Descent:
     def _look(self) -> None:
         """The decrement, in a new metric where that pays; how fast it falls, and the natural gap with it."""
         walker, target = self.walker, self.goal * self._unit()
-        if self.stale:
+        small = is_small(self.cost) and self.iteration > 0 and not walker.quadratic
+        small = small and self.decrement > SETTLED * self._unit()
+        if self.stale or (small and np.isnan(walker.reading.gap)):
             self._learn()
         decrement = walker.look()
-        if decrement > target and self.iteration > 0 and not self.stale:
+        if decrement > target and self.iteration > 0 and not (self.stale or small):
             contraction = min(max(decrement / self.previous, 1e-3), 0.99)
             ahead = np.log(decrement / target) / -np.log(contraction)
-            if is_small(self.cost) or ahead > self.problem.d / 15 * self.part.n / self.problem.n + 3:
+            if ahead > self.problem.d / 15 * self.part.n / self.problem.n + 3:
                 self._learn()
                 decrement = walker.look()
         gap = walker.natural_gap()
