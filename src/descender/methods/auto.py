@@ -25,6 +25,7 @@ from descender.methods.one_vs_rest import ClassByClass
 from descender.methods.proximal_gradient import ProximalGradient
 from descender.methods.rates import Constant, OnPlateau, Rate, name_of, read_rate
 from descender.methods.rules import RULES
+from descender.methods.sparse_rows import WORTH_COMPILING
 from descender.methods.textbook import Textbook
 from descender.methods.variance_reduced import REDUCTIONS, sample_curvature
 from descender.methods.working_set import WorkingSets
@@ -38,10 +39,6 @@ READINGS: dict[str, dict[str, Any]] = {
 METHODS = ("auto", *RULES, *READINGS, *REDUCTIONS, "lbfgs", "cg")
 POLISHED = 4e-24
 """The tol of a walk to rounding: Newton's decrement is the square of the distance that is left."""
-WELL_CONDITIONED = 3.0
-"""The conditioning (:func:`~descender.methods.dual.conditioning`) up to which the dual is ascended in a few epochs."""
-WORTH_COMPILING = 20_000
-"""Entries of a sparse matrix below which no step waits for a compiler."""
 
 
 def choose(cost: Cost, tol: float | None = None) -> tuple[Method, str]:
@@ -81,12 +78,12 @@ def choose(cost: Cost, tol: float | None = None) -> tuple[Method, str]:
 def _for_many_columns(cost: Risk, tol: float) -> tuple[Method, str]:
     """The method for a smooth loss with l2, or without a penalty, on too many columns for a matrix of curvatures."""
     reason = f"{cost.n_samples:,} x {cost.n_features:,} are too many columns for a matrix of curvatures"
-    kappa = conditioning(cost)
-    if cost.sparse and cost.X.nnz >= WORTH_COMPILING and kappa <= WELL_CONDITIONED:
-        ascent = DualAscent(tol)
-        return ascent, f"{ascent.name}, because {reason}, and l2 makes it well-conditioned (kappa {kappa:.2g})"
-    diagonal = DiagonalLBFGS(tol)
-    return diagonal, f"{diagonal.name}, because {reason}"
+    diagonal, kappa = DiagonalLBFGS(tol), conditioning(cost)
+    if not (cost.sparse and cost.X.nnz >= WORTH_COMPILING and kappa < np.inf):
+        return diagonal, f"{diagonal.name}, because {reason}"
+    ascent = DualAscent(tol, otherwise=diagonal)
+    about = f"one row bends the dual {kappa:.2g} times as much as l2 does"
+    return ascent, f"{ascent.name}, because {reason}, and {about}; should epochs gain little, {diagonal.name} goes on"
 
 
 def _for_kinks(cost: Risk, tol: float) -> tuple[Method, str]:

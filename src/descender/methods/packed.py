@@ -10,9 +10,10 @@ from scipy import sparse
 
 from descender.kernels.dual import compiled, pack, read_scores, read_spread
 
-BUCKET = 64
-"""Rows that are read one after the other: random order among all rows costs four times as much as among buckets of so
-many, and buckets of 256 need twice the epochs."""
+BUCKET = 8
+"""Rows that are read one after the other.  Rows in random order one by one take four times as long as in buckets of 64,
+of 8 a tenth longer; but where rows have much in common an epoch leaves 0.08, 0.16, 0.26 and 0.57 of the gap with 1, 8,
+16 and 64, as a bucket answers for what all rows share."""
 SOME = 1000
 """Rows that are looked at for whether each has one value."""
 LARGEST = 1e15
@@ -65,10 +66,10 @@ def unsigned(indices: NDArray) -> NDArray:
 
 
 def bucketed(rows: NDArray, rng: np.random.Generator) -> NDArray:
-    """Rows in ascending order, cut into buckets, and these in random order."""
+    """Rows in ascending order, cut into buckets, these and the rows within each in random order."""
     n = len(rows)
-    order = rng.permutation(-(-n // BUCKET))
-    places = (order[:, None] * BUCKET + np.arange(BUCKET)).ravel()
+    places = rng.permutation(-(-n // BUCKET))[:, None] * BUCKET + np.arange(BUCKET)
+    places = rng.permuted(places, axis=1).ravel()
     return rows[places[places < n]]
 
 
