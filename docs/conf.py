@@ -11,7 +11,7 @@ version = release = descender.__version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.mathjax", "sphinx-mathjax-offline", "sphinx_copybutton"]
 root_doc = "index"
-exclude_patterns = ["schemas"]
+exclude_patterns = ["schemas", "notebooks"]
 html_theme = "furo"
 html_title = "descender"
 html_show_sphinx = False
