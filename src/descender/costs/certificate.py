@@ -29,11 +29,13 @@ from scipy.sparse.linalg import LinearOperator, cg
 
 from descender.costs.cost import Vector
 from descender.costs.losses import Loss, OneVsRest, Softmax, SquaredError
-from descender.costs.risk import Risk
+from descender.costs.risk import Risk, block_height
 
 ROUNDING = 8 * np.finfo(np.float64).eps
 """The share of F that summation in float64 may lose; it is added to every gap."""
 LARGEST_HESSIAN, CONJUGATE_STEPS = 2000, 200
+FEW_COLUMNS = 8
+"""The share of the columns, as one of so many, up to which they are taken out of the rows."""
 FREE = 1e-11
 """What may be left of a sum, as a share of its terms, for theta to count as orthogonal to a column."""
 FAR = 0.1
@@ -185,17 +187,28 @@ def _projected(risk: Risk, theta: NDArray, columns: NDArray, wanted: NDArray) ->
     Each moves in proportion to the room that it has to the ends of its interval, which for most losses is the
     curvature: where theta is the natural point near the bottom, this is what a Newton step does to it.
     """
-    sigma, rooms = _sigma(risk), room(risk.loss, theta, risk.y)
-    centre = _centre(risk)[columns]
+    sigma, rooms, d = _sigma(risk), room(risk.loss, theta, risk.y), risk.n_features
+    if not risk.sparse and len(columns) * FEW_COLUMNS > d and d < LARGEST_HESSIAN:
+        taken, kept = np.arange(d), columns  # to take some columns out of rows is dearer than to multiply all
+    else:
+        taken, kept = columns, np.arange(len(columns))
+    centre, many = _centre(risk)[taken], len(taken)
+    kept = np.append(kept, many) if risk.intercept else kept
+    buffer = np.ones((0 if risk.sparse else block_height(risk.X), many + risk.intercept))
 
     def parts() -> Iterator[tuple[slice, Any]]:
         start = 0
         for X, y, _ in risk.blocks():
             part, start = slice(start, start + len(y)), start + len(y)
-            rows = X[:, columns] if risk.sparse else X[:, columns].astype(np.float64) - centre
-            if risk.intercept:
-                ones = np.ones((len(y), 1))
-                rows = sparse.hstack([rows, ones]).tocsr() if risk.sparse else np.concatenate([rows, ones], axis=1)
+            if risk.sparse:
+                some = X[:, taken]
+                yield part, sparse.hstack([some, np.ones((len(y), 1))]).tocsr() if risk.intercept else some
+                continue
+            rows, some = buffer[: len(y)], X if many == d else X.take(taken, axis=1)
+            if centre.any():
+                np.subtract(some, centre, out=rows[:, :many])
+            else:
+                np.copyto(rows[:, :many], some)
             yield part, rows
 
     blocks = list(parts()) if risk.sparse else None  # sparse rows are one block: its columns are taken out once
@@ -204,13 +217,19 @@ def _projected(risk: Risk, theta: NDArray, columns: NDArray, wanted: NDArray) ->
         return parts() if blocks is None else iter(blocks)
 
     wanted = np.append(wanted, 0.0) if risk.intercept else wanted
-    off = sum((rows.T @ (sigma * theta)[part] for part, rows in each()), -wanted)
-    solve = (_direct if len(wanted) <= LARGEST_HESSIAN else _iterated)(each, sigma * rooms, len(wanted))
+    step: NDArray = np.zeros(many + risk.intercept)
+    off = sum((rows.T @ (sigma * theta)[part] for part, rows in each()), 0.0 * step)[kept] - wanted
+    if len(wanted) <= LARGEST_HESSIAN:
+        rough = risk.X.dtype == np.float32 and risk.l1 > 0 and not risk.sparse
+        solve = _direct(each, sigma * rooms, kept, np.float32 if rough else np.float64)
+    else:
+        solve = _iterated(each, sigma * rooms, len(wanted))
     for _ in range(2):
-        step, off, theta = solve(off), -wanted, theta.copy()
+        step[kept], sums, theta = solve(off), 0.0 * step, theta.copy()
         for part, rows in each():
             theta[part] -= rooms[part] * (rows @ step)
-            off = off + rows.T @ (sigma * theta)[part]
+            sums += rows.T @ (sigma * theta)[part]
+        off = sums[kept] - wanted
     return theta
 
 
@@ -218,18 +237,24 @@ Parts = Callable[[], Iterator[tuple[slice, Any]]]
 Solver = Callable[[NDArray], NDArray]
 
 
-def _direct(parts: Parts, weights: NDArray, size: int) -> Solver:
-    """Solves with the weighted second moments of the columns, by their eigenvectors: columns may depend on others."""
-    moment = np.zeros((size, size))
+def _direct(parts: Parts, weights: NDArray, kept: NDArray, dtype: Any) -> Solver:
+    """Solves with the weighted second moments of the columns, by their eigenvectors: columns may depend on others.
+
+    In float32 they are summed three times as fast, and solve to what a second step corrects.
+    """
+    moment: Any = 0.0
     for part, rows in parts():
-        shares = weights[part, None]
+        root = np.sqrt(weights[part, None])
         dense = isinstance(rows, np.ndarray)
-        moment += rows.T @ (rows * shares) if dense else (rows.T @ rows.multiply(shares)).toarray()
+        scaled = np.multiply(rows, root, dtype=dtype, casting="same_kind") if dense else rows.multiply(root).tocsr()
+        square = scaled.T @ scaled
+        moment = moment + (square if dense else square.toarray())
+    moment = np.asarray(moment, dtype=np.float64)[np.ix_(kept, kept)]
     scale = np.sqrt(np.maximum(np.diag(moment), 1e-300))
     curvatures, V = np.linalg.eigh(moment / scale[:, None] / scale)
-    kept = curvatures > 1e-14 * curvatures.max(initial=0.0)
-    V = V[:, kept] / scale[:, None]
-    return lambda off: V @ ((V.T @ off) / curvatures[kept])
+    seen = curvatures > (1e-14 if dtype == np.float64 else 1e-6) * curvatures.max(initial=0.0)
+    V = V[:, seen] / scale[:, None]
+    return lambda off: V @ ((V.T @ off) / curvatures[seen])
 
 
 def _iterated(parts: Parts, weights: NDArray, size: int) -> Solver:
