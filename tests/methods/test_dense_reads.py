@@ -1,0 +1,123 @@
+"""Dense rows: what one reading tells, how few of them a walk takes, and that the sample sees the same problem."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from descender import LinearClassifier
+from descender.costs.certificate import certificate
+from descender.costs.losses import LogLoss
+from descender.costs.risk import Risk, column_extremes
+from descender.descent import descend
+from descender.estimators.base import two_classes
+from descender.methods.auto import choose
+from descender.methods.centred import Centred
+from descender.methods.sampling import draw
+
+
+def rows(n, d, dtype=np.float64, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, d)) @ (np.eye(d) + 0.3 * rng.normal(size=(d, d)))
+    y = (rng.random(n) < 1 / (1 + np.exp(-X @ rng.normal(size=d) / np.sqrt(d)))).astype(float)
+    return X.astype(dtype), y
+
+
+@given(st.integers(1, 9000), st.integers(1, 7), st.sampled_from([np.float32, np.float64]))
+def test_the_extremes_of_columns(n, d, dtype):
+    X = np.random.default_rng(n).normal(size=(n, d)).astype(dtype)
+    low, high = column_extremes(X)
+    assert (low == X.min(axis=0)).all()
+    assert (high == X.max(axis=0)).all()
+    X[n // 2, d - 1] = np.nan
+    assert np.isnan(column_extremes(X)[0][d - 1])
+
+
+@pytest.mark.parametrize(("dtype", "close"), [(np.float32, 3e-7), (np.float64, 1e-15)])
+def test_value_and_slope_by_one_exponential_are_the_formulas(dtype, close):
+    z = np.linspace(-80, 80, 20_001).astype(dtype)
+    for y in (np.zeros_like(z), np.ones_like(z)):
+        value, slope = LogLoss.fused(z, y)
+        assert value.dtype == slope.dtype == dtype
+        exact = z.astype(np.float64), y.astype(np.float64)
+        np.testing.assert_allclose(value, LogLoss.value(*exact), rtol=close, atol=close)
+        np.testing.assert_allclose(slope, LogLoss.slope(*exact), rtol=10 * close, atol=close)
+
+
+def test_scores_beyond_the_exponential_fall_back_to_the_formula():
+    X = np.array([[1.0], [-1.0], [2.0]], dtype=np.float32)
+    risk = Risk(X, [0.0, 1.0, 1.0], "log_loss")
+    reading = Centred.of(risk)[0].read(np.array([3e4, 0.0]))
+    assert reading.value == pytest.approx(risk.value(Centred.of(risk)[0].leave(np.array([3e4, 0.0]))), rel=1e-6)
+    assert np.isfinite(reading.gradient).all()
+
+
+@pytest.mark.parametrize("loss", ["log_loss", "squared_error", "huber 0.5", "poisson", "squared_hinge"])
+@pytest.mark.parametrize("intercept", [True, False])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_an_exact_reading_bounds_the_gap(loss, intercept, dtype):
+    """Anywhere, weighted: at least the distance to the minimum, and no worse than the certificate by much."""
+    X, y = rows(700, 4, dtype)
+    s = np.random.default_rng(1).uniform(0.5, 2.0, len(y))
+    risk = Risk(X, y, loss, l2=0.1, intercept=intercept, sample_weight=s)
+    double = Risk(X.astype(np.float64), y, loss, l2=0.1, intercept=intercept, sample_weight=s)
+    best = descend(double, np.zeros(risk.n_parameters), choose(double, 1e-10)[0])
+    problem, _ = Centred.of(risk)
+    for far in (1e-1, 1e-3, 1e-5):
+        w = best.x + far * np.random.default_rng(2).normal(size=len(best.x))
+        reading = problem.read(problem.enter(w), exact=True)
+        assert reading.value == pytest.approx(double.value(w), rel=1e-12)
+        assert reading.gap >= double.value(w) - best.fun
+        found = certificate(risk, w)
+        assert reading.gap <= 30.0 * found.gap + 1e-12 or far == 1e-1  # there the intercept is far from its best
+        assert np.isnan(problem.read(problem.enter(w)).gap)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_whole_standardised_sample_is_the_problem(dtype):
+    X, y = rows(900, 5, dtype)
+    X = X * np.array([1e-4, 1.0, 1e4, 1.0, 1.0], dtype=dtype) + np.array([0, 3, 0, -2, 0], dtype=dtype)
+    problem, columns = Centred.of(Risk(X, y, "log_loss", l2=0.01))
+    part, numbers = draw(problem, columns, 900, np.random.default_rng(0)).part(problem, 1.0)
+    assert part.X.dtype == np.float32
+    assert (numbers == np.arange(900)).all()
+    v = np.array([100.0, 0.5, -1e-4, 0.2, 0.1, 0.3])
+    whole, some = problem.read(v), part.read(v)
+    assert some.value == pytest.approx(whole.value, rel=1e-6)
+    size = np.append(columns.squares, 1.0) ** 0.5
+    np.testing.assert_allclose(some.gradient / size, whole.gradient / size, atol=1e-6)
+    H, G = problem.hessian(whole.scores), part.hessian(some.scores)
+    np.testing.assert_allclose(G / size / size[:, None], H / size / size[:, None], atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["plain", "scales", "far", "rare", "duplicated"])
+def test_few_readings_whatever_the_columns_look_like(kind):
+    """Work, not time: a reading is counted for each pass over all rows, those for the certificate among them."""
+    X, y = rows(20_000, 20)
+    if kind == "scales":
+        X = X * 10.0 ** np.linspace(-6, 6, 20)
+    if kind == "far":
+        X = X + 1e6
+    if kind == "rare":
+        X[:, 3] = np.random.default_rng(1).random(len(X)) < 1e-3
+    if kind == "duplicated":
+        X[:, 4] = X[:, 5]
+    l2 = 1e-14 if kind == "scales" else 1.0 / len(y)
+    risk = Risk(X, y, "log_loss", l2=l2)
+    walk = descend(risk, np.zeros(21), choose(risk, 1e-6)[0])
+    assert walk.success, walk.message
+    assert walk.certificate.relative <= 1e-6
+    assert walk.nfev <= (20 if kind == "scales" else 12)
+
+
+def test_columns_that_lie_one_after_the_other_give_the_same_bits():
+    X, y = rows(3000, 30, np.float32)
+    one, other = (LinearClassifier(tol=1e-4).fit(way, y) for way in (X, np.asfortranarray(X)))
+    assert (one.coef_ == other.coef_).all()
+
+
+def test_two_whole_numbers_are_two_classes():
+    assert two_classes(np.array([3, 1, 3])).tolist() == [1, 3]
+    assert two_classes(np.array([0.0, 1.0, 1.0])).tolist() == [0.0, 1.0]
+    for y in ([0.5, 1.0], [1, 1], [0, 1, 2], ["a", "b"], [[0, 1], [1, 0]]):
+        assert two_classes(np.array(y)) is None
