@@ -14,6 +14,7 @@ from descender.pictures import page
 from descender.pictures.film import describe_film, plotly_film
 from descender.pictures.kinds import KINDS, all_of, cost_of
 from descender.pictures.style import counted, short
+from descender.pictures.surface import Contour, plotly_surface
 from descender.report import versions
 
 SHOWN = 6
@@ -39,10 +40,10 @@ def context(walk: Any, name: str | None = None, command: str = "") -> dict[str, 
     """What the template shows, as plain data."""
     record = getattr(walk, "record", walk)
     figures, notes = _film(walk)
-    shown, _ = all_of(walk)
+    shown, _ = all_of(walk, leave_out=("path", "surface"))  # the film has them
     for kind, data in shown.items():
         plotly = KINDS[kind].plotly
-        if plotly and not (kind == "path" and figures):  # the film shows the path
+        if plotly:
             figures[kind] = plotly(replace(data, title="") if hasattr(data, "title") else data)
     order = [kind for kind in ("surface", "slice", "path", *TITLES) if kind in figures]
     heading = name or str(record.facts.get("cost", "A walk"))
@@ -66,12 +67,14 @@ def context(walk: Any, name: str | None = None, command: str = "") -> dict[str, 
 
 
 def _film(walk: Any) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """The film, if the walk can be shown on its cost, and what is to be known of it."""
+    """The film and the surface below it, if the walk can be shown on its cost, and what is to be known of them."""
     try:
         film = describe_film(walk)
     except InputError:
         return {}, ()
-    return {"film": plotly_film(film)}, getattr(film.ground, "notes", ())
+    if isinstance(film.ground, Contour):
+        return {"film": plotly_film(film), "surface": plotly_surface(film.ground)}, film.ground.notes
+    return {"film": plotly_film(film)}, ()
 
 
 def _sentence(walk: Any, record: Any) -> str:

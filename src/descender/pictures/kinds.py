@@ -6,7 +6,7 @@ Plotly.  Adding one is adding its row.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -90,10 +90,10 @@ def usual(cost: Cost, in_space: bool = False) -> str:
     return "slice" if cost.n_parameters == 1 else "surface" if in_space else "path"
 
 
-def all_of(walk: Any) -> tuple[dict[str, Any], dict[str, str]]:
+def all_of(walk: Any, leave_out: Sequence[str] = ()) -> tuple[dict[str, Any], dict[str, str]]:
     """What every picture of a walk shows, by kind; and why the others cannot be drawn."""
     shown, not_shown = {}, {}
-    for kind in KINDS:
+    for kind in [kind for kind in KINDS if kind not in leave_out]:
         try:
             if never_changed(getattr(walk, "record", walk), kind):
                 raise CapabilityError(f"the {kind.replace('_', ' ')} never changed")

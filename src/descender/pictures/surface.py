@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 LEVELS = 14
 WORK = 1e9
-"""Numbers that the grid may read, unless a resolution is given: samples x parameters x grid points."""
+"""Numbers that the grid may read, unless a resolution is given: samples x parameters x grid points.  A cost that may be
+slow, such as a function of a user's, is asked at 51 x 51 points."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ def _evenly(n: int, most: int) -> NDArray[np.intp]:
 
 def _resolution(cost: Cost) -> int:
     work = max((cost.n_samples or 1) * cost.n_parameters, 1)
-    return int(np.clip(np.sqrt(WORK / work), 25, 101))
+    return int(np.clip(np.sqrt(WORK / work), 25, 51 if cost.slow else 101))
 
 
 def _plane(
@@ -190,7 +191,8 @@ def draw_ground(data: Contour, ax: Any, colours: str = "Blues_r") -> None:
     from matplotlib.colors import BoundaryNorm
 
     norm = BoundaryNorm(data.levels, 256, extend="both")
-    shaded = ax.contourf(data.x, data.y, data.z, data.levels, cmap=colours, norm=norm, extend="both", alpha=0.9)
+    depth = 0.55 if colours.startswith("Greys") else 0.9  # walks in colours stand out from a pale ground
+    shaded = ax.contourf(data.x, data.y, data.z, data.levels, cmap=colours, norm=norm, extend="both", alpha=depth)
     ax.contour(data.x, data.y, data.z, data.levels, colors="#33475B", linewidths=0.4)
     bar = colourbar(ax, shaded, "cost J", ticks=data.levels[::2], format=lambda v, _: short(v, 3))
     bar.minorticks_off()
