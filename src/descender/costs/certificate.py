@@ -96,12 +96,11 @@ def relative_gap(gap: float, value: float, scale: float) -> float:
     return gap / unit if unit > 0 else 0.0 if gap <= 0 else np.inf
 
 
-def certificate(risk: Risk, w: Vector, theta: NDArray | None = None, enough: float = 0.0) -> Certificate | None:
+def certificate(risk: Risk, w: Vector, theta: NDArray | None = None, alone: bool = False) -> Certificate | None:
     """The certificate of a point, at the price of two readings of the rows; None for a cost that is not convex.
 
     `theta` (n,) is a point of the dual problem that a method found; it need not be feasible, and is tried beside the
-    natural one.  A loss whose slope jumps has no good natural one.  Where it alone proves a relative gap of `enough`,
-    nothing else is tried.
+    natural one.  A loss whose slope jumps has no good natural one.  With `alone` nothing else is tried.
     """
     if not risk.convex:
         return None
@@ -114,9 +113,8 @@ def certificate(risk: Risk, w: Vector, theta: NDArray | None = None, enough: flo
     if risk.l2 == 0 and risk.l1 == 0:
         kind, gap = _without_penalty(risk, w, value, scores, theta)
     else:
-        gap = np.inf if theta is None else value - _given_value(risk, theta)
-        if relative_gap(gap, value, scale) > enough:
-            gap = min(gap, value - dual_value(risk, w, scores, theta))
+        bound = _given_value(risk, theta) if alone and theta is not None else dual_value(risk, w, scores, theta)
+        gap = value - bound
     return proved(value, gap, scale, kind)
 
 

@@ -63,6 +63,9 @@ def choose(cost: Cost, tol: float | None = None) -> tuple[Method, str]:
     size = f"{cost.n_samples:,} x {cost.n_features:,}"
     if is_wide(cost) and cost.l1 == 0:
         return _for_many_columns(cost, tol)
+    if cost.l1 > 0 and cost.sparse and not is_wide(cost) and not is_small(cost):
+        sets = WorkingSets(tol)
+        return sets, f"{sets.name}, because l1 leaves few of {size} sparse columns"
     if is_wide(cost):
         sets = WorkingSets(tol)
         reason = f"{size} are too many columns for a matrix of curvatures, and l1 leaves few of them"

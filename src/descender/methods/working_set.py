@@ -31,9 +31,9 @@ from descender.methods.quadratic import Model, Penalty, model_of
 
 FIRST, NEAR = 400, 0.95
 """Columns of the first set; the share of l1 from which a gradient keeps its column in the set."""
-STEPS, ROUND = 40, 0.02
+STEPS, ROUND = 40, 0.1
 """Newton steps on one set, at most; it is left when a step promises less than this share of the first."""
-STALE = 0.15
+STALE = 0.3
 """A matrix of curvatures is kept while each promise is below this share of the last."""
 DAMPING, BARELY = 0.02, 1e-3
 """What a step that was too long adds to the curvatures, as a share; each good step leaves a third, down to nothing."""
@@ -214,7 +214,7 @@ class WorkingSets:
             near = number > 0 and off + walk.promise <= target
             if near or still > 2:
                 point = _leave(cost, walk.v, mean)
-                found = certificate(cost, point, walk.theta, enough=self.tol)
+                found = certificate(cost, point, walk.theta, alone=walk.theta is not None and still <= 2)
                 assert found is not None
                 if found.relative <= self.tol or still > 2 or goal < TIGHTEST:
                     yield ending(cost, self.tol, point, found)
@@ -231,7 +231,7 @@ class WorkingSets:
                 yield Block(log, here, int(reads * n), _leave(cost, there, mean)[None, :])
             still = 0 if walk.value < before else still + 1
         point = _leave(cost, walk.v, mean)
-        found = certificate(cost, point, walk.theta, enough=self.tol)
+        found = certificate(cost, point, walk.theta)
         assert found is not None
         yield ending(cost, self.tol, point, found)
 
