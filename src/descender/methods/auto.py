@@ -58,8 +58,8 @@ def choose(cost: Cost, tol: float | None = None) -> tuple[Method, str]:
     if cost.loss is Softmax:
         if cost.l1 > 0:
             return ProximalGradient(tol), "accelerated proximal gradient, because softmax has an l1 penalty"
-        size = f"the curvature over {cost.n_classes} classes is known by its products alone"
-        return NewtonCG(tol), f"Newton's method with conjugate gradients, because {size}"
+        newton = NewtonCG(tol)
+        return newton, f"{newton.name}, because the curvature over {cost.n_classes} classes is about such a product"
     size = f"{cost.n_samples:,} x {cost.n_features:,}"
     if is_wide(cost) and cost.l1 == 0:
         return _for_many_columns(cost, tol)
