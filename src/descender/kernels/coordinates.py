@@ -127,3 +127,69 @@ def _on_support(H: NDArray, gradient: NDArray, w: NDArray, l1: NDArray, p: NDArr
     kept = np.isfinite(step).all() and np.all((sign * (w + step) >= 0) | (l1 == 0))
     slopes = np.abs(gradient + H @ step)
     return step if kept and np.all((slopes <= l1 + slack) | free) else None
+
+
+def descend_classes(add_scaled, A, S, ridge, G, W, l1, step, moved, sweeps, rest, slack):
+    """:func:`descend_coordinates` for the model with curvature A x S + ridge, on (K, d) matrices.
+
+    ``moved`` is step S, and follows it.
+    """
+    classes, size = W.shape
+    moving = np.ones((classes, size), dtype=np.bool_)
+    everything, total = True, 0.0
+    for _ in range(sweeps):
+        fell, largest = 0.0, 0.0
+        for j in range(size):
+            for k in range(classes):
+                if not moving[k, j]:
+                    continue
+                moving[k, j] = False
+                a = A[k, k] * S[j, j] + ridge[j]
+                if a <= 0.0:
+                    continue
+                slope = G[k, j] + ridge[j] * step[k, j]
+                for m in range(classes):
+                    slope += A[k, m] * moved[m, j]
+                here = W[k, j] + step[k, j]
+                target = here - slope / a
+                change = target - min(max(target, -l1[j] / a), l1[j] / a) - here
+                if change != 0.0:
+                    step[k, j] += change
+                    add_scaled(moved[k], change, S[j])
+                    fell += a * change * change
+                    largest = max(largest, a * abs(change))
+                    moving[k, j] = True
+        total += fell
+        if fell <= rest * total or largest <= slack:
+            if everything:
+                return True
+            everything = True
+            for k in range(classes):
+                for j in range(size):
+                    moving[k, j] = True
+        else:
+            everything = False
+    return False
+
+
+@cache
+def _compiled_classes() -> Callable:
+    from descender.kernels.assemble import assemble_one
+
+    return assemble_one(descend_classes, add_scaled)
+
+
+def minimise_kronecker(
+    A: NDArray, S: NDArray, ridge: NDArray, G: NDArray, W: NDArray, l1: NDArray, sweeps: int, rest: float, slack: float
+) -> NDArray:
+    """The step (K, d) that minimises <G, step> + <step, A step S + ridge step>/2 + sum l1|W + step|.
+
+    >>> minimise_kronecker(np.eye(1), np.eye(2), np.zeros(2), np.array([[-3.0, 0.5]]), np.zeros((1, 2)), np.ones(2),
+    ...                    10, 1e-9, 0.0)
+    array([[2., 0.]])
+    """
+    step, moved = np.zeros_like(W), np.zeros_like(W)
+    loops = W.size > LOOPS_PAY
+    descend = _compiled_classes() if loops else partial(descend_classes, _add_scaled_arrays)
+    descend(A, np.ascontiguousarray(S), ridge, np.ascontiguousarray(G), W, l1, step, moved, sweeps, rest, slack)
+    return step

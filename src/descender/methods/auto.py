@@ -22,7 +22,7 @@ from descender.methods.method import Method
 from descender.methods.metric import LearntMetric, is_small, is_wide
 from descender.methods.newton_cg import NewtonCG
 from descender.methods.one_vs_rest import ClassByClass
-from descender.methods.proximal_gradient import ProximalGradient
+from descender.methods.proximal_softmax import ProximalSoftmax
 from descender.methods.rates import Constant, OnPlateau, Rate, name_of, read_rate
 from descender.methods.rules import RULES
 from descender.methods.sparse_rows import WORTH_COMPILING
@@ -57,7 +57,8 @@ def choose(cost: Cost, tol: float | None = None) -> tuple[Method, str]:
         return _for_kinks(cost, tol)
     if cost.loss is Softmax:
         if cost.l1 > 0:
-            return ProximalGradient(tol), "accelerated proximal gradient, because softmax has an l1 penalty"
+            proximal = ProximalSoftmax(tol)
+            return proximal, f"{proximal.name}, because softmax has an l1 penalty"
         newton = NewtonCG(tol)
         return newton, f"{newton.name}, because the curvature over {cost.n_classes} classes is about such a product"
     size = f"{cost.n_samples:,} x {cost.n_features:,}"

@@ -22,7 +22,7 @@ PRECISE = 200
 
 
 class Moments(NamedTuple):
-    """The classes' mean covariance A, the columns' second moments S or their diagonal, and the ridge of a coordinate."""
+    """The mean covariance A of the classes, the second moments S of the columns or their diagonal, and the ridges."""
 
     A: NDArray
     S: NDArray

@@ -76,7 +76,7 @@ class Descent:
         return decrement
 
     def move(self) -> float:
-        """Take the step or a share of it that lowers the cost, by scores known at both of its ends; that share, or 0."""
+        """Take the step or a share of it that lowers the cost, by scores known at both of its ends; the share or 0."""
         dZ = self.problem.scores(self.step)
         slope, t = float(np.sum(self.G * self.step)), 1.0
         if not slope < 0:
