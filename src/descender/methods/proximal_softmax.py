@@ -168,7 +168,8 @@ class ProximalSoftmax:
         unit, goal, counted, still = cost_scale(cost) / 1000.0, self.tol, 0.0, 0
         while True:
             target = goal * max(abs(walk.value), unit)
-            done = walk.off() <= target and walk.promise <= target
+            off = walk.off()
+            done = off <= target and walk.promise <= target
             if done or still > 2 or problem.reads >= self.max_reads:
                 point = problem.leave(walk.V)
                 found = certificate(cost, point)
@@ -179,7 +180,7 @@ class ProximalSoftmax:
                 goal *= TIGHTER
             before, value, norm = walk.V, walk.value, float(np.linalg.norm(walk.G))
             t, step = self._step(walk, goal)
-            still = still + 1 if t == 0.0 or walk.value >= value else 0
+            still = still + 1 if t == 0.0 or (walk.value >= value and walk.off() > 0.5 * off) else 0
             if t > 0.0:
                 reads, counted = problem.reads - counted, problem.reads
                 log = one_step(value, norm, t * float(np.linalg.norm(step)), t, max(1, round(reads)))
