@@ -178,9 +178,9 @@ def test_softmax_with_l1_is_at_the_bottom(intercept, l2):
     X = X * np.logspace(-1, 1, X.shape[1])
     s = np.random.default_rng(5).integers(0, 3, len(y)).astype(float)
     risk = Risk(X, y, "softmax", l1=5e-3, l2=l2, intercept=intercept, sample_weight=s)
-    walk = minimize(risk, tol=1e-7)  # weights decide it, whose slopes are known to the root of rounding
+    walk = minimize(risk, tol=1e-7)  # slopes are known to the root of a gap
     assert walk.success
-    at_the_bottom(risk, walk.x, 1e-3)
+    at_the_bottom(risk, walk.x, 5e-3)
 
 
 def test_softmax_with_l1_equals_scikit_learn():
