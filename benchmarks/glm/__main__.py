@@ -1,7 +1,7 @@
 """Race descender against its peers on generalised linear models, and print who needs how long.
 
-python -m benchmarks.glm                                  every problem, every contender: about a quarter of an hour
-python -m benchmarks.glm --quick                          small problems only: two minutes
+python -m benchmarks.glm                                  every problem, every contender
+python -m benchmarks.glm --quick                          small problems only: a minute or two
 python -m benchmarks.glm --set flights                    the problems whose names begin so
 python -m benchmarks.glm --regime small                   those of the regimes whose names begin so
 python -m benchmarks.glm --solver "sklearn lbfgs"         descender beside the contenders whose names begin so
@@ -25,7 +25,7 @@ from .results import RESULTS, Run, header, read
 from .sets import PROBLEMS
 from .solver import OURS, SOLVERS, load_all
 from .table import lines_of
-from .timing import TURNS, one_thread, race
+from .timing import TURNS, one_thread, race, rules
 
 
 def meant(name: str, words: list[str], known: Iterable[str]) -> bool:
@@ -62,7 +62,7 @@ def main() -> None:
     parser.add_argument("--target", nargs="+", type=float, default=TARGETS, choices=TARGETS, help="what is printed")
     parser.add_argument("--quick", action="store_true", help="small problems only")
     parser.add_argument("--turns", type=int, default=TURNS, help="fits whose median is taken")
-    parser.add_argument("--deadline", type=float, default=12.0, help="most seconds of a contender on a problem")
+    parser.add_argument("--deadline", type=float, default=10.0, help="most seconds of a contender on a problem")
     parser.add_argument("--out", type=Path, default=RESULTS / "latest.jsonl", help="where what was measured goes")
     parser.add_argument("--resume", action="store_true", help="keep the problems that --out has, and go on")
     parser.add_argument("--list", action="store_true", help="what there is")
@@ -75,11 +75,12 @@ def main() -> None:
     given.out.parent.mkdir(parents=True, exist_ok=True)
     began = time.perf_counter()
     one_thread()
-    kept = read(given.out) if given.resume and given.out.exists() else [{**header(), "deadline": given.deadline}]
-    done = {row["problem"] for row in kept if row["event"] == "problem"}
+    resumed = given.resume and given.out.exists() and given.out.stat().st_size > 0
+    done = {row["problem"] for row in read(given.out) if row["event"] == "problem"} if resumed else set()
     print("seconds of processor time (of the wall clock) to a relative suboptimality; x: as many times descender's\n")
-    with given.out.open("w") as out, threadpool_limits(1):
-        out.writelines(json.dumps(row) + "\n" for row in kept)
+    with given.out.open("a" if resumed else "w") as out, threadpool_limits(1):
+        if not resumed:
+            out.write(json.dumps({**header(), **rules(given.deadline, given.turns)}) + "\n")
         for problem in chosen(given):
             if problem.name not in done:
                 rows = list(race(problem, names, given.turns, given.deadline))

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from .regimes import REGIMES, TARGETS
-from .results import RESULTS, Run, read
+from .results import RESULTS, Run, coarse, read
+from .sets import PROBLEMS
 from .solver import OURS, SOLVERS, load_all
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -37,6 +38,12 @@ def verdict(ratio: float | None, target: float | None) -> str:
     if target is None:
         return told
     return f"**{told}**" if ratio >= target else f"{told} short"
+
+
+def count(run: Run) -> str:
+    """How much of the benchmark the run has."""
+    peers = {row["solver"] for row in run.rows if row["event"] == "end"} - {OURS}
+    return f"{len(run.problems)} of the benchmark's {len(PROBLEMS)} problems, {len(peers)} peers"
 
 
 def ratios(run: Run) -> Iterator[str]:
@@ -93,17 +100,19 @@ def told(number: float) -> str:
 
 def lost(run: Run) -> Iterator[str]:
     """The cells that a peer leads, by name."""
-    cells = [(name, target) for name in run.problems for target in TARGETS]
-    slower = [
-        (name, target, ratio) for name, target in cells if (ratio := run.ratio(name, target)) is not None and ratio < 1
-    ]
-    if not slower:
+    any_lost = False
+    for name in run.problems:
+        cells = []
+        for target in TARGETS:
+            ratio, peer = run.ratio(name, target), run.fastest(name, target)
+            if ratio is not None and peer is not None and ratio < 1:
+                how = "where descender ended above it" if ratio == 0 else f"in {ratio:.2f} of descender's time"
+                cells.append(f"{target:.0e} {how} ({peer[0]})")
+        if cells:
+            any_lost = True
+            yield f"- **{name}**: {', '.join(cells)}"
+    if not any_lost:
         yield "None: no peer is faster in any cell."
-    for name, target, ratio in slower:
-        peer = run.fastest(name, target)
-        assert peer is not None
-        how = "descender ended above the target" if ratio == 0 else f"takes {ratio:.2f} of descender's time"
-        yield f"- {name} to {target:.0e}: {peer[0]} {'reaches it; ' if ratio == 0 else ''}{how}"
 
 
 def present(run: Run) -> Iterator[str]:
@@ -112,22 +121,24 @@ def present(run: Run) -> Iterator[str]:
     yield "|---|---|---|---|"
     for name, solver in SOLVERS.items():
         ends = [row for row in run.rows if row["event"] == "end" and row["solver"] == name]
-        missing = [row["why"] for row in run.rows if row["event"] == "left out" and row["solver"] == name]
+        out = [row["why"] for row in run.rows if row["event"] == "left out" and row["solver"] == name]
         first = (solver.__doc__ or "").splitlines()[0]
         if ends:
             note = f" *Note:* {solver.note}." if solver.note else ""
             yield f"| {name} | {solver.package} {ends[0]['version']} | {len(ends)} | {first}{note} |"
-        elif missing:
-            yield f"| {name} | {solver.package} | 0 | left out: {missing[0]} |"
+        elif out:
+            why = next((reason for reason in out if "installed" in reason), "solves none of the problems of this run")
+            yield f"| {name} | {solver.package} | 0 | left out: {why} |"
 
 
-def text(run: Run, patience: float, least: float) -> str:
+def text(run: Run) -> str:
     """The page: the words of page.md with the tables in them."""
     versions = ", ".join(f"{name} {number}" for name, number in run.machine["versions"].items())
     machine = f"{run.machine['cpu']}, Python {run.machine['python']}, {versions}"
-    numbers = {"patience": f"{patience:g}", "least": f"{least:g}", "deadline": f"{run.machine['deadline']:g}"}
+    limits = {name: f"{run.machine[name]:g}" for name in ("deadline", "patience", "least", "beaten", "turns")}
     tables = {"ratios": ratios, "lost": lost, "times": times, "present": present}
-    parts = {**numbers, "machine": machine, **{name: "\n".join(lines(run)) for name, lines in tables.items()}}
+    parts = {**limits, "machine": machine, "count": count(run)}
+    parts |= {name: "\n".join(lines(run)) for name, lines in tables.items()}
     words = WORDS.read_text(encoding="utf-8")
     for name, part in parts.items():
         words = words.replace(f"@{name}@", part)
@@ -159,6 +170,8 @@ def panel_of(run: Run, name: str, panel: Any) -> None:
     for index, who in enumerate([OURS, *peers]):
         points: dict[int, tuple[float, float]] = {}
         for row in run.of(name, who):
+            if coarse(row):
+                continue
             points[row["rung"]] = min(
                 points.get(row["rung"], (1e9, 0.0)), (max(row["cpu"], 1e-4), max(row["left"], 1e-9))
             )
@@ -173,22 +186,22 @@ def panel_of(run: Run, name: str, panel: Any) -> None:
     panel.set_xlabel("seconds of processor time", fontsize=8)
     panel.set_ylabel("relative suboptimality", fontsize=8)
     panel.tick_params(labelsize=7)
+    panel.xaxis.set_minor_formatter("")
     panel.legend(fontsize=6.5, frameon=False)
 
 
 def main() -> None:
     """Write the page."""
-    from .timing import LEAST, PATIENCE
-
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", nargs="?", type=Path, default=PUBLISHED, help="the JSON lines of a run")
     parser.add_argument("--publish", action="store_true", help="keep this run as the published one")
     given = parser.parse_args()
+    load_all("sets")
     load_all("solvers")
     if given.publish:
         shutil.copyfile(given.run, PUBLISHED)
     run = Run(read(given.run), SOLVERS)
-    PAGE.write_text(text(run, PATIENCE, LEAST), encoding="utf-8")
+    PAGE.write_text(text(run), encoding="utf-8")
     draw(run, PICTURE)
 
 

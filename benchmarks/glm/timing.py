@@ -29,14 +29,19 @@ from .worker import serve
 TURNS = 3
 NEAR = 4.0
 """A peer takes further turns if at some target it needs at most so many times what the fastest peer needs."""
-PATIENCE, LEAST = 12.0, 0.5
+PATIENCE, LEAST = 10.0, 0.5
 """A peer's deadline: so many times what descender took for its ladder, and at least so many seconds."""
-BEATEN = 1.5
+BEATEN = 1.0
 """A peer stops after a fit that took so many times what the fastest peer needs to the tightest target."""
 TOGETHER = 0.1
 """Seconds that quick fits fill together, to be timed as one."""
 THREADS = ("OMP", "OPENBLAS", "MKL", "BLIS", "NUMEXPR", "NUMBA", "VECLIB", "RAYON")
 FORKS = multiprocessing.get_context("forkserver")
+
+
+def rules(deadline: float, turns: int) -> dict[str, float]:
+    """What a run was limited by, for its header."""
+    return {"deadline": deadline, "patience": PATIENCE, "least": LEAST, "beaten": BEATEN, "turns": turns}
 
 
 def one_thread() -> None:
@@ -114,7 +119,7 @@ class Runner:
         return {"event": "end", "problem": self.problem.name, "solver": self.solver.name, "how": how}
 
 
-def race(problem: Problem, names: Iterable[str], turns: int = TURNS, deadline: float = 12.0) -> Iterator[Row]:
+def race(problem: Problem, names: Iterable[str], turns: int = TURNS, deadline: float = 10.0) -> Iterator[Row]:
     """Every contender on a problem; the rows of the results."""
     lowest = bottom(problem)
     X = problem.data.X

@@ -20,7 +20,6 @@ from benchmarks.glm.regimes import REGIMES, TARGETS
 from benchmarks.glm.results import Run, coarse, counting, read, seconds
 from benchmarks.glm.sets import PROBLEMS
 from benchmarks.glm.solver import OURS, SOLVERS, load_all
-from benchmarks.glm.timing import LEAST, PATIENCE
 
 from descender.costs.risk import Risk
 
@@ -246,10 +245,13 @@ def raced(tmp_path_factory):
     out = folder / "run.jsonl"
     words = ["--solver", "sklearn newton-cholesky float64", "sklearn liblinear", "--turns", "1", "--out", str(out)]
     env = {**os.environ, "DESCENDER_BENCH_CACHE": str(folder)}
-    command = [sys.executable, "-m", "benchmarks.glm", "--set", "wine raw", "diabetes lasso", "--resume", *words]
-    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    return out, done.stdout
+    told = ""
+    for names in (["diabetes lasso"], ["wine raw", "diabetes lasso"]):
+        command = [sys.executable, "-m", "benchmarks.glm", "--resume", "--set", *names, *words]
+        done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr
+        told += done.stdout
+    return out, told
 
 
 def test_a_race_leaves_what_was_measured(raced):
@@ -267,13 +269,15 @@ def test_a_race_leaves_what_was_measured(raced):
     assert peer[0]["left"] > 1e-2 > 1e-6 > min(row["left"] for row in peer)
     assert all(np.isfinite(row["left"]) for row in run.rows if row["event"] == "fit")
     assert "wine raw: log_loss, 178 x 13 dense" in told
+    assert [told.count(name) for name in ("wine raw:", "diabetes lasso:")] == [1, 1]  # what was there was kept
+    assert [row["event"] for row in run.rows].count("run") == 1
     assert str(ROOT) not in out.read_text()
 
 
 def test_the_page_is_made_of_a_run(raced, tmp_path):
     run = Run(read(raced[0]), SOLVERS)
-    page = text(run, 12.0, 0.5)
-    assert "@" not in page.replace("@v", "")
+    page = text(run)
+    assert "@" not in page
     assert "| wine raw | 178 x 13 |" in page
     assert "| diabetes lasso | 442 x 65 | no peer | no peer | no peer | - |" in page
     draw(run, tmp_path / "picture.png")
@@ -283,7 +287,7 @@ def test_the_page_is_made_of_a_run(raced, tmp_path):
 def test_the_published_page_is_that_of_the_published_run():
     if not PUBLISHED.exists():
         pytest.skip("no run is published yet")
-    assert PAGE.read_text(encoding="utf-8") == text(Run(read(PUBLISHED), SOLVERS), PATIENCE, LEAST)
+    assert PAGE.read_text(encoding="utf-8") == text(Run(read(PUBLISHED), SOLVERS))
 
 
 @pytest.mark.slow
