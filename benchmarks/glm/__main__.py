@@ -65,6 +65,7 @@ def main() -> None:
     parser.add_argument("--deadline", type=float, default=10.0, help="most seconds of a contender on a problem")
     parser.add_argument("--out", type=Path, default=RESULTS / "latest.jsonl", help="where what was measured goes")
     parser.add_argument("--resume", action="store_true", help="keep the problems that --out has, and go on")
+    parser.add_argument("--note", default="", help="what the page is to say about this run")
     parser.add_argument("--list", action="store_true", help="what there is")
     given = parser.parse_args()
     load_all("sets")
@@ -80,7 +81,7 @@ def main() -> None:
     print("seconds of processor time (of the wall clock) to a relative suboptimality; x: as many times descender's\n")
     with given.out.open("a" if resumed else "w") as out, threadpool_limits(1):
         if not resumed:
-            out.write(json.dumps({**header(), **rules(given.deadline, given.turns)}) + "\n")
+            out.write(json.dumps({**header(), **rules(given.deadline, given.turns), "note": given.note}) + "\n")
         for problem in chosen(given):
             if problem.name not in done:
                 rows = list(race(problem, names, given.turns, given.deadline))

@@ -43,7 +43,9 @@ def verdict(ratio: float | None, target: float | None) -> str:
 def count(run: Run) -> str:
     """How much of the benchmark the run has."""
     peers = {row["solver"] for row in run.rows if row["event"] == "end"} - {OURS}
-    return f"{len(run.problems)} of the benchmark's {len(PROBLEMS)} problems, {len(peers)} peers"
+    note = run.machine.get("note")
+    told = f"{len(run.problems)} of the benchmark's {len(PROBLEMS)} problems, {len(peers)} peers"
+    return f"{told}; {note}" if note else told
 
 
 def ratios(run: Run) -> Iterator[str]:
@@ -152,7 +154,8 @@ def draw(run: Run, path: Path) -> None:
     matplotlib.use("agg")
     from matplotlib.figure import Figure
 
-    shown = [name for name in SHOWN if name in run.problems] or list(run.problems)[: len(SHOWN)]
+    wanted = [name for name in SHOWN if name in run.problems]
+    shown = [*wanted, *(name for name in run.problems if name not in wanted)][: len(SHOWN)]
     figure = Figure(figsize=(11, 6.2), layout="constrained")
     panels = figure.subplots(2, 3, squeeze=False).ravel()
     for panel, name in zip(panels, shown, strict=False):
