@@ -167,7 +167,7 @@ def draw(run: Run, path: Path) -> None:
 
 def panel_of(run: Run, name: str, panel: Any) -> None:
     """One problem: descender in red, the five peers that come furthest soonest, each named at its line."""
-    leaders = {peer[0] for target in TARGETS if (peer := run.fastest(name, target))}
+    leaders = dict.fromkeys(peer[0] for target in TARGETS if (peer := run.fastest(name, target)))
     names = sorted(run.contenders(name), key=lambda who: run.time(name, who, 1e-4) or 1e9)
     peers = [*leaders, *(who for who in names if who != OURS and who not in leaders)][:5]
     for index, who in enumerate([OURS, *peers]):
