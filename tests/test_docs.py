@@ -28,6 +28,8 @@ OURS = [call for call in CALLS if call[1].startswith("descender ")]
 def test_the_python_of_a_page_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     text = "\n".join(blocks(page, "python"))
+    if "import torch" in text:
+        pytest.importorskip("torch", reason="PyTorch is an extra")
     test = doctest.DocTestParser().get_doctest(text, {}, page.stem, str(page), 0)
     said = []
     doctest.DocTestRunner(optionflags=FLAGS).run(test, out=said.append)

@@ -23,6 +23,7 @@ _HOMES = {
     "compare": "descender.verbs.compare",
     "minimize": "descender.verbs.minimize",
     "certify": "descender.verbs.certify",
+    "diagnose": "descender.watching",
     "fit": "descender.verbs.fit",
     "LinearClassifier": "descender.estimators",
     "LinearRegressor": "descender.estimators",
@@ -35,6 +36,7 @@ _HOMES = {
     "stationary_points": "descender.verbs.stationary",
     "sweep": "descender.verbs.sweep",
     "Walk": "descender.descent",
+    "watch": "descender.watching",
 }
 __all__ = sorted(_HOMES)
 

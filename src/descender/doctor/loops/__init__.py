@@ -1,0 +1,52 @@
+"""Checks of a loop: each turns what is known of it, a :class:`~descender.doctor.loops.case.Case`, into a suspect.
+
+One file a family; a check is a function, and one line in its family's ``CHECKS``, under the cause that it looks for.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from descender.doctor.causes import BY_SLUG
+from descender.doctor.loops import code, data, layers, numbers, rates, targets
+from descender.doctor.loops.case import Case, Remedy, Suspect
+
+FAMILIES = (numbers, data, targets, code, layers, rates)
+"""In this order: what is certain and cheap first, since a root that was found spares the search for its symptoms."""
+
+
+def suspects(case: Case) -> list[Suspect]:
+    """What the checks suspect, symptoms of what was found already left out."""
+    found: list[Suspect] = []
+    explained: set[str] = set()
+    for family in FAMILIES:
+        for cause, check in family.CHECKS.items():
+            if cause in explained:
+                continue
+            suspect = check(case)
+            if suspect is not None:
+                found.append(suspect)
+                if suspect.severity != "info":
+                    explained |= set(BY_SLUG[cause].above)
+    found = [suspect for suspect in found if suspect.cause not in explained]
+    if all(suspect.severity == "info" for suspect in found):
+        found += [suspect for suspect in (not_learning(case),) if suspect is not None]
+    return found
+
+
+def not_learning(case: Case) -> Suspect | None:
+    """D417: nothing was learnt, no check knows why, and a simple model learns it."""
+    if case.base.error is not None or not case.failed():
+        return None
+    told = case.learnable
+    if told is None or told.z < 8 or told.explained < 0.2:
+        return None
+    evidence = (
+        f"the training ended at {case.outcome(case.base)}, a constant guess has "
+        f"{case.loss.trivial:.3g}; a simple model "
+        f"explains {told.explained:.0%} of held-out targets"
+    )
+    left = case.facts.get("left of sixteen")
+    if left is not None and np.isfinite(left):
+        evidence += f"; of the loss of 16 rows {left:.0%} are left after training on them alone"
+    return Suspect("not-learning", "warning", evidence, [Remedy("look", "# model, loss and data, one by one")])

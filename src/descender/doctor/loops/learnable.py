@@ -1,0 +1,96 @@
+"""Whether targets can be told from rows at all: simple models, judged on rows that they did not see."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+MOST = 1500
+"""Rows that are enough to tell."""
+
+
+@dataclass(frozen=True)
+class Learnable:
+    """How well held-out targets are told: by how many standard errors better than by guessing, and what is explained.
+
+    Of classes also, row by row, whether the best model was right and how sure it was.
+    """
+
+    z: float
+    explained: float
+    right: NDArray | None = None
+    sure: NDArray | None = None
+
+
+def learnable(X: NDArray, y: NDArray, classes: bool) -> Learnable | None:
+    """What neighbours, trees and a linear model make of the rows; None where there are too few to tell."""
+    X, y = X[:MOST], y.ravel()[:MOST]
+    keep = np.isfinite(X).all(axis=1) & np.isfinite(y)
+    X, y = X[keep], y[keep]
+    if len(y) < 40 or len(X) != len(y) or np.ptp(y) == 0 or X.shape[1] == 0:
+        return None
+    return _classes(X, y.astype(np.int64)) if classes else _numbers(X, y)
+
+
+def _models(classes: bool) -> list:
+    from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
+    from sklearn.linear_model import Ridge, RidgeClassifier
+    from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    trees = ExtraTreesClassifier if classes else ExtraTreesRegressor
+    neighbours = KNeighborsClassifier if classes else KNeighborsRegressor
+    return [
+        trees(60, min_samples_leaf=3, random_state=0),
+        make_pipeline(StandardScaler(), neighbours(10)),
+        make_pipeline(StandardScaler(), (RidgeClassifier if classes else Ridge)(1.0)),
+    ]
+
+
+def _classes(X: NDArray, y: NDArray) -> Learnable | None:
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+
+    _, y, counts = np.unique(y, return_inverse=True, return_counts=True)
+    if counts.min() < 5:
+        kept = np.flatnonzero(counts >= 5)
+        rows = np.isin(y, kept)
+        X, y = X[rows], y[rows]
+        _, y, counts = np.unique(y, return_inverse=True, return_counts=True)
+        if len(counts) < 2 or len(y) < 40:
+            return None
+    folds = StratifiedKFold(5, shuffle=True, random_state=0)
+    trees, neighbours, linear = _models(True)
+    weight = 1.0 / counts[y]
+    best: tuple[float, NDArray, NDArray] | None = None
+    for model in (trees, neighbours):
+        chances = cross_val_predict(model, X, y, cv=folds, method="predict_proba")
+        best = _better(best, chances.argmax(axis=1), chances.max(axis=1), y, weight)
+    best = _better(best, cross_val_predict(linear, X, y, cv=folds), np.zeros(len(y)), y, weight)
+    assert best is not None
+    balanced, right, sure = best
+    k = len(counts)
+    error = np.sqrt(sum((1 / k) * (1 - 1 / k) / c for c in counts)) / k
+    return Learnable((balanced - 1 / k) / error, (balanced - 1 / k) / (1 - 1 / k), right, sure)
+
+
+def _better(best, guess: NDArray, sure: NDArray, y: NDArray, weight: NDArray):  # type: ignore[no-untyped-def]
+    right = guess == y
+    balanced = float((right * weight).sum() / weight.sum())
+    return (balanced, right, sure) if best is None or balanced > best[0] + 0.02 else best
+
+
+def _numbers(X: NDArray, y: NDArray) -> Learnable:
+    from sklearn.model_selection import KFold, cross_val_predict
+
+    folds = KFold(5, shuffle=True, random_state=0)
+    z, explained = -np.inf, -np.inf
+    ranks = y.argsort().argsort().astype(float)
+    for model in _models(False):
+        guess = cross_val_predict(model, X, ranks, cv=folds)
+        r = float(np.corrcoef(guess, ranks)[0, 1]) if np.ptp(guess) > 0 else 0.0
+        z = max(z, r * np.sqrt(len(y)))
+        explained = max(explained, 1.0 - float(np.mean((guess - ranks) ** 2) / ranks.var()))
+    return Learnable(z, explained)

@@ -1,0 +1,58 @@
+"""The doctor beside training loops that are not ours: PyTorch loops that are handed over, or watched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from descender.errors import CapabilityError
+
+
+def diagnose(source: Any, *, seed: int = 0, ignore: Iterable[str] | str = ()) -> Any:
+    """What is wrong with a training: findings, the most likely cause first, each root before its symptoms.
+
+    source
+        a function ``make(seed)`` that returns a PyTorch loop: any object with ``module``, ``optimizer``, ``batches``
+        (iterable once an epoch), ``loss_fn(outputs, y)``, ``step(batch) -> float``, ``steps``, the data ``X`` and
+        ``y``, and optionally ``validate() -> float``.  The loop is run to its end, from the outside: nothing of it is
+        changed.  Suspected causes are told apart by running it again with a remedy applied.
+    seed
+        what `make` is called with; every run is made anew with the same
+    ignore
+        codes or causes that are not to be told, such as ``"D415"`` or ``"overfitting"``
+
+    Returns a list of :class:`~descender.doctor.finding.Finding`; its method ``confirm()`` runs the loop again with the
+    remedies of the first finding and tells how each ended.
+    """
+    if callable(source):
+        from descender.watching.diagnosing import diagnose_loop
+
+        return diagnose_loop(source, seed, ignore)
+    raise CapabilityError(
+        f"diagnose got a {type(source).__name__}: expected a function make(seed) that returns a training loop"
+    )
+
+
+def watch(module: Any, optimizer: Any, *, tell: Any = None, ignore: Iterable[str] | str = ()) -> Any:
+    """Watch a PyTorch module and its optimizer while your own loop trains them.
+
+    It listens by hooks and never changes the training: not its numbers, and not its random numbers.  When the first
+    gradient is not finite, the forward and backward pass that made it is done again on a copy, before the optimizer
+    steps: the operation, layer, row, feature and value are told at once - to `tell`, or to the logger ``descender``.
+    Statistics of layers are sampled, so that memory is constant and watching costs next to nothing.
+
+    Use it as a context, or call ``close()``; ``findings`` lists what was found, the root before its symptoms.
+
+    >>> import torch, descender
+    >>> model = torch.nn.Sequential(torch.nn.Linear(2, 8), torch.nn.ReLU(), torch.nn.Linear(8, 1))
+    >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    >>> X = torch.tensor([[1.0, 2.0], [3.0, float("nan")]])
+    >>> with descender.watch(model, optimizer, tell=lambda finding: None) as watched:
+    ...     model(X).mean().backward()
+    ...     optimizer.step()
+    >>> watched.findings[0].code, watched.findings[0].evidence
+    ('D014', 'row 1 of the batch of step 0 is nan in column 1')
+    """
+    from descender.watching.listening import Watch
+
+    return Watch(module, optimizer, tell, ignore)

@@ -1,0 +1,350 @@
+"""diagnose(make): each check where its fault was planted, silent on the twin without it, its remedy tried."""
+
+import inspect
+import math
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="PyTorch is an extra")
+from torch import nn  # noqa: E402
+from torch_loops import CROSS, Loop, line, made, perceptron, spiral, squared  # noqa: E402
+
+import descender  # noqa: E402
+from descender.doctor.causes import BY_SLUG  # noqa: E402
+from descender.doctor.loops import FAMILIES  # noqa: E402
+from descender.errors import CapabilityError, OptionError  # noqa: E402
+
+REGRESSION = {"data": line, "model": lambda: perceptron(4, 1), "loss": squared}
+
+
+def sgd(rate, **more):
+    return lambda parameters: torch.optim.SGD(parameters, rate, **more)
+
+
+def causes(found):
+    return [finding.cause for finding in found if finding.severity != "info"]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+class Detached(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.rest = nn.Linear(2, 24), perceptron(24)
+
+    def forward(self, x):
+        return self.rest(torch.relu(self.first(x)).detach())
+
+
+class Root(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first = perceptron()
+
+    def forward(self, x):
+        return self.first(x) + torch.sqrt(1.5 - x[:, 1:])
+
+
+class Wrong(torch.autograd.Function):
+    @staticmethod
+    def forward(context, x):
+        context.save_for_backward(x.tanh())
+        return x.tanh()
+
+    @staticmethod
+    def backward(context, slope):
+        return -slope * (1 - context.saved_tensors[0])
+
+
+class WrongTanh(nn.Module):
+    def forward(self, x):
+        return Wrong.apply(x)
+
+
+class Right(torch.autograd.Function):
+    @staticmethod
+    def forward(context, x):
+        context.save_for_backward(x.tanh())
+        return x.tanh()
+
+    @staticmethod
+    def backward(context, slope):
+        return slope * (1 - context.saved_tensors[0] ** 2)
+
+
+class RightTanh(nn.Module):
+    def forward(self, x):
+        return Right.apply(x)
+
+
+def changed(change, data=line):
+    """Data with a fault."""
+
+    def make(seed):
+        X, y = data(seed=seed)
+        return change(X.clone(), y.clone())
+
+    return make
+
+
+def put(X, y, row, column, value):
+    X[row, column] = value
+    return X, y
+
+
+def weights(value, model=perceptron):
+    def make():
+        module = model()
+        with torch.no_grad():
+            for p in module.parameters():
+                if p.ndim > 1:
+                    value(p)
+        return module
+
+    return make
+
+
+def low(module):
+    with torch.no_grad():
+        for part in module[:-1]:
+            if isinstance(part, nn.Linear):
+                part.bias -= 8.0
+    return module
+
+
+def codes(z, y):
+    return ((z - y[:, None].float()) ** 2).mean()
+
+
+def leaking(X, y):
+    return torch.cat([X, 3 * y[:, None].float() + 1], dim=1), y
+
+
+def normed(layer):
+    return nn.Sequential(nn.Linear(2, 24), layer, nn.ReLU(), nn.Linear(24, 3))
+
+
+def order(n):
+    return torch.randperm(n, generator=torch.Generator().manual_seed(1))
+
+
+def large():
+    return weights(lambda p: p.mul_(30), lambda: perceptron(4, 1))()
+
+
+def sigmoids():
+    return perceptron(4, 1, act=nn.Sigmoid, deep=8)
+
+
+# those that need no other run than the loop's own
+CERTAIN = {
+    "nan-input": REGRESSION | {"data": changed(lambda X, y: put(X, y, 30, 2, math.nan))},
+    "nan-operation": {"model": Root},
+    "constant-labels": {"data": changed(lambda X, y: (X, torch.zeros_like(y)), spiral)},
+    "leaked-label": {"data": changed(leaking, spiral), "model": lambda: perceptron(3)},
+    "output-mismatch": {"loss": codes},
+    "softmax-twice": {"model": lambda: perceptron(last=(nn.Softmax(dim=1),))},
+    "broadcasting": REGRESSION | {"loss": lambda z, y: ((z - y) ** 2).mean()},
+    "gradients-not-reset": {"reset": False, "optimizer": sgd(0.02)},
+    "eval-mode": {"model": lambda: perceptron(last=(nn.Dropout(0.3),)), "evaluating": True},
+    "optimizer-recreated": {"renew": 5},
+    "detached-part": {"model": Detached},
+    "not-in-optimizer": {"trains": lambda module: module[2:].parameters()},
+    "tiny-batches": {"model": lambda: normed(nn.BatchNorm1d(24)), "batch": 2},
+    "wrong-sign": REGRESSION | {"loss": lambda z, y: -squared(z, y), "optimizer": sgd(1e-3)},
+    "penalty-sign": {"penalty": -3e-3},
+    "wrong-gradient": {"model": lambda: perceptron(act=WrongTanh, deep=1)},
+    "loop-raises": {"raises": 12},
+}  # fmt: skip
+
+# those that are told apart by running the loop again
+TRIED = {
+    "unscaled-columns": REGRESSION | {
+        "data": changed(lambda X, y: (X * torch.tensor([1.0, 1e3, 10.0, 1e4]), y)), "optimizer": sgd(1e-2)},
+    "outlier-rows": REGRESSION | {"data": changed(lambda X, y: put(X, y, 17, 1, 4e4)), "optimizer": sgd(1e-2)},
+    "learning-rate-too-high": REGRESSION | {"optimizer": sgd(3.0)},
+    "learning-rate-too-low": {"optimizer": sgd(1e-5), "steps": 100},
+    "momentum-too-high": REGRESSION | {"optimizer": sgd(0.05, momentum=0.9995), "steps": 150},
+    "exploding-gradient": REGRESSION | {
+        "model": weights(lambda p: p.mul_(6.0), lambda: perceptron(4, 1, deep=8)), "optimizer": sgd(1e-2)},
+    "vanishing-gradient": REGRESSION | {"model": sigmoids, "optimizer": sgd(0.05)},
+    "dead-units": {"model": lambda: low(perceptron()), "steps": 100},
+    "saturation": {"model": weights(lambda p: p.mul_(60.0), lambda: perceptron(act=nn.Tanh)), "optimizer": sgd(0.01)},
+    "bad-initialisation": {"model": weights(lambda p: p.fill_(0.05)), "steps": 100},
+    "labels-shuffled": {"data": changed(lambda X, y: (X, y[order(len(y))]), spiral)},
+    "loss-summed": REGRESSION | {"loss": lambda z, y: ((z[:, 0] - y) ** 2).sum(), "optimizer": sgd(0.05)},
+    "schedule-ends-early": {"rates": lambda t: 0.01 * 0.5**t, "steps": 150},
+    "clipping-too-low": {"clip": 1e-5, "optimizer": sgd(0.3), "steps": 150},
+    "penalty-too-strong": {"optimizer": sgd(0.1, weight_decay=2.0), "steps": 150},
+    "data-order": {"sort": True, "optimizer": sgd(0.1), "steps": 100},
+    "overfitting": REGRESSION | {
+        "data": lambda seed: (lambda X, y: (X[-80:], y[-80:] + 2 * torch.randn(80)))(*line(seed=seed)),
+        "model": lambda: perceptron(4, 1, width=128), "steps": 400},
+    "half-precision-overflow": REGRESSION | {
+        "data": changed(lambda X, y: (X.half() * 3e2, y)), "model": lambda: large().half(),
+        "loss": lambda z, y: squared(z.float(), y.float()), "optimizer": sgd(1e-6)},
+}  # fmt: skip
+
+HEALTHY = {
+    "classes": {},
+    "a regression": REGRESSION,
+    "dropout": {"model": lambda: perceptron(last=(nn.Dropout(0.1),))},
+    "a right backward pass": {"model": lambda: perceptron(act=RightTanh, deep=1)},
+    "a penalty": {"penalty": 1e-5},
+    "the loss scaled": {"scale": 2.0**14},
+    "clipped always": {"clip": 0.3, "optimizer": sgd(0.5)},
+    "two optimizers": {"renew": 30},
+    "a frozen layer, left out": {"trains": lambda m: (m[:1].requires_grad_(False), m[2:].parameters())[1]},
+    "group normalisation of pairs": {"model": lambda: normed(nn.GroupNorm(2, 24)), "batch": 2},
+    "probabilities for their loss": {"model": lambda: perceptron(last=(nn.LogSoftmax(1),)), "loss": nn.NLLLoss()},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("cause", CERTAIN)
+def test_a_fault_that_is_certain_is_named_first(cause):
+    found = descender.diagnose(made(**CERTAIN[cause]))
+    assert causes(found)[0] == cause, str(found)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cause", TRIED)
+def test_a_fault_is_told_from_its_symptoms_and_its_remedy_repairs(cause):
+    found = descender.diagnose(made(**TRIED[cause]))
+    assert causes(found)[0] == cause, str(found)
+    trials = found.confirm()
+    if found._suspected[cause].remedies[0].change is not None:
+        assert trials[0].repaired, str(trials[0])
+
+
+QUICK = [name if i < 3 else pytest.param(name, marks=pytest.mark.slow) for i, name in enumerate(HEALTHY)]
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_what_is_well_is_left_alone(name):
+    found = descender.diagnose(made(**HEALTHY[name]))
+    assert causes(found) == [], str(found)
+
+
+def test_every_check_has_its_planted_fault():
+    checks = {cause for family in FAMILIES for cause in family.CHECKS}
+    elsewhere = {"constant-columns", "label-noise", "class-collapse", "frozen-part"}
+    assert set(CERTAIN) | set(TRIED) | elsewhere == checks
+    assert checks <= set(BY_SLUG)
+
+
+@pytest.mark.slow
+def test_labels_of_which_half_are_wrong():
+    def noisy(X, y):
+        rng = np.random.default_rng(0)
+        rows = np.flatnonzero(rng.random(len(y)) < 0.5)
+        y[rows] = y[rng.permutation(rows)]
+        return X, y
+
+    def apart(seed):
+        rng = np.random.default_rng(seed)
+        k = rng.integers(0, 3, 400)
+        X = rng.normal(size=(400, 2)) + 6 * np.stack([np.cos(2.1 * k), np.sin(2.1 * k)], axis=1)
+        return torch.tensor(X, dtype=torch.float32), torch.tensor(k)
+
+    found = descender.diagnose(made(data=changed(noisy, apart), steps=100))
+    assert causes(found) == ["label-noise"], str(found)
+    assert causes(descender.diagnose(made(data=lambda seed: apart(seed), steps=100))) == []
+
+
+@pytest.mark.slow
+def test_a_frozen_layer_that_is_missed_and_one_that_is_not():
+    def frozen():
+        module = perceptron(width=8, deep=1)
+        module[0].requires_grad_(False)
+        with torch.no_grad():
+            module[0].weight.mul_(0.01)
+        return module
+
+    found = descender.diagnose(made(model=frozen, steps=150, rate=3e-2))
+    assert causes(found)[0] == "frozen-part", str(found)
+    assert "0: the optimizer has" in found[0].evidence
+
+
+def test_a_column_that_never_changes_is_only_told():
+    data = changed(lambda X, y: (torch.cat([X, X[:, :1] * 0], 1), y), spiral)
+    loop = made(data=data, model=lambda: perceptron(3), steps=30)
+    found = descender.diagnose(loop)
+    assert [(finding.code, finding.severity, finding.where) for finding in found] == [("D013", "info", {"column": 2})]
+    assert descender.diagnose(loop, ignore="constant-columns") == []
+
+
+def test_the_nan_is_traced_to_its_row_and_value():
+    found = descender.diagnose(made(model=Root))
+    X, _ = spiral(seed=0)
+    where = found[0].where
+    assert found[0].code == "D901"
+    assert "sqrt" in found[0].evidence
+    assert where["step"] == 0
+    assert X[where["row"], 1] > 1.5  # row of the data, not of the batch
+    assert found.confirm()[0].repaired
+    assert "instead of NaN" in str(found.confirm()[0])
+
+
+def test_the_missing_entry_is_named():
+    found = descender.diagnose(made(**CERTAIN["nan-input"]))
+    assert found[0].where == {"row": 30, "column": 2, "of": "X"}
+    assert found.confirm()[0].repaired
+
+
+def test_a_loop_that_raises_is_a_finding_with_its_exception():
+    found = descender.diagnose(made(**CERTAIN["loop-raises"]))
+    assert found[0].where == {"step": 11}
+    assert isinstance(found.error, RuntimeError)
+    assert len(found.base.losses) == 11
+
+
+def test_the_diagnosis_leaves_the_random_numbers_alone():
+    torch.manual_seed(5)
+    np.random.seed(5)  # noqa: NPY002
+    expected = torch.rand(1), np.random.rand()  # noqa: NPY002
+    torch.manual_seed(5)
+    np.random.seed(5)  # noqa: NPY002
+    descender.diagnose(made(steps=5))
+    assert (torch.rand(1), np.random.rand()) == expected  # noqa: NPY002
+
+
+def test_the_run_that_is_examined_is_the_loops_own():
+    plain = Loop(3)
+    losses = []
+    while len(losses) < plain.steps:
+        for batch in plain.batches:
+            losses.append(plain.step(batch))
+            if len(losses) == plain.steps:
+                break
+    made_losses = descender.diagnose(lambda seed: Loop(3)).base.losses
+    assert made_losses.tolist() == losses
+
+
+class Missing:
+    module = nn.Linear(1, 1)
+
+
+@pytest.mark.parametrize(
+    ("source", "error", "message"),
+    [
+        (3, CapabilityError, "expected a function make"),
+        (lambda seed: Missing(), OptionError, "without optimizer, batches"),
+        (made(steps=0), OptionError, "steps=0"),
+        (made(data=lambda seed: tuple(part[:4] for part in spiral(seed=seed))), OptionError, "there is none"),
+    ],
+)
+def test_what_is_no_loop_is_refused(source, error, message):
+    with pytest.raises(error, match=message):
+        descender.diagnose(source)
+
+
+def test_diagnose_is_documented():
+    assert "make(seed)" in inspect.getdoc(descender.diagnose)
+    assert CROSS is not None

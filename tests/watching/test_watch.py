@@ -1,0 +1,197 @@
+"""watch(module, optimizer): it hears what goes wrong and changes nothing."""
+
+import copy
+import gc
+import logging
+import math
+import weakref
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="PyTorch is an extra")
+from torch import nn  # noqa: E402
+from torch_loops import Loop, perceptron  # noqa: E402
+
+import descender  # noqa: E402
+from descender.errors import CapabilityError  # noqa: E402
+
+
+def dropping():
+    return nn.Sequential(nn.Linear(2, 24), nn.BatchNorm1d(24), nn.ReLU(), nn.Dropout(0.3), nn.Linear(24, 3))
+
+
+def trained(watched, **choices):
+    """The losses of a loop, its end, and the next random number; and the watch."""
+    loop = Loop(0, model=choices.pop("model", dropping), steps=120, **choices)
+    torch.manual_seed(1)
+    watch = descender.watch(loop.module, loop.optimizer, tell=lambda finding: None) if watched else None
+    losses = []
+    while len(losses) < loop.steps:
+        for batch in loop.batches:
+            losses.append(loop.step(batch))
+    if watch is not None:
+        watch.close()
+    return losses, loop.module.state_dict(), torch.rand(1), watch
+
+
+def same(a, b):
+    return all(torch.equal(x, y) or (x.isnan() == y.isnan()).all() for x, y in zip(a.values(), b.values(), strict=True))
+
+
+@pytest.mark.parametrize("rate", [1e-2, 1e18])
+def test_a_watched_training_is_the_same_to_the_bit(rate):
+    plain, watched = (trained(w, optimizer=lambda p: torch.optim.SGD(p, rate)) for w in (False, True))
+    assert [str(loss) for loss in plain[0]] == [str(loss) for loss in watched[0]]
+    assert same(plain[1], watched[1])
+    assert torch.equal(plain[2], watched[2])
+    if rate > 1:
+        assert math.isnan(watched[0][-1])
+        assert watched[3].findings[0].severity == "critical"
+        assert watched[3].fault.where["step"] < 20
+    else:
+        assert watched[3].findings == []
+
+
+def test_it_detaches_cleanly():
+    loop = Loop(0, model=dropping)
+    before = copy.deepcopy(loop.optimizer.state_dict())
+    with descender.watch(loop.module, loop.optimizer) as watch:
+        loop.step(next(iter(loop)))
+    for part in loop.module.modules():
+        assert not part._forward_hooks
+        assert not part._forward_pre_hooks
+    assert not loop.optimizer._optimizer_step_pre_hooks
+    assert not loop.optimizer._optimizer_step_post_hooks
+    assert all(not p._backward_hooks for p in loop.module.parameters())
+    assert set(before) == set(loop.optimizer.state_dict())
+    kept = weakref.ref(loop.module)
+    watch.close()  # once more is no error
+    del loop, watch
+    gc.collect()
+    assert kept() is None
+
+
+class Logarithm(nn.Module):
+    def forward(self, x):
+        return torch.log(x[:, :1] + 3.0) + x
+
+
+def test_the_operation_row_and_value_of_a_nan_are_told_at_once(caplog):
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Linear(3, 3), Logarithm(), nn.Linear(3, 1))
+    nn.init.eye_(module[0].weight)
+    nn.init.zeros_(module[0].bias)
+    optimizer = torch.optim.SGD(module.parameters(), 1e-4)
+    with caplog.at_level(logging.WARNING, "descender"), descender.watch(module, optimizer) as watch:
+        for step in range(6):
+            X = torch.randn(8, 3).clamp(-1, 1)
+            if step == 4:
+                X[5, 0] = -70.0
+            optimizer.zero_grad()
+            module(X).square().mean().backward()
+            optimizer.step()
+    found = watch.findings[0]
+    assert found.code == "D901"
+    assert found.where["step"] == 4
+    assert found.where["row"] == 5
+    assert found.where["layer"] == "1 (Logarithm)"
+    assert "log in 1 (Logarithm), row 5" in found.evidence
+    assert "-67" in found.evidence or "-66.9" in found.evidence
+    assert "D901" in caplog.text
+
+
+class Norm(nn.Module):
+    def forward(self, x):
+        return x * (x[:, :1] - x[:, :1].detach()).square().sum(dim=1, keepdim=True).sqrt()
+
+
+def test_a_nan_that_only_the_backward_pass_makes():
+    module = nn.Sequential(nn.Linear(3, 3), Norm(), nn.Linear(3, 1))
+    optimizer = torch.optim.SGD(module.parameters(), 1e-2)
+    with descender.watch(module, optimizer, tell=lambda finding: None) as watch:
+        module(torch.ones(4, 3)).sum().backward()
+        optimizer.step()
+    assert watch.findings[0].code == "D901"
+    assert "derivative of" in watch.findings[0].evidence
+    assert watch.findings[0].where["step"] == 0
+
+
+def test_a_nan_of_the_loss_names_the_output():
+    module, X = nn.Linear(2, 1), torch.tensor([[1.0, 2.0], [0.0, 0.0], [3.0, 1.0]])
+    nn.init.zeros_(module.bias)
+    nn.init.ones_(module.weight)
+    optimizer = torch.optim.SGD(module.parameters(), 1e-2)
+    with descender.watch(module, optimizer, tell=lambda finding: None) as watch:
+        module(X).sqrt().sum().backward()
+        optimizer.step()
+    assert watch.findings[0].where == {"step": 0, "row": 1, "layer": "the loss"}
+
+
+def test_a_loop_that_raises_is_told_and_not_swallowed():
+    loop = Loop(0, raises=4)
+    watch = descender.watch(loop.module, loop.optimizer)
+    batch = next(iter(loop))
+    with pytest.raises(RuntimeError, match="out of luck"), watch:
+        any(loop.step(batch) < 0 for _ in range(10))
+    assert [finding.cause for finding in watch.findings] == ["loop-raises"]
+    assert watch.findings[0].where == {"step": 3}
+    assert not loop.module._forward_hooks
+
+
+FAULTS = {
+    "gradients-not-reset": {"reset": False, "optimizer": lambda p: torch.optim.SGD(p, 1e-4)},
+    "eval-mode": {"evaluating": True},
+    "not-in-optimizer": {"trains": lambda module: module[1:].parameters(), "model": perceptron},
+    "saturation": {"model": lambda: _scaled(perceptron(act=nn.Tanh), 200.0)},
+    "dead-units": {"model": lambda: _shifted(perceptron())},
+    "vanishing-gradient": {"model": lambda: perceptron(act=nn.Sigmoid, deep=10), "rate": 1e-4},
+}  # fmt: skip
+
+
+def _scaled(module, factor):
+    with torch.no_grad():
+        for p in module.parameters():
+            p.mul_(factor)
+    return module
+
+
+def _shifted(module):
+    with torch.no_grad():
+        module[0].bias -= 50.0
+    return module
+
+
+@pytest.mark.parametrize("cause", FAULTS)
+def test_what_a_watch_hears(cause):
+    assert cause in [finding.cause for finding in trained(True, **FAULTS[cause])[3].findings]
+
+
+def test_scaling_of_the_loss_is_no_fault():
+    assert trained(True, scale=2.0**16)[3].findings == []
+
+
+def test_it_holds_no_more_after_many_steps():
+    loop = Loop(0, steps=10)
+    watch = descender.watch(loop.module, loop.optimizer)
+    for _ in range(60):
+        for batch in loop:
+            loop.step(batch)
+    assert watch.update > 200
+    assert len(watch.looks) <= 64
+    assert not watch._passes
+    watch.close()
+
+
+def test_confirm_runs_a_loop_again():
+    loop = Loop(0, reset=False, steps=20)
+    watch = descender.watch(loop.module, loop.optimizer)
+    watch.close()
+    trials = watch.confirm(lambda seed: Loop(seed, reset=False, optimizer=lambda p: torch.optim.SGD(p, 0.3)))
+    assert trials[0].cause == "gradients-not-reset"
+    assert trials[0].repaired
+
+
+@pytest.mark.parametrize("given", [(nn.Linear(1, 1), None), (None, torch.optim.SGD([torch.zeros(1)], 1.0))])
+def test_what_cannot_be_watched_is_refused(given):
+    with pytest.raises(CapabilityError, match="expected a torch"):
+        descender.watch(*given)
