@@ -85,7 +85,7 @@ class Diagnosis(list[Finding]):
 
 
 def _better(case: Case, again: Run) -> bool:
-    """Whether a run ended better, on its own rows or on held-out ones, or as well without the fault."""
+    """Whether a run ended better, on its own rows or on held-out ones, or within 5 % as well without the fault."""
     base = case.base
     way = 1.0 - min(base.explained, 1.0) if np.isfinite(base.explained) else math.nan
     gained = again.explained - base.explained
@@ -94,7 +94,7 @@ def _better(case: Case, again: Run) -> bool:
     least = abs(base.best_validation) * 0.01 if np.isfinite(base.best_validation) else 0.0
     if again.best_validation < base.best_validation - least:
         return True
-    return bool(np.isfinite(gained) and gained > -0.02) or (not np.isfinite(gained) and again.end < base.end)
+    return bool(np.isfinite(gained) and gained > -0.05) or (not np.isfinite(gained) and again.end < base.end)
 
 
 class Patient:
