@@ -2,11 +2,16 @@
 
 import inspect
 import math
+import runpy
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from docs_pages import check_shown
+
 torch = pytest.importorskip("torch", reason="PyTorch is an extra")
+ROOT = Path(__file__).parents[2]
 from torch import nn  # noqa: E402
 from torch_loops import CROSS, Loop, line, made, perceptron, spiral, squared  # noqa: E402
 
@@ -343,6 +348,13 @@ class Missing:
 def test_what_is_no_loop_is_refused(source, error, message):
     with pytest.raises(error, match=message):
         descender.diagnose(source)
+
+
+def test_the_example_names_the_row_and_repairs(capsys):
+    findings = runpy.run_path(str(ROOT / "examples" / "doctor_nan.py"))["main"]()
+    said = capsys.readouterr().out
+    assert findings[0].where["row"] == 137
+    check_shown((ROOT / "docs" / "doctor.md").read_text("utf-8").split("```text\n")[1].split("```")[0], said)
 
 
 def test_diagnose_is_documented():

@@ -95,7 +95,7 @@ def test_the_operation_row_and_value_of_a_nan_are_told_at_once(caplog):
     assert found.where["step"] == 4
     assert found.where["row"] == 5
     assert found.where["layer"] == "1 (Logarithm)"
-    assert "log in 1 (Logarithm), row 5" in found.evidence
+    assert "log in 1 (Logarithm), row 5 of the batch" in found.evidence
     assert "-67" in found.evidence or "-66.9" in found.evidence
     assert "D901" in caplog.text
 

@@ -15,7 +15,7 @@ import numpy as np
 from descender.doctor.finding import Finding, root_first, without
 from descender.doctor.loops.case import Layer, Origin
 from descender.doctor.loops.layers import DEAD, EXPLODED, FEW, FLAT, VANISHED
-from descender.doctor.loops.numbers import MODERATE
+from descender.doctor.loops.numbers import MODERATE, bounded
 from descender.errors import CapabilityError
 from descender.watching.network import Activations, Names, modes_matter
 from descender.watching.origin import traced
@@ -247,7 +247,7 @@ class Watch:
 
     def _made(self, origin: Origin) -> Finding:
         where = {**origin.where, "step": origin.step, "layer": origin.layer}
-        row = f", row {where['row']}" if "row" in where else ""
+        row = f", row {where['row']} of the batch" if "row" in where else ""
         feature = f", feature {where['feature']}" if "feature" in where else ""
         place = f"at step {origin.step}, {origin.operation} in {origin.layer}{row}{feature}"
         if origin.half:
@@ -257,8 +257,7 @@ class Watch:
             )
         if origin.domain and origin.largest <= MODERATE:
             evidence = f"{place} is not finite for {origin.value:.6g}; nothing was before it"
-            remedy = f"torch.{origin.operation.split()[-1]}(x.clamp_min(1e-6))  # or an equivalent that is stable"
-            return Finding("nan-operation", "critical", evidence, remedy, where)
+            return Finding("nan-operation", "critical", evidence, bounded(origin.operation), where)
         evidence = f"{place} overflows: its inputs reach {origin.largest:.3g}"
         return Finding("exploding-gradient", "critical", evidence, _LOWER, where)
 

@@ -8,6 +8,20 @@ MODERATE = 1e6
 """An operation that fails for larger numbers is a symptom of what made these."""
 
 
+def bounded(operation: str) -> str:
+    """An operation on numbers that stay away from where it is not defined, as code."""
+    name = operation.split()[-1]
+    if name in ("div", "reciprocal"):
+        text = "x / y.clamp_min(1e-6)"
+    elif name in ("exp", "expm1", "cosh", "sinh"):
+        text = f"torch.{name}(x.clamp(max=30.0))"
+    elif name in ("acos", "asin", "atanh"):
+        text = f"torch.{name}(x.clamp(-1 + 1e-6, 1 - 1e-6))"
+    else:
+        text = f"torch.{name}(x.clamp_min(1e-6))"
+    return f"{text}  # or an equivalent that is stable"
+
+
 def _place(case: Case) -> str:
     origin = case.origin
     assert origin is not None
@@ -40,11 +54,7 @@ def nan_operation(case: Case) -> Suspect | None:
     if origin is None or origin.half or not origin.domain or origin.largest > MODERATE:
         return None
     evidence = f"{_place(case)} is not finite for {origin.value:.6g}; nothing was before it"
-    remedy = Remedy(
-        "bounded",
-        f"torch.{origin.operation.split()[-1]}(x.clamp_min(1e-6))  # or an equivalent that is stable",
-        ("bounded", None),
-    )
+    remedy = Remedy("bounded", bounded(origin.operation), ("bounded", None))
     return Suspect(
         "nan-operation", "critical", evidence, [remedy], {**origin.where, "step": origin.step, "layer": origin.layer}
     )
