@@ -190,11 +190,11 @@ TRIED = {
     "penalty-too-strong": {"optimizer": sgd(0.1, weight_decay=2.0), "steps": 150},
     "data-order": {"sort": True, "optimizer": sgd(0.1), "steps": 100},
     "overfitting": REGRESSION | {
-        "data": lambda seed: (lambda X, y: (X[-80:], y[-80:] + 2 * torch.randn(80)))(*line(seed=seed)),
+        "data": lambda seed: (lambda X, y: (X[-80:], y[-80:] + torch.randn(80)))(*line(seed=seed)),
         "model": lambda: perceptron(4, 1, width=128), "steps": 400},
     "half-precision-overflow": REGRESSION | {
         "data": changed(lambda X, y: (X.half() * 3e2, y)), "model": lambda: large().half(),
-        "loss": lambda z, y: squared(z.float(), y.float()), "optimizer": sgd(1e-6)},
+        "loss": lambda z, y: squared(z.float(), y.float()), "optimizer": sgd(1e-12)},
 }  # fmt: skip
 
 HEALTHY = {

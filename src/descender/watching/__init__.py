@@ -21,6 +21,30 @@ def diagnose(source: Any, *, seed: int = 0, ignore: Iterable[str] | str = ()) ->
     ignore
         codes or causes that are not to be told, such as ``"D415"`` or ``"overfitting"``
 
+    >>> import torch, descender
+    >>> class Training:
+    ...     def __init__(self, seed):
+    ...         torch.manual_seed(seed)
+    ...         self.X = torch.randn(40, 3)
+    ...         self.X[7, 2] = float("nan")
+    ...         self.y = self.X[:, 0]
+    ...         self.module = torch.nn.Linear(3, 1)
+    ...         self.optimizer = torch.optim.SGD(self.module.parameters(), lr=0.1)
+    ...         self.batches = [(self.X, self.y)]
+    ...         self.loss_fn = lambda z, y: (z[:, 0] - y).square().mean()
+    ...         self.steps = 10
+    ...     def step(self, batch):
+    ...         self.optimizer.zero_grad()
+    ...         loss = self.loss_fn(self.module(batch[0]), batch[1])
+    ...         loss.backward()
+    ...         self.optimizer.step()
+    ...         return loss.item()
+    >>> findings = descender.diagnose(Training)
+    >>> findings[0].code, findings[0].evidence
+    ('D014', 'X[7, 2] is NaN; 1 of 40 rows have such entries, and at step 0 the loss was no longer finite')
+    >>> findings.confirm()[0].repaired
+    True
+
     Returns a list of :class:`~descender.doctor.finding.Finding`; its method ``confirm()`` runs the loop again with the
     remedies of the first finding and tells how each ended.
     """

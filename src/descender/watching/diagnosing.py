@@ -77,24 +77,11 @@ class Diagnosis(list[Finding]):
             )
             repaired = bool(again.validation) and again.validation[-1][1] < case.base.validation[-1][1]
         else:
-            repaired = again.finite and (not case.base.finite or _better(case, again))
+            repaired = case.better(again)
         return Trial(suspect.cause, remedy.name, remedy.code, before, after, bool(repaired))
 
     def __str__(self) -> str:
         return "\n".join(map(str, self)) if self else "nothing found"
-
-
-def _better(case: Case, again: Run) -> bool:
-    """Whether a run ended better, on its own rows or on held-out ones, or within 5 % as well without the fault."""
-    base = case.base
-    way = 1.0 - min(base.explained, 1.0) if np.isfinite(base.explained) else math.nan
-    gained = again.explained - base.explained
-    if np.isfinite(gained) and gained > 0.05 * way:
-        return True
-    least = abs(base.best_validation) * 0.01 if np.isfinite(base.best_validation) else 0.0
-    if again.best_validation < base.best_validation - least:
-        return True
-    return bool(np.isfinite(gained) and gained > -0.05) or (not np.isfinite(gained) and again.end < base.end)
 
 
 class Patient:

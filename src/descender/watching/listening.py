@@ -142,8 +142,11 @@ class Watch:
             self._left_over += self.update > 0 and left is not None and bool((left != 0).any())
 
     def _before_update(self, optimizer: Any, args: Any, kwargs: Any) -> None:
-        if self.fault is None and not all(math.isfinite(p.grad.sum()) for p in self._ends if p.grad is not None):
-            self._trace()
+        if self.fault is None:
+            seen = [held.out for held in self._passes if held.out is not None]
+            seen += [p.grad for p in self._ends if p.grad is not None]
+            if not all(math.isfinite(tensor.sum()) for tensor in seen):
+                self._trace()
         if self._due():
             self._look()
 

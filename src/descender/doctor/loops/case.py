@@ -222,6 +222,17 @@ class Case:
         before = self.base.explained if self.base.finite and np.isfinite(self.base.explained) else -np.inf
         return run.explained > max(before, 0.0) + by * (1.0 - np.clip(before, 0.0, 1.0)) and not self.failed(run)
 
+    def better(self, run: Run) -> bool:
+        """Whether a run ended better, on its own rows or on held-out ones, or within 5 % as well without the fault."""
+        base = self.base
+        if not run.finite or not base.finite:
+            return run.finite
+        gained = run.explained - base.explained
+        least = abs(base.best_validation) * 0.01 if np.isfinite(base.best_validation) else 0.0
+        if run.best_validation < base.best_validation - least:
+            return True
+        return bool(gained > -0.05 if np.isfinite(gained) else run.end < base.end)
+
     def first_repair(self, remedies: list[Remedy], by: float = 0.2) -> tuple[Remedy, Run] | None:
         """The first remedy that repairs, and how the training ended with it."""
         for remedy in remedies:

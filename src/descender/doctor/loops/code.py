@@ -272,6 +272,7 @@ def penalty_sign(case: Case) -> Suspect | None:
     remedies = [Remedy("the other sign", "loss + strength * sum(p.pow(2).sum() for p in module.parameters())",
                        ("less weights", 2.0 * strength)),
                 Remedy("no penalty", "# leave it out", ("less weights", strength))]  # fmt: skip
+    remedies.sort(key=lambda remedy: not case.better(case.rerun(remedy)))
     return Suspect("penalty-sign", "critical", evidence, remedies)
 
 

@@ -108,7 +108,7 @@ def rate_too_low(case: Case) -> Suspect | None:
     slope = _slopes(base.raw)
     if not slope > 0.3:
         return None
-    for remedy in (higher(10), higher(100), higher(1000)):
+    for remedy in (higher(10), higher(100), higher(1000), higher(10_000)):
         run = case.rerun(remedy)
         if not run.finite or thrown(case, run):
             continue

@@ -8,8 +8,8 @@ from descender.doctor.loops.case import Case, Check, Remedy, Suspect
 
 WELL = 0.75
 """How much of the way validation may come without that labels are looked at for noise."""
-CHANCE = 3.0
-"""Standard errors above guessing below which nothing was told."""
+CHANCE, ENOUGH = 2.5, 100
+"""Standard errors above guessing below which nothing was told, and the rows that are needed to say so."""
 
 
 def constant_labels(case: Case) -> Suspect | None:
@@ -29,7 +29,7 @@ def labels_shuffled(case: Case) -> Suspect | None:
     if case.facts["restores"] or (np.isfinite(best) and case.closed(best) > 0.3):
         return None
     told = case.learnable
-    if told is None or told.z >= CHANCE:
+    if told is None or told.z >= CHANCE or case.n < ENOUGH:
         return None
     severity = "critical" if np.isfinite(best) and case.tabular else "info" if not case.tabular else "warning"
     evidence = (
