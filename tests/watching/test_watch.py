@@ -170,6 +170,15 @@ def test_scaling_of_the_loss_is_no_fault():
     assert trained(True, scale=2.0**16)[3].findings == []
 
 
+def test_a_sum_that_overflows_is_no_fault():
+    module = nn.Linear(2, 1, dtype=torch.float64)
+    optimizer = torch.optim.SGD(module.parameters(), 1e-320)
+    with descender.watch(module, optimizer) as watch:
+        module(torch.full((8, 2), 1e308, dtype=torch.float64) * torch.tensor([1.0, 0.0])).mul(1e-300).sum().backward()
+        optimizer.step()
+    assert watch.findings == []
+
+
 def test_it_holds_no_more_after_many_steps():
     loop = Loop(0, steps=10)
     watch = descender.watch(loop.module, loop.optimizer)

@@ -145,7 +145,7 @@ class Watch:
         if self.fault is None:
             seen = [held.out for held in self._passes if held.out is not None]
             seen += [p.grad for p in self._ends if p.grad is not None]
-            if not all(math.isfinite(tensor.sum()) for tensor in seen):
+            if not all(math.isfinite(t.sum()) or bool(torch.isfinite(t).all()) for t in seen):
                 self._trace()
         if self._due():
             self._look()
