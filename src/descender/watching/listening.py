@@ -29,7 +29,7 @@ HELD = 4
 LOG = logging.getLogger("descender")
 
 
-@dataclass
+@dataclass(slots=True)
 class Pass:
     """A forward pass that is held until the optimizer has stepped."""
 
@@ -38,7 +38,7 @@ class Pass:
     rng: Any
     modes: bool
     out: Any = None
-    slope: Any = None
+    slopes: list[Any] = field(default_factory=list)
 
 
 @dataclass
@@ -82,8 +82,8 @@ class Watch:
             optimizer.register_step_post_hook(self._after_update),
         ]
         self._witness = next((p for p in self._small if p.requires_grad and id(p) in self._given), None)
-        if self._witness is not None:
-            self._handles.append(self._witness.register_hook(self._slope_comes))
+        self._heard: Any = None
+        self._hear()
 
     def close(self) -> None:
         """Take all hooks off; what was found stays."""
@@ -91,9 +91,9 @@ class Watch:
             last = self._passes[-1].out
             if last is not None and not bool(torch.isfinite(last).all()):
                 self._trace()
-        for handle in self._handles:
+        for handle in (*self._handles, *([self._heard] if self._heard is not None else [])):
             handle.remove()
-        self._handles = []
+        self._handles, self._heard = [], None
         self._passes.clear()
 
     def __enter__(self) -> Watch:
@@ -130,16 +130,23 @@ class Watch:
             held = self._passes[-1]
             held.out = first.detach()
             if first.requires_grad:
-                first.register_hook(lambda slope: setattr(held, "slope", slope.detach()))
+                first.register_hook(held.slopes.append)
+
+    def _hear(self) -> None:
+        """Listen to the gradient of one parameter where a look is due: a hook that is not there costs nothing."""
+        if self._heard is not None:
+            self._heard.remove()
+            self._heard = None
+        if self._witness is not None and self._due():
+            self._heard = self._witness.register_hook(self._slope_comes)
 
     def _slope_comes(self, slope: Any) -> None:
         if self._begun:
             return
         self._begun = True
-        if self._due():
-            left = self._witness.grad  # type: ignore[union-attr]
-            self._beginnings += 1
-            self._left_over += self.update > 0 and left is not None and bool((left != 0).any())
+        left = self._witness.grad  # type: ignore[union-attr]
+        self._beginnings += 1
+        self._left_over += self.update > 0 and left is not None and bool((left != 0).any())
 
     def _before_update(self, optimizer: Any, args: Any, kwargs: Any) -> None:
         if self.fault is None:
@@ -154,6 +161,7 @@ class Watch:
         self.update += 1
         self._begun = False
         self._passes.clear()
+        self._hear()
 
     # looking
 
@@ -220,10 +228,10 @@ class Watch:
             torch.set_rng_state(held.rng)
             with traced(twin, rows, self.update) as tracer:
                 out = twin(*held.args, **held.kwargs)
-                if tracer.found is None and held.slope is not None and isinstance(out, torch.Tensor):
-                    if not bool(torch.isfinite(held.slope).all()):
+                if tracer.found is None and held.slopes and isinstance(out, torch.Tensor):
+                    if not bool(torch.isfinite(held.slopes[0]).all()):
                         return self._beyond(held)
-                    out.backward(held.slope)
+                    out.backward(held.slopes[0])
             if tracer.found is not None:
                 return self._made(tracer.found)
         return Finding(
@@ -241,7 +249,7 @@ class Watch:
 
     def _beyond(self, held: Pass) -> Finding:
         """The module is well: what comes after it is not."""
-        slope, out = held.slope, held.out
+        slope, out = held.slopes[0], held.out
         index = [int(i) for i in (~torch.isfinite(slope)).nonzero()[0]]
         value = float(out[tuple(index)]) if out is not None and out.shape == slope.shape else math.nan
         where = {"step": self.update, "row": index[0], "layer": "the loss"}
