@@ -34,6 +34,9 @@ def main(rounds=60):
     """Measure and print."""
     from playwright.sync_api import sync_playwright
 
+    if CHROMIUM is None:
+        print("no Chromium is installed (apt-get install chromium): nothing was measured")
+        return
     command = [sys.executable, "-m", "descender.cli", "lab", "--port", "0", "--no-browser"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server, sync_playwright() as playwright:
         try:

@@ -2,7 +2,7 @@
 
 import { $, el } from "lab/text";
 import { Refused, download } from "lab/api";
-import { asked, state } from "lab/state";
+import { asked, state, toAddress } from "lab/state";
 import { figure } from "lab/charts";
 import { tellError } from "lab/told";
 
@@ -32,7 +32,7 @@ export function sharing(seen) {
     page: () => saveMade("page"),
     png: () => savePicture("png", seen),
     svg: () => savePicture("svg", seen),
-    link: () => navigator.clipboard.writeText(location.href),
+    link: () => navigator.clipboard.writeText(new URL(toAddress(), location.href).href),
   };
   $("share").addEventListener("click", async (event) => {
     const button = event.target.closest("[data-share]");

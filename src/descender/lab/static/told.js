@@ -47,7 +47,8 @@ export function tellNumbers(race, step) {
       if (cell) cell.textContent = text;
     };
     put("step", count(racer.steps[at] ?? 0));
-    put("cost", number(racer.cost[at]));
+    const whole = racer.measured; // of a walk by batches: J of all rows, where it was measured last
+    put("cost", number(whole ? whole.cost[indexAt(whole, racer.steps[at])] : racer.cost[at]));
     put("gradient", number(racer.gradient_norm[at], 3));
   });
   tellFindings(race, step);
