@@ -3,6 +3,7 @@
 import re
 import socket
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from worker import answer
@@ -139,6 +140,20 @@ def test_a_column_may_be_called_anything(page):
     assert replay.status_code == 200
     assert wild not in replay.text
     assert replay.text.count("<script") == replay.text.count("</script>") == 4
+
+
+def test_many_ask_at_once_and_each_has_its_own_answer(page):
+    def one(k):
+        if k % 3 == 0:
+            return page.post("race", b"{" * (k + 1)).status_code == 400
+        if k % 3 == 1:
+            found = page.drop(f"a,b\n1,{k}\n2,{k + 1}\n").json()
+            line = page.ask("race", cost="mean((b - m*a - c)**2)", data=found["data"], methods=["auto"])
+            return line["racers"][0]["x"] == pytest.approx([1, k - 1], abs=1e-6)
+        return page.ask("race", **QUESTION | {"start": [k]})["racers"][0]["path"][0] == [k]
+
+    with ThreadPoolExecutor(6) as threads:
+        assert all(threads.map(one, range(24)))
 
 
 def test_files_are_kept_up_to_a_bound(tmp_path):

@@ -22,7 +22,7 @@ from descender.verbs.racing import read_entry
 
 POINTS = 2_000
 """Points of a walk that are sent to be drawn; of more those that are seen."""
-COLUMNS = ("cost", "gradient_norm", "learning_rate", "clipped")
+COLUMNS = ("cost", "gradient_norm")
 
 
 def race(asked: Asked, folder: str) -> dict[str, Any]:

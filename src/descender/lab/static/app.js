@@ -122,7 +122,7 @@ const runRace = latest(async (when = null) => {
   if (when !== null) painted(when);
   setLength(race.racers.reduce((most, racer) => Math.max(most, racer.nit ?? 0), 0));
   tellRace(race, choose);
-  tellNumbers(race, state.step);
+  tellNumbers(race, state.step, ground);
   if (when === null) writeOut();
   else writeOutSoon();
   keepAddress();
@@ -163,7 +163,7 @@ function shownStep() {
   if (!race) return;
   if (state.tab === "ground" && ground.kind !== "none") drawTrail(state.step, slope());
   else if (state.tab !== "data") redraw();
-  tellNumbers(race, state.step);
+  tellNumbers(race, state.step, ground);
   writeOut();
   keepAddress();
 }
@@ -184,7 +184,7 @@ function moveStart(start, when = null) {
 function choose(k) {
   state.racer = k;
   tellRace(race, choose);
-  tellNumbers(race, state.step);
+  tellNumbers(race, state.step, ground);
   document.querySelectorAll(".racer-name")[k].focus();
   writeOut();
   keepAddress();
@@ -243,7 +243,7 @@ function wire(tables) {
     if (!frozen) render();
     if (race) {
       tellRace(race, choose);
-      tellNumbers(race, state.step);
+      tellNumbers(race, state.step, ground);
     }
   });
   sharing(seen);

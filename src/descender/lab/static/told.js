@@ -3,6 +3,7 @@
 import { $, count, el, number } from "lab/text";
 import { PLOTLY_DASHES, palette } from "lab/look";
 import { state } from "lab/state";
+import { heightAt } from "lab/ground";
 import { indexAt } from "lab/trail";
 
 // Remedies are told in the words of the command line; on the page they are fields.
@@ -38,7 +39,7 @@ export function tellRace(race, chosen) {
 }
 
 // The numbers of the step that is shown: cheap, for every frame of a play.
-export function tellNumbers(race, step) {
+export function tellNumbers(race, step, ground) {
   race.racers.forEach((racer, k) => {
     if (racer.error) return;
     const at = indexAt(racer, step);
@@ -47,11 +48,19 @@ export function tellNumbers(race, step) {
       if (cell) cell.textContent = text;
     };
     put("step", count(racer.steps[at] ?? 0));
-    const whole = racer.measured; // of a walk by batches: J of all rows, where it was measured last
-    put("cost", number(whole ? whole.cost[indexAt(whole, racer.steps[at])] : racer.cost[at]));
+    put("cost", racer.measured ? ofAllRows(racer, at, ground) : number(racer.cost[at]));
     put("gradient", number(racer.gradient_norm[at], 3));
   });
   tellFindings(race, step);
+}
+
+// J of all rows, on a walk that reads some: where it was measured, or as high as the picture is there; else of its batch.
+function ofAllRows(racer, at, ground) {
+  const { steps, cost } = racer.measured;
+  const known = cost[steps.indexOf(racer.steps[at])];
+  if (known !== undefined) return number(known);
+  const high = ground.kind === "none" || ground.names.length > 2 ? null : heightAt(ground, ...racer.path[at]);
+  return high === null ? `${number(racer.cost[at])} (batch)` : `≈ ${number(high, 4)}`;
 }
 
 // What the doctor found up to a step, as far as a finding knows its step.
