@@ -48,14 +48,11 @@ function recorded({ racer, step }) {
   return at === undefined ? { step, lines: [], model: null } : frozen.steps[racer][at];
 }
 
-// Work that runs once at a time; what is asked meanwhile waits, and only the last of it runs.
+// Work that runs once at a time; what is asked meanwhile waits, and only the last of it runs.  Done when all is done.
 export function latest(work) {
-  let running = false;
+  let running = null;
   let waiting = null;
-  return async (...given) => {
-    waiting = given;
-    if (running) return;
-    running = true;
+  const run = async () => {
     try {
       while (waiting) {
         const next = waiting;
@@ -63,7 +60,12 @@ export function latest(work) {
         await work(...next);
       }
     } finally {
-      running = false;
+      running = null;
     }
+  };
+  return (...given) => {
+    waiting = given;
+    running ??= run();
+    return running;
   };
 }
