@@ -315,11 +315,22 @@ def test_a_minimum_is_described_by_its_curvatures():
     assert flat.x == pytest.approx([0.0, 7.0], abs=1e-8)
 
 
-def test_a_constant_is_flat():
+def test_a_constant_is_a_plateau():
     result = walk(lambda w: 3.0, lambda w: [0.0, 0.0], [1.0, 2.0])
-    assert result.status == "converged"
-    assert result.nit == 0
-    assert "flat" in result.message
+    assert (result.success, result.status, result.nit) == (False, "plateau", 0)
+
+
+def test_a_level_bottom_within_walls_is_a_minimum():
+    basin = "relu(x - 1)**2 + relu(-x - 1)**2"
+    assert minimize(basin, {"x": 0.25}).success
+    assert minimize(basin, {"x": 0.25}, "gd", learning_rate=0.1).success
+
+
+@pytest.mark.parametrize("n", [6, 8, 10])
+def test_a_flat_minimum_far_above_zero_is_reached_as_far_as_digits_tell(n):
+    result = minimize(f"1 + x**{n}", {"x": 2.0})
+    assert result.success
+    assert result.fun == 1.0
 
 
 def test_a_saddle_is_left_and_noted():
@@ -473,3 +484,20 @@ def test_pairs_without_positive_curvature_are_left_out():
     assert not pairs.add(np.ones(2), np.array([1.0, -1.0]))
     assert not pairs.add(np.ones(2), np.array([np.nan, 1.0]))
     assert len(pairs.pairs) == 0
+
+
+@pytest.mark.parametrize("start", [[40.0], [40.0, 3.0], [40.0] * 5])
+@pytest.mark.parametrize("method", ["auto", "lbfgs", "gd", "momentum"])
+def test_a_start_on_a_plateau_is_no_minimum(start, method):
+    bump = {"cost": lambda w: -np.exp(-w @ w), "gradient": lambda w: 2 * w * np.exp(-w @ w)}
+    result = minimize(**bump, start=start, method=method)
+    assert (result.success, result.status) == (False, "plateau")
+    assert "a plateau" in result.message
+    assert minimize(**bump, start=[0.5] * len(start), method=method).success
+
+
+@pytest.mark.parametrize("formula", ["1 + x**8", "x**4", "x**4 + 0*y", "x**10 + y**8"])
+@pytest.mark.parametrize("method", ["auto", "gd"])
+def test_a_start_at_a_flat_minimum_is_no_plateau(formula, method):
+    result = minimize(formula, dict.fromkeys("xy" if "y" in formula else "x", 0.0), method)
+    assert (result.success, result.x.any()) == (True, False)

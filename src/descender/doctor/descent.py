@@ -109,7 +109,11 @@ def not_a_minimum(cost: Cost, start: Vector, walk: Walk) -> Finding | None:
 
 
 def plateau(cost: Cost, start: Vector, walk: Walk) -> Finding | None:
-    """D104: a long walk that got nowhere, because the gradient is tiny and does not fall."""
+    """D104: a start without a slope, or a long walk that got nowhere because the gradient is tiny and does not fall."""
+    if walk.status == "plateau":
+        return Finding(
+            "plateau", "warning", walk.message, "start elsewhere, or from many points: starts='sobol 64 -5..5'"
+        )
     costs, norms = walk.record["cost"], walk.record["gradient_norm"]
     if walk.status != "budget" or walk.nit < 100 or cost.n_samples:
         return None

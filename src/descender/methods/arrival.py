@@ -34,6 +34,9 @@ LEVEL = 1e-9
 """A gradient that over the length of w changes J by less than this share of the walk is as good as zero."""
 STRETCHES = (0.01, 0.1, 0.5, 1.0)
 """Parts of the way from the start, beyond the end of a walk: a cost that falls at each of them has no minimum there."""
+AROUND, FAR = 4, (0.1, 1.0, 10.0, 100.0)
+"""Directions at random along which both sides of a flat start are looked at, and how far, in units of w."""
+PLATEAU = "a plateau: the gradient and all curvatures are zero, and J has no walls around; start elsewhere"
 MINIMUM = Critical("unknown", "a minimum: J curves upward along every direction of the walk", np.empty(0))
 PRESUMED = Critical("unknown", "a minimum as far as the walk tells: its curvatures were not measured", np.empty(0))
 
@@ -94,8 +97,10 @@ def arrive(
         if point is not None:
             return here, point
     assert here.final is not None
-    gradient = here.final[1]
-    kind, text = _judged(cost, here.w, critical, _newton(critical, gradient, direction), 1e-12 * whole)
+    value, gradient = here.final
+    size = max(1.0, length(here.w), length(here.w - story.start))
+    ahead = _newton(critical, value, gradient, direction)
+    kind, text = _judged(cost, here.w, critical, ahead, 1e-12 * whole, size)
     nearby = critical.kind != "minimum" and not story.quick(-0.5 * float(gradient @ direction))
     level = length(gradient) * max(1.0, length(here.w)) <= LEVEL * whole  # else J should have fallen: a wrong gradient
     if cost.smooth and nearby and (level if still else kind == "converged"):
@@ -103,6 +108,10 @@ def arrive(
         here = here._replace(evaluations=here.evaluations + spent)
         if fall:
             still, kind, text = False, "no_minimum", fall
+    if kind == "converged" and story.evaluations == 1 and not (gradient.any() or critical.curvatures.any()):
+        here = here._replace(evaluations=here.evaluations + 2 * AROUND * len(FAR))
+        if plateau(cost, here.w, value, story.box):
+            kind, text = "plateau", PLATEAU
     return here._replace(outcome=_end(still, kind, text, story, here.w, gradient)), None
 
 
@@ -131,6 +140,17 @@ def _falling(cost: Cost, here: Block, critical: Critical, story: Arrival) -> tup
             unit = way / length(way)
             return f"no minimum: J keeps falling along ({bearing(cost, unit)}), towards {lowest:.4g} or below", spent
     return "", spent
+
+
+def plateau(cost: Cost, w: Vector, value: float, box: Bounds | None = None) -> bool:
+    """Whether J is nowhere higher than here, or somewhere lower: where the gradient is zero nothing tells the way.
+
+    A minimum where all derivatives to a high order vanish, or a bottom that is level, has walls around it.
+    """
+    random = np.random.default_rng(0)
+    ways = units(w) * np.array([v / length(v) for v in random.standard_normal((AROUND, len(w)))])
+    around = [_beyond(cost, w + side * far * way, box) for far in FAR for way in ways for side in (1.0, -1.0)]
+    return any(there < value for there in around) or not any(there > value for there in around)
 
 
 def _beyond(cost: Cost, point: Vector, box: Bounds | None) -> float:
@@ -227,22 +247,28 @@ def _go_on(
     return here._replace(note=f"the gradient was zero at {critical.text}; left downhill"), below
 
 
-def _newton(critical: Critical, gradient: Vector, direction: Vector) -> tuple[float, float]:
-    """How far the bottom still is by the curvatures or, where they are not known, by the model; and the limit."""
+def _newton(critical: Critical, value: float, gradient: Vector, direction: Vector) -> tuple[float, float]:
+    """How far the bottom still is by the curvatures or, where they are not known, by the model; and the limit.
+
+    Where J has no digits left to tell what the step would gain, a longer one says little.
+    """
     if critical.directions is None or critical.kind == "unknown":
         return length(direction), 0.1
-    return length(critical.newton(gradient)[0]), 1e-3
+    step, promise = critical.newton(gradient)
+    return length(step), 1e-2 if promise <= np.finfo(np.float64).eps * abs(value) else 1e-3
 
 
-def _judged(cost: Cost, w: Vector, critical: Critical, ahead: tuple[float, float], least: float) -> tuple[str, str]:
-    """The kind of outcome, and the sentence about the point."""
+def _judged(
+    cost: Cost, w: Vector, critical: Critical, ahead: tuple[float, float], least: float, size: float
+) -> tuple[str, str]:
+    """The kind of outcome, and the sentence about the point; `size` is that of the point or of the way to it."""
     if not cost.smooth:
         return "converged", "a minimum as far as its neighbours tell: the cost has kinks, where curvature says nothing"
     if not critical.stable:
         if critical.faint(w, least):
             return "converged", "a minimum as far as curvature tells: it is too small here"
         return "stuck", critical.text
-    if ahead[0] > ahead[1] * max(1.0, length(w)):
+    if ahead[0] > ahead[1] * size:
         return "no_minimum", "no minimum within reach: J still falls, ever more slowly, however far one goes"
     return "converged", critical.text
 

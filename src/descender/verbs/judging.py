@@ -12,6 +12,7 @@ from descender.costs.cost import Cost, Vector
 from descender.costs.risk import Risk
 from descender.descent import Stop, Walk, descend
 from descender.methods.advance import length
+from descender.methods.arrival import PLATEAU, plateau
 from descender.methods.bounds import Bounds
 from descender.methods.critical import LARGEST, Critical, classify, leave
 from descender.methods.rates import Constant
@@ -64,6 +65,11 @@ def judge(cost: Cost, walk: Walk, method: Any) -> None:
     if not critical.stable:
         walk.success, walk.status = False, "stuck"
         walk.message = f"{walk.message}, but this is {critical.text}"
+    elif (
+        not (np.any(walk.jac) or np.any(critical.curvatures)) and _stayed(walk) and plateau(cost, walk.x, walk.fun, box)
+    ):
+        walk.success, walk.status = False, "plateau"
+        walk.message = f"{walk.message}, but this is {PLATEAU}"
     elif length(newton) > 1e-2 * max(1.0, length(walk.x)) and promise > 1e-6 * max(abs(walk.fun), 1e-300):
         walk.success, walk.status = False, "not_there"
         walk.message = f"{walk.message}, but the bottom is about {length(newton):.2g} further on"
@@ -72,6 +78,11 @@ def judge(cost: Cost, walk: Walk, method: Any) -> None:
         walk.message = f"{walk.message}; {critical.text}" + f"; {held} of the bounds hold{'s' * (held == 1)}" * bool(
             held
         )
+
+
+def _stayed(walk: Walk) -> bool:
+    """Whether J is what it was at the start."""
+    return bool(walk.fun == walk.record["cost"][0])
 
 
 def rerun(cost: Cost, start: Vector, method: Any, walk: Walk, seed: int) -> Callable[[float], bool] | None:
