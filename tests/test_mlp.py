@@ -45,7 +45,7 @@ def test_defaults_learn_a_surface_and_say_what_they_did():
     model = MLPRegressor().fit(X, y)
     assert model.score(X_test, y_test) > 0.95
     assert model.validation_costs_ is not None
-    assert len(model.loss_curve_) == model.n_iter_ + 1
+    assert len(model.loss_curve_) == model.n_iter_
     assert model.loss_curve_[-1] < 0.1 * model.loss_curve_[0]
     assert "NAdam" in model.record_.facts["why"]
 

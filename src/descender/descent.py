@@ -27,6 +27,8 @@ from descender.methods.advance import length
 from descender.methods.method import Block, Budget, Method, Outcome
 from descender.record import COLUMNS, Record, Recorder
 
+FIRST = 256
+"""Rows of which the cost must be finite at the start, where batches are read."""
 NAMED = 1000
 """Parameters up to which a record holds their names."""
 
@@ -262,7 +264,8 @@ def descend(
     w = watch.w
     watch.arrive(outcome, value, gradient)
     names = list(cost.names) if cost.n_parameters <= NAMED else []
-    about = {"names": names, "method": method.name, **(facts or {})}
+    about = {"names": names, "method": method.name, "status": outcome.kind, "message": outcome.text, **(facts or {})}
+    about |= {"events": watch.events} if watch.events else {}
     watch.recorder.end(watch.last_row(value, gradient), w)
     record = watch.recorder.record(about)
     return Walk(
@@ -291,7 +294,9 @@ def check_start(cost: Cost, w: Vector) -> None:
     if isinstance(cost, Risk) and not w.any():
         return  # where every score is 0, every loss is finite: no need to read all rows
     with np.errstate(all="ignore"):
-        value, gradient = cost.value_and_gradient(w)
+        # where batches tell enough, the first ones do: the walk will read the others soon
+        some = [np.arange(min(cost.n_samples, FIRST))] if cost.seldom_read and cost.n_samples else []
+        value, gradient = cost.value_and_gradient(w, *some)
     if not np.isfinite(value):
         raise StartError(f"J is {value} at the start {_point(cost, w)}; start where it is a finite real number")
     if not np.isfinite(gradient).all():
@@ -325,7 +330,7 @@ class _Watch:
         self.stop, self.look = stop, look
         self.recorder = Recorder()
         self.began = self.last_time = time.perf_counter()
-        self.steps = self.rows_seen = 0
+        self.steps = self.rows_seen = self.epochs = 0
         self.asked, self.evaluations, self.called = count.asked, count.nfev, -1
         self.previous = self.first = np.nan
         self.w: Vector = w
@@ -333,6 +338,7 @@ class _Watch:
         self.tried = np.nan
         self.best = _Best()
         self.notes: list[str] = []
+        self.events: list[dict[str, Any]] = []
 
     def see(self, block: Block) -> Outcome | None:
         """Note a block; the outcome if the walk ends with it."""
@@ -349,6 +355,7 @@ class _Watch:
         self._append(log, block, len(log) < len(block.log))
         if block.note:
             self.notes.append(block.note)
+            self.events.append({"step": self.steps, "text": block.note})
         if outcome is not None and outcome.kind == "not_finite" and self.steps:
             self.tried, self.steps = self.recorder.take_back(), self.steps - 1
         if outcome is None and self.steps >= self.stop.max_steps:
@@ -425,13 +432,17 @@ class _Watch:
                 self.first = log[0, 0]
         self.last_time = now
         if block.epoch_ends and not cut:
-            self.measure()
+            self.epochs += 1
+            power = self.epochs & (self.epochs - 1) == 0
+            self.measure(not self.cost.seldom_read or (power and self.epochs >= 4))
 
-    def measure(self) -> None:
-        """Note the cost of all samples, and of the held-out ones, before and after each epoch of batches."""
+    def measure(self, whole: bool = True) -> None:
+        """Note the held-out cost before and after each epoch of batches, and that of all samples if `whole`."""
+        if not whole and self.holdout is None:
+            return
         row = np.full((1, len(COLUMNS)), np.nan)
         with np.errstate(all="ignore"):
-            row[0, 9] = self.cost.value(self.w)
+            row[0, 9] = self.cost.value(self.w) if whole else np.nan
         self.evaluations = self.count.nfev
         row[0, :4] = self.steps, self.last_time - self.began, self.rows_seen, self.evaluations
         if np.isfinite(row[0, 9]):
@@ -440,7 +451,7 @@ class _Watch:
             row[0, 10] = self.holdout(self.w)
             if self.stop.patience is not None:
                 self.best.see(row[0, 10], self.w, self.steps)
-        self.recorder.append(row, self.w[None, :])
+        self.recorder.append(row, self.w[None, :], measured=True)
 
     def evaluate(self, w: Vector) -> tuple[float, Vector]:
         """The cost and gradient where the walk ended."""

@@ -80,6 +80,19 @@ class Record:
         known = measured.any() and self["step"][measured.argmax()] == 0 and self["step"][-1] > 0
         return self["full_cost"][measured] if known else np.empty(0)
 
+    def epoch_costs(self, n_samples: int) -> NDArray[np.float64]:
+        """The mean of the costs of its batches in each epoch, which is a reading of `n_samples`.
+
+        >>> facts = {"rows_seen": np.array([0, 2, 4, 6, 8]), "cost": np.array([4.0, 2.0, 1.0, 1.0, np.nan])}
+        >>> Record(facts).epoch_costs(4).tolist()
+        [3.0, 1.0]
+        """
+        stepped = np.isfinite(self["cost"])
+        stepped[-1:] = False  # the end of the walk is no step
+        epoch = self["rows_seen"][stepped].astype(np.intp) // n_samples
+        known = np.unique(epoch)
+        return np.array([self["cost"][stepped][epoch == k].mean() for k in known])
+
     @property
     def names(self) -> tuple[str, ...]:
         """The names of the parameters, as far as they were kept."""
@@ -128,7 +141,7 @@ class Record:
 class Recorder:
     """Gathers rows as they come; beyond about twice `limit` every other one is dropped, again and again.
 
-    Rows with a measured ``full_cost`` are thinned apart from the others.
+    Rows of what was measured between steps are thinned apart from the others.
     """
 
     def __init__(self, limit: int = 10_000, path_limit: int = 4_000_000):
@@ -136,12 +149,12 @@ class Recorder:
         self.path_limit, self.has_path = path_limit, True
         self.last: tuple[NDArray, NDArray] | None = None
 
-    def append(self, rows: NDArray, points: NDArray | None) -> None:
-        """Add rows of `COLUMNS`, and the points before them where the method gave them."""
+    def append(self, rows: NDArray, points: NDArray | None, measured: bool = False) -> None:
+        """Add rows of `COLUMNS`, and the points before them where the method gave them; of steps, or `measured`."""
         if points is None or len(points) != len(rows):
             self.has_path = self.has_path and not len(rows)
             points = None
-        self._keep(self.steps if np.isnan(rows[:, FULL]).all() else self.measured, rows, points)
+        self._keep(self.measured if measured else self.steps, rows, points)
 
     def _keep(self, series: _Thinned, rows: NDArray, points: NDArray | None) -> None:
         if points is None or not self.has_path:

@@ -241,6 +241,8 @@ def epoch_lines(result: Fit, every: int, squared: bool = False) -> list[str]:
     record = result.walk.record
     full = record["full_cost"][:-1]
     costs = full[np.isfinite(full)] if np.isfinite(full).any() else record["cost"][:-1]
+    if result.effects is not None:  # of a network, all rows are read seldom
+        costs = record.epoch_costs(result.model.facts["trained_on"])
     shown = [k for k in range(1, len(costs) + 1) if k == 1 or k % every == 0]
     label = "sum of squared errors" if squared else "cost"
     return [f"epoch {k:>5,}   {label} {number(costs[k - 1] * (2.0 if squared else 1.0))}" for k in shown]

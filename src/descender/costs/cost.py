@@ -38,7 +38,9 @@ class Cost:
     ``dtype``
         of `w` and its gradient;
     ``slow``
-        whether an evaluation may take so long that who watches wants to hear of each.
+        whether an evaluation may take so long that who watches wants to hear of each;
+    ``seldom_read``
+        whether a walk by batches reads all samples only after epochs 4, 8, 16 ...: its batches tell enough.
     """
 
     names: tuple[str, ...] = ()
@@ -46,6 +48,7 @@ class Cost:
     smooth: bool = True
     convex: bool = False
     slow: bool = True
+    seldom_read: bool = False
     dtype: type = np.float64
 
     @property
@@ -60,6 +63,13 @@ class Cost:
     def value_and_gradient(self, w: Vector, rows: Rows | None = None) -> tuple[float, Vector]:
         """J(w) and its gradient, of all samples or as estimated from some `rows`."""
         raise TypeError(f"{type(self).__name__} does not define value_and_gradient")
+
+    def gradient_into(self, gradient: Vector, w: Vector, rows: Rows | None = None) -> float:
+        """J(w), with its gradient written into `gradient`; `w` itself is not changed."""
+        value, gradient[:] = (
+            self.value_and_gradient(w.copy(), rows) if rows is not None else self.value_and_gradient(w.copy())
+        )
+        return value
 
     def value(self, w: Vector, rows: Rows | None = None) -> float:
         """J(w)."""

@@ -74,6 +74,14 @@ class Counted:
             gradient = gradient.copy()
         return value, gradient
 
+    def gradient_into(self, gradient: Vector, w: Vector, rows: Rows | None = None) -> float:
+        """J(w), with its gradient written into `gradient`."""
+        if rows is None:
+            value, gradient[:] = self.value_and_gradient(w)
+            return value
+        self.asked, self._values, self._gradients = self.asked + 1, self._values + 1, self._gradients + 1
+        return self.cost.gradient_into(gradient, w, rows)
+
     def value(self, w: Vector, rows: Rows | None = None) -> float:
         """J(w)."""
         self.asked += 1

@@ -21,7 +21,7 @@ Rerun = Callable[[float], bool]
 
 def examine(cost: Cost, start: Vector, walk: Walk, rerun: Rerun | None = None) -> list[Finding]:
     """The findings of a walk.  With `rerun` the rate that is advised was tried."""
-    found = [rate_too_high(cost, start, walk, rerun)]
+    found = [rate_too_high(cost, start, walk, rerun) or recovered(walk)]
     found += [check(cost, start, walk) for check in (unbounded, not_a_minimum, plateau)]
     return [finding for finding in found if finding is not None]
 
@@ -67,6 +67,21 @@ def rate_too_high(cost: Cost, start: Vector, walk: Walk, rerun: Rerun | None = N
         evidence = f"the cost rose at rate {_short(float(rates[0]))}, though the curvature at the start would allow it"
     remedy = f"try --learning-rate {_short(rate)}, {'which was tried, ' * tried}or leave it out"
     return Finding("learning-rate-too-high", "critical", evidence, remedy)
+
+
+def recovered(walk: Walk) -> Finding | None:
+    """D101: the walk was thrown about, went back to a sound point and on with a smaller rate: repaired already."""
+    events = walk.record.facts.get("events", [])
+    if not events or walk.status == "not_finite":
+        return None
+    rates = walk.record["learning_rate"]
+    rate = _short(float(rates[np.isfinite(rates)].max()) / 2 ** len(events)) if np.isfinite(rates).any() else "auto"
+    more = f", and {len(events) - 1} more times" if len(events) > 1 else ""
+    evidence = f"{events[0]['text']}{more}; the walk went on from there"
+    return Finding(
+        "learning-rate-too-high", "info", evidence, f"--learning-rate {rate}, or leave it as it is: it was repaired",
+        where={"step": int(events[0]["step"])},
+    )  # fmt: skip
 
 
 def _costs(walk: Walk) -> NDArray:

@@ -32,7 +32,7 @@ class MLPRegressor(RegressorMixin, Perceptron):
         ``"auto"``: NAdam with a rate that falls to 0 along a cosine; "sgd", "adam", "lbfgs" mean what they mean in
         scikit-learn; any other method of ``descender.methods.auto.METHODS`` by its name
     alpha
-        the strength of the penalty
+        the strength of the penalty; by default 0.1 for ``solver="auto"``, else 1e-4 as in scikit-learn
     batch_size, max_iter, learning_rate, learning_rate_init
         "auto" and None leave them to the plan of :mod:`descender.methods.training`; `learning_rate` also takes
         "constant", "adaptive" and every schedule of :func:`descender.minimize`
@@ -49,9 +49,9 @@ class MLPRegressor(RegressorMixin, Perceptron):
     warm_start, random_state
         begin where the last fit ended; what is drawn
 
-    Attributes: ``coefs_``, ``intercepts_`` (of the columns as passed in), ``loss_``, ``loss_curve_`` (at each epoch),
-    ``validation_costs_``, ``n_iter_``, ``t_``, ``n_layers_``, ``n_outputs_``, ``n_features_in_``, ``record_``,
-    ``findings_``.
+    Attributes: ``coefs_``, ``intercepts_`` (of the columns as passed in), ``loss_``, ``loss_curve_`` (the mean of the
+    batches of each epoch), ``validation_costs_``, ``n_iter_``, ``t_``, ``n_layers_``, ``n_outputs_``,
+    ``n_features_in_``, ``record_``, ``findings_``.
 
     >>> import numpy as np
     >>> X = np.linspace(-3.0, 3.0, 200)[:, None]
@@ -115,7 +115,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         activation: str = "relu",
         *,
         solver: str = "auto",
-        alpha: float = 1e-4,
+        alpha: float | None = None,
         batch_size: int | str = "auto",
         learning_rate: Any = "auto",
         learning_rate_init: float | None = None,

@@ -22,9 +22,12 @@ from descender.costs.network.build import perceptron
 from descender.costs.network.network import Network
 from descender.descent import Walk
 from descender.errors import OptionError
-from descender.estimators.base import curve, epochs
+from descender.estimators.base import curve
+from descender.methods.training import ALPHA
 from descender.verbs.train import How, Samples, set_aside, train
 
+SKLEARN_ALPHA, SKLEARN_BATCH = 1e-4, 200
+"""What scikit-learn takes for its solvers where nothing is given."""
 ACTIVATION_NAMES = {"logistic": "sigmoid"}
 """What scikit-learn calls otherwise."""
 
@@ -38,7 +41,7 @@ class Perceptron(BaseEstimator):
         activation: str = "relu",
         *,
         solver: str = "auto",
-        alpha: float = 1e-4,
+        alpha: float | None = None,
         batch_size: int | str = "auto",
         learning_rate: Any = "auto",
         learning_rate_init: float | None = None,
@@ -121,7 +124,8 @@ class Perceptron(BaseEstimator):
             residual=self.residual,
         )  # fmt: skip
         total = float(len(y) if s is None else s.sum())
-        return Network(layers, X, y, loss, l2=self.alpha / total, sample_weight=s, seed=seed)
+        alpha = self.alpha if self.alpha is not None else ALPHA if self.solver == "auto" else SKLEARN_ALPHA
+        return Network(layers, X, y, loss, l2=alpha / total, sample_weight=s, seed=seed)
 
     def _method(self) -> tuple[str, dict[str, Any]]:
         """The method and its options, by scikit-learn's names for them."""
@@ -143,6 +147,8 @@ class Perceptron(BaseEstimator):
         size = None if isinstance(self.batch_size, str) and self.batch_size == "auto" else self.batch_size
         if size is not None and (isinstance(size, str | bool) or size < 1):
             raise OptionError(f"batch_size={self.batch_size!r}: expected 'auto' or a whole number of at least 1")
+        if size is None and self.solver not in ("auto", "lbfgs"):
+            return SKLEARN_BATCH
         return size
 
     def _scaled(self, X: Any) -> Any:
@@ -162,8 +168,10 @@ class Perceptron(BaseEstimator):
         network.value(walk.x)  # so that batch normalisation knows what it does at this very point
         network.forget()
         self.record_, self.findings_ = walk.record, walk.findings
-        self.loss_, self.loss_curve_ = walk.fun, curve(walk)
-        self.n_iter_ = max(epochs(walk), 1)
+        batched = walk.method != "lbfgs"
+        self.loss_ = walk.fun
+        self.loss_curve_ = walk.record.epoch_costs(network.n_samples) if batched else curve(walk)
+        self.n_iter_ = max(len(self.loss_curve_) if batched else walk.nit, 1)
         self.t_ = self.n_iter_ * network.n_samples
         held = walk.record["holdout_cost"]
         held = held[np.isfinite(held)]

@@ -11,6 +11,9 @@ from descender.methods.advance import OWN
 from descender.methods.position import asked as asked_by
 from descender.methods.position import picked
 
+PIECE = 1 << 15
+"""Numbers of a piece of a long vector: with what is made on the way, they fit into the second-level cache."""
+
 
 def rate_at(rate: Any, first: int) -> Callable[..., float]:
     """The rate of a step, for a rate whose memory begins at `first`."""
@@ -87,6 +90,48 @@ def update(rule: Any) -> Callable[..., None]:
                 to[:] = of
 
     return step
+
+
+class InPlace:
+    """A step of a rule that changes `w` and its state themselves, piece by piece, so that no piece leaves the cache.
+
+    What is elementwise may be cut anywhere: the numbers are those of :func:`update`.  It is for long vectors, of which
+    a dozen passes from memory would take longer than the gradient.
+    """
+
+    def __init__(self, rule: Any):
+        self.formula, self.slots, self.norm = rule.formula, len(rule.slots), 0.0
+        self.asked = asked_by(rule.formula)
+        self.own = slice(OWN, OWN + len(getattr(rule, "memory", ())))
+
+    def update(self, new, new_state, memory, p, w, g, state, origin, noise, i, rate, t):
+        """One step: `new` is `w`, `new_state` is `state`."""
+        rows = state.reshape(self.slots, -1) if self.slots else ()
+        given = {"p": p, "rate": rate, "t": t, "m": tuple(memory[self.own].tolist())}
+        square = 0.0
+        for at in range(0, w.size, PIECE):
+            part = slice(at, at + PIECE)
+            s = tuple(row[part] for row in rows)
+            given |= {"w": w[part], "g": g[part], "s": s}
+            given["origin"] = None if origin is None else origin[part]
+            given["noise"] = noise[i, part] if len(noise) else None
+            after, remembered = self.formula(*[given[name] for name in self.asked])
+            moved = after - w[part]
+            square += float(np.dot(moved, moved))
+            w[part] = after
+            for to, of in zip(s, remembered, strict=True):
+                to[:] = of
+        self.norm = float(np.sqrt(square))
+
+    def distance(self, new, w):
+        """The norm of the last step."""
+        return self.norm
+
+    @staticmethod
+    def copy(to, of):
+        """Nothing is copied to where it stands already, nor to where nobody looks."""
+        if to is not None and to is not of:
+            to[:] = of
 
 
 def answer(rule: Any) -> Callable[..., None] | None:

@@ -18,6 +18,7 @@ from descender.methods.estimates import Batches, full_batch, mini_batches, rando
 from descender.methods.method import Block, Budget, Outcome
 from descender.methods.position import VECTORS, Position, Switches, reads
 from descender.methods.rates import Rate, first_rate, with_rate
+from descender.methods.recovery import MeanPoint, Snapshots
 from descender.methods.variance_reduced import Judge, Reduced, Reduction
 
 PLAIN_STEPS, PLAIN_BLOCK = 256, 32
@@ -26,6 +27,10 @@ singly from a function of a user, who may be waiting for each."""
 TRIALS = walk.COLUMNS.index("evaluations")
 BLOCK = 4096
 """Steps of one compiled block: under a millisecond of a small formula, so that a key press is heard."""
+LONG = 4096
+"""Numbers from which on a vector is long: a recovering walk changes it in place, and keeps no path."""
+MEAN_EVERY = 8
+"""Steps after which a point goes into the mean of points."""
 PATH_NUMBERS = 1 << 20
 """Numbers that the path of one block may take."""
 
@@ -51,6 +56,8 @@ class Textbook:
     bounds: Any = None
     epochs: int = 20
     """How many a walk by batches takes where no budget is given."""
+    memory: float = 0.0
+    """Steps over which the last points are averaged to what is reported; 0: the last point is."""
 
     @property
     def switches(self) -> Switches:
@@ -81,12 +88,20 @@ class Textbook:
             # about the mean of the way to it
             options = options._replace(gradient_tol=-1.0, step_tol=-1.0)
         position, scale, taken = self.position(w), 1.0, 0
+        snapshots = self._snapshots(cost, w)
+        mean = MeanPoint(w, self.memory) if self.memory else None
+        in_place = (
+            snapshots is not None
+            and self.batch_size != "full"
+            and w.size > LONG
+            and not (self.switches.looks_back or self.switches.bounded)
+        )
         reader, judge = _Reader(self, cost.n_samples, rng), None
         noise = Noise(self.rule, w.size, rng)
         if self.reduction is not None:
             judge = Judge(cost, w, self.tol, self.options.gradient_tol)
             cost = self.reduction.around(cost, int(self.batch_size))
-        uncompiled, compiled = plain_walk(cost, self), None
+        uncompiled, compiled = plain_walk(cost, self, in_place), None
         kernel = cost.kernel() if budget.steps > PLAIN_STEPS and self._loops_pay(cost) else None
         while taken < budget.steps:
             if taken >= PLAIN_STEPS and kernel is not None:
@@ -94,24 +109,40 @@ class Textbook:
             wide = BLOCK if compiled else 1 if cost.slow and kernel is None else PLAIN_BLOCK
             if kernel is not None and not compiled:
                 wide = min(wide, PLAIN_STEPS - taken)
-            wide = min(wide, max(1, PATH_NUMBERS // w.size), budget.watch)
+            traced = not in_place or budget.watch == 1
+            wide = min(wide, max(1, PATH_NUMBERS // w.size) if traced else wide, budget.watch)
+            wide = min(wide, MEAN_EVERY) if mean else wide
             batches = reader.next(int(min(wide, budget.steps - taken)))
             step, now = compiled or uncompiled, with_rate(self.rate, first_rate(self.rate) * scale)
             count = len(batches.starts)
             log = np.zeros((count, len(walk.COLUMNS)))
-            path = np.empty((count if count * w.size <= PATH_NUMBERS else 0, w.size), dtype=w.dtype)
+            path = np.empty((count if traced and count * w.size <= PATH_NUMBERS else 0, w.size), dtype=w.dtype)
             answers = np.empty((len(path) if hasattr(self.rule, "answer") else 0, w.size), dtype=w.dtype)
             done, why = step(now, options, batches, position, noise.next(count, taken), taken, log, path, answers)
             rows = (batches.stops - batches.starts)[:done] * log[:done, TRIALS].astype(np.intp)
             rows = cost.reads(rows) if isinstance(cost, Reduced) else rows
             ended, note, found = reader.used(done), None, None
             look = judge if judge is not None and ended and why == walk.RAN and judge.due() else None
-            if why == walk.NOT_FINITE:
-                position.back()
             taken += done
+            if why == walk.NOT_FINITE and snapshots is None:
+                position.back()
             answer = position.answer(taken)
             risen = look is not None and look.rose(answer)
-            if self.recover and scale > 1e-12 and (why == walk.NOT_FINITE or risen):
+            if snapshots is not None:
+                thrown = snapshots.see(log[:done, 0], position["w"].copy(), taken) and why == walk.RAN
+                if scale > 1e-12 and (thrown or why == walk.NOT_FINITE):
+                    scale /= 2.0
+                    what = "a cost twice the lowest" if thrown else "a cost that is not finite"
+                    note = f"step {taken} led to {what}: back to step {snapshots.step}, rate / 2"
+                    position["w"][:] = snapshots.w
+                    position.forget()
+                    snapshots.back()
+                    answer = position.answer(taken)
+                    if mean:
+                        mean.begin(answer)
+                elif mean and done:
+                    answer = mean.see(answer, done)
+            elif self.recover and scale > 1e-12 and (why == walk.NOT_FINITE or risen):
                 scale /= 3.0
                 position.forget()
                 note = f"step {taken} led to a cost that is not finite: taken back, rate / 3"
@@ -130,6 +161,14 @@ class Textbook:
                 log[:done], answer, rows, path[:done], ended, outcome, note, certificate=found,
                 answers=answers[:done] if len(answers) else None,
             )  # fmt: skip
+
+    def _snapshots(self, cost: Cost, w: Vector) -> Snapshots | None:
+        """Points to go back to, of a walk over samples that is to recover: by batches, or not convex."""
+        if not self.recover or self.reduction is not None or not cost.n_samples or self.switches.searches:
+            return None
+        if self.batch_size == "full":
+            return None if cost.convex else Snapshots(w, cost.n_samples, judges=True)
+        return Snapshots(w, int(self.batch_size), judges=not cost.convex)
 
     def _loops_pay(self, cost: Cost) -> bool:
         """Whether scalar loops beat NumPy: for batches, and for whole readings of little data."""
@@ -184,29 +223,37 @@ class _Reader:
 Step = Callable[..., tuple[int, int]]
 
 
-def plain_walk(cost: Cost, method: Textbook) -> Step:
-    """:func:`advance` as it stands, on NumPy arrays."""
+def plain_walk(cost: Cost, method: Textbook, in_place: bool = False) -> Step:
+    """:func:`advance` as it stands, on NumPy arrays; `in_place`, new points and states are written over the old."""
     full, rule, rate = method.batch_size == "full", method.rule, method.rate
     own = walk.OWN + len(getattr(rule, "memory", ()))
     formulas = (
         plain.rate_at(rate, own), plain.ceiling_at(rate, own),
         plain.remember(rule), plain.update(rule), plain.answer(rule),
     )  # fmt: skip
-    switches, loop = method.switches, cast(Step, advance)
+    switches, loop, operations = method.switches, cast(Step, advance), walk.OPERATIONS
+    if in_place:
+        stepper = plain.InPlace(rule)
+        formulas = (*formulas[:3], stepper.update, formulas[4])
+        own_way = {walk.copy: stepper.copy, walk.distance: stepper.distance}
+        operations = tuple(own_way.get(operation, operation) for operation in operations)
 
     def evaluate(gradient: Vector, w: Vector, data: Any, rows: NDArray) -> float:
-        value, gradient[:] = cost.value_and_gradient(w.copy()) if full else cost.value_and_gradient(w.copy(), rows)
-        return value
+        return cost.gradient_into(gradient, w, None if full else rows)
 
     def step(q, options, batches, position, noise, first, log, path, answers):
         vectors = {name: position.get(name) for name in VECTORS}
         if vectors["direction"] is None:
             vectors["direction"] = vectors["gradient"]
+        states = tuple(position.states)
+        if in_place:
+            vectors |= {"new": vectors["w"], "direction": vectors["gradient"], "before": None}
+            states = (states[0], states[0], None)
         with np.errstate(all="ignore"):
             return loop(
-                evaluate, *formulas, *walk.OPERATIONS, *switches,
+                evaluate, *formulas, *operations, *switches,
                 rule, q, options, (), batches.order, batches.starts, batches.stops,
-                *vectors.values(), *position.states, position.memory, noise, first, log, path, answers,
+                *vectors.values(), *states, position.memory, noise, first, log, path, answers,
             )  # fmt: skip
 
     return step

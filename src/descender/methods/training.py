@@ -9,12 +9,20 @@ from descender.errors import OptionError
 
 RATE, BATCH = 0.01, 64
 """Over inputs of deviation 1 best or nearly so on eight data sets, with layers 30 to 1,000 wide, one to four deep."""
+METHOD = ("nadam", "NAdam")
+MEMORY, FEWEST = 4, 8
+"""The last points are averaged over a quarter of an epoch, at least over so many steps."""
+ALPHA = 0.1
+"""The strength of the l2 penalty, to be divided by the number of samples: of images of digits 98.1 % were right with
+it, 96.7 % with a thousandth of it, as the held-out cost of sure errors then ends a training before it is good."""
 STEPS, EPOCHS = 2000, 20
 """At least so many steps, and so many epochs: few samples take more epochs."""
 
 
 class Plan(NamedTuple):
-    """A method by name, its schedule, its batch size, its epochs and their steps, and the sentence that says why."""
+    """A method by name, its schedule, its batch size, its epochs and their steps, the sentence that says why, and the
+    steps over which points are averaged.
+    """
 
     method: str
     learning_rate: Any
@@ -22,6 +30,7 @@ class Plan(NamedTuple):
     epochs: int
     per_epoch: int
     why: str
+    memory: float
 
 
 def plan(n: int, batch_size: Any = None, epochs: int | None = None, learning_rate: Any = "auto") -> Plan:
@@ -31,9 +40,11 @@ def plan(n: int, batch_size: Any = None, epochs: int | None = None, learning_rat
         raise OptionError(f"batch_size={batch_size!r}: expected 'full' or a whole number of at least 1")
     per_epoch = math.ceil(n / size)
     epochs = max(EPOCHS, math.ceil(STEPS / per_epoch)) if epochs is None else epochs
-    why = "NAdam, because a network is not convex and its gradients differ in size"
+    memory = max(per_epoch / MEMORY, float(FEWEST))
+    why = f"{METHOD[1]}, because a network is not convex and its gradients differ in size"
     if isinstance(learning_rate, str) and learning_rate != "auto":
-        return Plan("nadam", learning_rate, size, epochs, per_epoch, why)
+        return Plan(METHOD[0], learning_rate, size, epochs, per_epoch, why, memory)
     rate = RATE if learning_rate == "auto" else float(learning_rate)
     falling = f"cosine {rate!r} {max(epochs * per_epoch, 1)}"
-    return Plan("nadam", falling, size, epochs, per_epoch, f"{why}; the rate falls from {rate:g} to 0")
+    told = f"{why}; the rate falls from {rate:g} to 0, and the last points are averaged"
+    return Plan(METHOD[0], falling, size, epochs, per_epoch, told, memory)

@@ -142,10 +142,10 @@ def choose_method(
         **hyperparameters,
     }
     given = [key for key, value in explicit.items() if value is not None]
-    why, epochs = f"{method}, as asked", None
+    why, ready = f"{method}, as asked", None
     if method == "auto" and isinstance(cost, Network):
         ready = plan(cost.n_samples, batch_size, max_epochs, learning_rate)
-        method, why, batch_size, epochs = ready.method, ready.why, ready.batch_size, ready.epochs
+        method, why, batch_size = ready.method, ready.why, ready.batch_size
         learning_rate, on_divergence = ready.learning_rate, on_divergence or "recover"
     if method == "auto" and given and given != ["gradient_tol"]:
         method = "gd" if batch_size in (None, "full") else "minibatch"
@@ -166,4 +166,4 @@ def choose_method(
         step_tol=DEFAULT_STEP_TOL if step_tol is None else float(step_tol),
     )
     chosen = textbook(cost, method, learning_rate, batch_size, options, on_divergence, tol, start, **hyperparameters)
-    return chosen if epochs is None else replace(chosen, epochs=epochs), why
+    return chosen if ready is None else replace(chosen, epochs=ready.epochs, memory=ready.memory), why

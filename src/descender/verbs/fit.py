@@ -121,7 +121,7 @@ def fit(
         :class:`~descender.MLPClassifier`, and `max_seconds`.  It is trained in float32, on targets of deviation 1 where
         they are numbers.  With ``"auto"``, when there are at least 1,000 training rows, a tenth of them watches the
         training and the weights that had the lowest cost there are kept; fewer rows are folded to tell how many steps
-        to take.  Its l2 is 1e-4 / n by default; it has no l1, and no certificate: its cost is not convex
+        to take.  Its l2 is 0.1 / n by default; it has no l1, and no certificate: its cost is not convex
     compare
         grow boosted trees on the same rows, to tell what the linear form costs: ``comparison``
     method, learning_rate, batch_size, epochs, tol, start, options

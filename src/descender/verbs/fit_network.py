@@ -14,6 +14,7 @@ from descender.costs.network.build import Architecture, read_hidden
 from descender.costs.network.network import Network
 from descender.data.split import latest, some_groups
 from descender.errors import CapabilityError, OptionError, suggest
+from descender.methods.training import ALPHA
 from descender.model.network import NetworkModel
 from descender.pictures.bars import ColumnEffect
 from descender.verbs.fitted import Fitted
@@ -22,8 +23,6 @@ from descender.verbs.train import How, Samples, set_aside, train
 
 MODELS = ("linear", "mlp")
 HIDDEN = (100,)
-L2 = 1e-4
-"""Times the rows: the penalty of the doors of scikit-learn, too."""
 SHAPES = ("activation", "initialisation", "normalisation", "dropout", "residual")
 CELLS = 200_000
 """Rows times columns that are shuffled to see what each column does."""
@@ -61,7 +60,7 @@ def fit_network(
     outputs = classes if table.coding.task == "multiclass" else 1
     loss, centre, scale = _on_targets(plan["loss"], table, design)
     n = len(design.y)
-    l2 = L2 / n if plan["l2"] is None else 1.0 / n if plan["l2"] == "1/n" else float(plan["l2"])
+    l2 = ALPHA / n if plan["l2"] is None else 1.0 / n if plan["l2"] == "1/n" else float(plan["l2"])
     make = partial(_build, architecture=architecture, outputs=outputs, loss=loss, l2=l2, seed=seed)
     how = How(
         plan["method"] or "auto", _method(plan), plan["epochs"], plan["early_stopping"], seed=seed,

@@ -27,6 +27,9 @@ from descender.verbs.scipy_words import speaks_scipy
 from descender.verbs.starts import from_many_starts
 from descender.verbs.stationary import SECONDS, stationary_points
 
+STARTS_KEPT = 10_000
+"""Numbers of a start that a record keeps; of more, the seed."""
+
 
 @speaks_scipy
 @from_many_starts
@@ -158,7 +161,7 @@ def minimize(
     chosen = down_to(chosen, gradient_tol)
     stop = budgets(target, chosen, max_steps, max_evaluations, max_epochs, max_seconds, cost_tol, gradient_tol)
     stop = replace(stop, patience=patience)
-    facts = {"why": why, "cost": describe(target), "start": w.tolist(), "seed": seed}
+    facts = {"why": why, "cost": describe(target), "start": w.tolist() if len(w) <= STARTS_KEPT else None, "seed": seed}
     if box is not None:
         facts["bounds"] = box.text(target.names)
     count = counted(target)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,14 +13,25 @@ from descender.costs.network.layers import BatchNorm, Layer, Mode, Parameters, R
 from descender.errors import ShapeError
 
 
-class Layout(NamedTuple):
+class Layout:
     """Where the parameters of each layer lie in the flat vector."""
 
-    places: tuple[dict[str, tuple[slice, tuple[int, ...]]], ...]
-    size: int
+    def __init__(self, places: Sequence[dict[str, tuple[slice, tuple[int, ...]]]], size: int):
+        self.places, self.size = tuple(places), size
+        self.seen: list[tuple[Vector, list[Parameters]]] = []
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"seen": []}
 
     def views(self, w: Vector) -> list[Parameters]:
-        """The parameters of each layer, as views of `w`."""
+        """The parameters of each layer, as views of `w`; those of the last vectors that were asked for are at hand."""
+        for known, made in self.seen:
+            if known is w:
+                return made
+        self.seen[:] = [*self.seen[-1:], (w, self._views(w))]
+        return self.seen[-1][1]
+
+    def _views(self, w: Vector) -> list[Parameters]:
         return [{name: w[place].reshape(shape) for name, (place, shape) in layer.items()} for layer in self.places]
 
 
@@ -55,7 +66,7 @@ def lay_out(layers: Sequence[Layer]) -> Layout:
             place[name] = (slice(at, at + size), shape)
             at += size
         places.append(place)
-    return Layout(tuple(places), at)
+    return Layout(places, at)
 
 
 class Body:

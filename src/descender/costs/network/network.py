@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.linalg import blas
 
 from descender.costs.cost import Cost, Rows, Vector
 from descender.costs.losses import Loss, Softmax, check_targets, read_loss
@@ -76,6 +77,10 @@ class Network(Body, Cost):
         self.n_samples: int = self.X.shape[0]
         self.total_weight = float(self.n_samples if self.sample_weight is None else self.sample_weight.sum())
         self.smooth = self.convex = self.slow = False
+        self.seldom_read = True
+        ways = zip(self.layers, self.layout.places, strict=True)
+        self.penalised = [places[name][0] for layer, places in ways for name in layer.penalised]
+        self.taken: NDArray | None = None
         self.dtype = self.X.dtype.type
         widest = max(int(np.prod(shape[-1:])) for layer in self.layers for shape in layer.shapes.values())
         steps = self.X.shape[1] if self.X.ndim == 3 else 1
@@ -101,22 +106,28 @@ class Network(Body, Cost):
         self._check(w)
         w = w.astype(self.X.dtype, copy=False)
         gradient = np.zeros_like(w)
-        mode, total = self._mode(rows), 0.0
+        return self.gradient_into(gradient, w, rows), gradient
+
+    def gradient_into(self, gradient: Vector, w: Vector, rows: Rows | None = None) -> float:
+        """J(w), with its gradient written into `gradient`, which is of the dtype of X, as `w` is."""
+        mode, total, share = self._mode(rows), 0.0, self._share(rows)
+        whole = rows is not None or self.block >= self.n_samples
+        if not whole:
+            gradient[:] = 0.0
         for X, y, s in self._blocks(rows):
-            part = gradient if rows is not None or self.block >= self.n_samples else np.empty_like(w)
+            part = gradient if whole else np.empty_like(w)
             outputs, memory = self.forward(w, X, mode)
             values, error = self._judge(outputs, y)
             total += float(np.sum(values if s is None else s * values, dtype=np.float64))
-            scale = self._share(rows)
-            error *= self.X.dtype.type(scale) if s is None else (scale * s).astype(self.X.dtype)[:, None]
+            error *= self.X.dtype.type(share) if s is None else (share * s).astype(self.X.dtype)[:, None]
             for _ in self.backward(w, memory, error, part):
                 pass
-            if part is not gradient:
+            if not whole:
                 gradient += part
-        value = total * self._share(rows)
+        value = total * share
         if self.l2:
             value += self._penalise(w, gradient)
-        return value, gradient
+        return value
 
     def value(self, w: Vector, rows: Rows | None = None) -> float:
         """J(w)."""
@@ -173,7 +184,7 @@ class Network(Body, Cost):
 
     def forget(self) -> None:
         """Let go of the samples; what remains can still be asked for scores."""
-        self.X, self.y, self.sample_weight = self.X[:0], self.y[:0], None
+        self.X, self.y, self.sample_weight, self.taken = self.X[:0], self.y[:0], None, None
 
     def _signals(self, w: Vector, X: Any) -> list[float]:
         out, a = [], X
@@ -195,13 +206,12 @@ class Network(Body, Cost):
 
     def _penalise(self, w: Vector, gradient: Vector | None = None) -> float:
         total = 0.0
-        slopes = self.layout.views(w if gradient is None else gradient)
-        for layer, p, g in zip(self.layers, self.layout.views(w), slopes, strict=True):
-            for name in layer.penalised:
-                flat = p[name].ravel()
-                total += float(flat @ flat)
-                if gradient is not None:
-                    g[name] += self.X.dtype.type(self.l2) * p[name]
+        add = blas.saxpy if w.dtype == np.float32 else blas.daxpy
+        for place in self.penalised:
+            weights = w[place]
+            total += float(weights @ weights)
+            if gradient is not None:
+                add(weights, gradient[place], a=self.l2)  # in place
         return 0.5 * self.l2 * total
 
     def _mode(self, rows: Rows | None) -> Mode:
@@ -220,11 +230,20 @@ class Network(Body, Cost):
     def _blocks(self, rows: Rows | None) -> Iterator[tuple[Any, NDArray, NDArray | None]]:
         s = self.sample_weight
         if rows is not None:
-            yield self.X[rows], self.y[rows], None if s is None else s[rows]
+            yield self._take(rows), self.y[rows], None if s is None else s[rows]
             return
         for i in range(0, self.n_samples, self.block):
             part = slice(i, i + self.block)
             yield self.X[part], self.y[part], None if s is None else s[part]
+
+    def _take(self, rows: Rows) -> Any:
+        """Some samples, in an array that is used again for the next ones."""
+        X = self.X
+        if not isinstance(X, np.ndarray):
+            return X[rows]
+        if self.taken is None or len(self.taken) != len(rows) or self.taken.dtype != X.dtype:
+            self.taken = np.empty((len(rows), *X.shape[1:]), dtype=X.dtype)
+        return np.take(X, rows, axis=0, out=self.taken, mode="clip")
 
     def _check_outputs(self, outputs: int) -> int:
         if self.loss is Softmax:

@@ -87,8 +87,8 @@ class Adam(NamedTuple):
         """One step."""
         mean = p.beta1 * s[0] + (1.0 - p.beta1) * g
         v = p.beta2 * s[1] + (1.0 - p.beta2) * g * g
-        size = np.sqrt(v / m[1]) + p.epsilon
-        return w - rate * (mean / m[0]) / size, (mean, v)
+        root = m[1] ** 0.5  # numbers before vectors: a long vector is read as seldom as can be
+        return w - rate * root / m[0] * mean / (np.sqrt(v) + p.epsilon * root), (mean, v)
 
 
 class AdaDelta(NamedTuple):
@@ -221,8 +221,9 @@ class NAdam(NamedTuple):
         """One step."""
         mean = p.beta1 * s[0] + (1.0 - p.beta1) * g
         v = p.beta2 * s[1] + (1.0 - p.beta2) * g * g
-        ahead = (1.0 - m[1]) / (1.0 - m[0]) * g + m[2] / (1.0 - m[0] * m[2]) * mean
-        return w - rate * ahead / (np.sqrt(v / m[3]) + p.epsilon), (mean, v)
+        root = m[3] ** 0.5
+        now, then = rate * root * (1.0 - m[1]) / (1.0 - m[0]), rate * root * m[2] / (1.0 - m[0] * m[2])
+        return w - (now * g + then * mean) / (np.sqrt(v) + p.epsilon * root), (mean, v)
 
 
 class AdamW(NamedTuple):
