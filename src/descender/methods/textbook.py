@@ -231,11 +231,12 @@ def plain_walk(cost: Cost, method: Textbook, in_place: bool = False) -> Step:
         plain.rate_at(rate, own), plain.ceiling_at(rate, own),
         plain.remember(rule), plain.update(rule), plain.answer(rule),
     )  # fmt: skip
-    switches, loop, operations = method.switches, cast(Step, advance), walk.OPERATIONS
+    switches, loop = method.switches, cast(Step, advance)
+    operations: tuple[Any, ...] = walk.OPERATIONS
     if in_place:
         stepper = plain.InPlace(rule)
         formulas = (*formulas[:3], stepper.update, formulas[4])
-        own_way = {walk.copy: stepper.copy, walk.distance: stepper.distance}
+        own_way: dict[Any, Any] = {walk.copy: stepper.copy, walk.distance: stepper.distance}
         operations = tuple(own_way.get(operation, operation) for operation in operations)
 
     def evaluate(gradient: Vector, w: Vector, data: Any, rows: NDArray) -> float:
