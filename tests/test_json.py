@@ -31,6 +31,10 @@ RUNS = {
     "minimize without a bottom": [["minimize", "x", "--start", "x=1", "--no-files"]],
     "sweep": [["sweep", "x**4 - x**2", "--range", "x=-2:2:9"]],
     "online": [["online", "example:heights", "--target", "weight"]],
+    "diagnose": [
+        ["minimize", "x**2", "--start", "x=1", "--method", "gd", "-a", "3", "--name", "w"],
+        ["diagnose", "w.record.parquet"],
+    ],
     "draw": [["minimize", "(x-3)**2", "--start", "x=0", "--name", "w"], ["draw", "w.record.parquet"]],
     "verify": [FIT, ["verify", "m.descender", "example:heights"]],
     "verify of a network": [

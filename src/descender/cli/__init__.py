@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from descender.cli import compare, draw, fit, lab, minimize, online, predict, sweep, verify
+from descender.cli import compare, diagnose, draw, fit, lab, minimize, online, predict, sweep, verify
 from descender.cli.words import Verb
 
 app = typer.Typer(
@@ -31,6 +31,7 @@ for verb in (
     sweep.sweep,
     compare.compare,
     draw.draw,
+    diagnose.diagnose,
     lab.lab,
 ):
     app.command(cls=Verb)(verb)

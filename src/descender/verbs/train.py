@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from descender.costs.network.network import Network
 from descender.descent import Walk
+from descender.doctor.finding import Finding
+from descender.doctor.layers import exploding_gradient, vanishing_gradient
 from descender.errors import OptionError
 from descender.methods.training import plan
 from descender.verbs.minimize import minimize
@@ -19,6 +21,9 @@ HELD_OUT_FROM = 1000
 """Samples from which on `early_stopping="auto"` holds some out."""
 FOLDED_FROM, FOLDS = 100, 4
 """Samples from which on, below that, folds tell how many steps to take."""
+
+LEARNT, SEEN = 0.5, 256
+"""The share of the first cost above which a training went wrong; rows by which its layers are then looked at."""
 
 
 class Samples(NamedTuple):
@@ -106,12 +111,23 @@ def train(
         seconds = None if seconds is None else seconds / (FOLDS + 1)
         steps = _steps(make, learn, how._replace(max_seconds=seconds), by_class)
     walk = _walk(network, begin, how._replace(max_seconds=seconds), watch, steps, **options)
+    walk.findings += _layers(network, begin, walk)
     if walk.status == "budget" and (seconds is None or walk.record["seconds"][-1] < seconds):
         walk.success, walk.status, walk.message = True, "planned", f"took its {walk.nit:,} steps"
         if watch is not None:
             best = np.nanargmin(walk.record["holdout_cost"])
             walk.message += f": the answer is that of step {walk.record['step'][best]:,}"
     return network, walk
+
+
+def _layers(network: Network, start: NDArray, walk: Walk) -> list[Finding]:
+    """What the layers had at the start, where the training then went wrong: gradients that vanish or explode."""
+    costs = walk.record["cost"][:1]
+    if len(network.dense(start)) < 3 or not len(costs) or walk.fun < LEARNT * abs(costs[0]):
+        return []
+    vectors = network.error_vectors(start, np.arange(min(network.n_samples, SEEN)))
+    found = [exploding_gradient(walk.record, [vectors]), vanishing_gradient(vectors)]
+    return [finding for finding in found if finding is not None]
 
 
 def _walk(network: Network, start: NDArray, how: How, watch: Samples | None, steps: int | None, **more: Any) -> Walk:

@@ -1,0 +1,71 @@
+"""What a record or a log of a training tells: ours or somebody else's."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from descender.doctor.curves import examine_curves
+from descender.doctor.finding import Finding, root_first, without
+from descender.doctor.logs import Curves, read_curves
+
+
+class Read(list[Finding]):
+    """The findings of a record or log, the root before its symptoms; ``curves`` were read, ``told`` says what not."""
+
+    def __init__(self, findings: Iterable[Finding], curves: Curves):
+        super().__init__(findings)
+        self.curves, self.told = curves, curves.notes
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self)) if self else "nothing found: the curves alone look healthy"
+
+    @property
+    def described(self) -> str:
+        """What was read, in a line."""
+        curves = self.curves
+        loss = curves.loss[np.isfinite(curves.loss)]
+        ends = f", from {loss[0]:.4g} to {loss[-1]:.4g}" if len(loss) else ""
+        held = f"; {len(curves.held):,} held-out losses" if len(curves.held) else ""
+        return f"{len(curves.loss):,} losses{ends}{held}"
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data: the schema of ``descender diagnose --json``."""
+        return {
+            "source": self.curves.described,
+            "losses": len(self.curves.loss),
+            "held_out": len(self.curves.held),
+            "findings": [finding.as_dict() for finding in self],
+            "told": self.told,
+        }
+
+
+def diagnose_log(source: Any, ignore: Iterable[str] | str = ()) -> Read:
+    """What is wrong with a training, by its record or log alone.
+
+    `source` is a :class:`~descender.Record`, a :class:`~descender.Walk`, a fit or a fitted network, whose own findings
+    come in, too; a history as a dict of lists; or the path of a record, of JSON lines, of a JSON history, or of CSV
+    such as Lightning's ``metrics.csv``.  `ignore` holds codes or causes that are not to be told.
+
+    A log shows the loss and little else: wrong labels, leaks and detached parts do not show in it.  Raises
+    :class:`~descender.errors.RecordError` for a file without losses, and
+    :class:`~descender.errors.CapabilityError` for what is no log.
+
+    >>> found = diagnose_log({"loss": [2.0, 4.0, 90.0, 3e4, 1e9, 1e21, float("inf"), float("nan")]})
+    >>> found[0].cause, found[0].where
+    ('learning-rate-too-high', {'step': 6})
+    >>> diagnose_log({"loss": [1.0, 0.5, 0.3, 0.2, 0.15, 0.12, 0.11, 0.1]})
+    []
+    """
+    curves = read_curves(source)
+    own = [] if isinstance(source, str | os.PathLike) else _own(source)
+    return Read(without(root_first([*own, *examine_curves(curves)]), ignore), curves)
+
+
+def _own(source: Any) -> list[Finding]:
+    """The findings that a walk, a fit or an estimator has already."""
+    found = getattr(source, "findings", None) or getattr(source, "findings_", None) or []
+    return [finding for finding in found if isinstance(finding, Finding)]
