@@ -355,7 +355,7 @@ class _Watch:
         self._append(log, block, len(log) < len(block.log))
         if block.note:
             self.notes.append(block.note)
-            self.events.append({"step": self.steps, "text": block.note})
+            self.events += [{"step": self.steps, "text": block.note}] if block.went_back else []
         if outcome is not None and outcome.kind == "not_finite" and self.steps:
             self.tried, self.steps = self.recorder.take_back(), self.steps - 1
         if outcome is None and self.steps >= self.stop.max_steps:

@@ -34,7 +34,7 @@ class Block(NamedTuple):
     ``epoch_ends`` tells that the last step completed a reading of all samples. ``outcome`` is None while the walk
     goes on; with it, ``final`` may be the cost and gradient at `w`, and ``certificate`` what is known about its
     distance from the bottom. ``note`` is an event worth telling, ``evaluations`` counts those that no row of the
-    log does. Where a method reports another point than that of its gradients, ``w`` and ``answers`` are what it
+    log does; ``went_back`` tells that the event is a recovery. Where a method reports another point than that of its gradients, ``w`` and ``answers`` are what it
     reports after and before each step.
     """
 
@@ -49,6 +49,7 @@ class Block(NamedTuple):
     certificate: Any = None
     evaluations: int = 0
     answers: NDArray | None = None
+    went_back: bool = False
 
 
 class Budget(NamedTuple):

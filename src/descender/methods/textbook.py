@@ -159,7 +159,7 @@ class Textbook:
                 outcome, found = look.look(answer)
             yield Block(
                 log[:done], answer, rows, path[:done], ended, outcome, note, certificate=found,
-                answers=answers[:done] if len(answers) else None,
+                answers=answers[:done] if len(answers) else None, went_back=note is not None,
             )  # fmt: skip
 
     def _snapshots(self, cost: Cost, w: Vector) -> Snapshots | None:
