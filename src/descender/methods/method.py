@@ -33,9 +33,9 @@ class Block(NamedTuple):
     the samples that each step read, for its trials, too; ``path`` has the point before each step, or no rows.
     ``epoch_ends`` tells that the last step completed a reading of all samples. ``outcome`` is None while the walk
     goes on; with it, ``final`` may be the cost and gradient at `w`, and ``certificate`` what is known about its
-    distance from the bottom. ``note`` is an event worth telling, ``evaluations`` counts those that no row of the
-    log does; ``went_back`` tells that the event is a recovery. Where a method reports another point than that of its gradients, ``w`` and ``answers`` are what it
-    reports after and before each step.
+    distance from the bottom. ``note`` is an event worth telling, a recovery where the walk ``went_back``;
+    ``evaluations`` counts those that no row of the log does. Where a method reports another point than that of its
+    gradients, ``w`` and ``answers`` are what it reports after and before each step.
     """
 
     log: NDArray[np.float64]
