@@ -193,7 +193,9 @@ class Fit:
         from descender.export_fit import write_fit
 
         if self.risk is None:
-            raise CapabilityError("a script is written of linear models; a network is kept in its model file, see save")
+            raise CapabilityError(
+                "the rows of this fit were not kept: a script is written of linear models that were, a network has its file"
+            )
         check_outputs(script_files(path), force)
         files, what = write_fit(self.risk, self.walk, self.asked, path)
         self.paths["script"] = files[0]
