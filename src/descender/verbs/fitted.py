@@ -194,7 +194,7 @@ class Fit:
 
         if self.risk is None:
             raise CapabilityError(
-                "the rows of this fit were not kept: a script is written of linear models that were, a network has its file"
+                "the rows of this fit were not kept, nor are those of a network: nothing for a script to read"
             )
         check_outputs(script_files(path), force)
         files, what = write_fit(self.risk, self.walk, self.asked, path)
