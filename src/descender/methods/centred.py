@@ -13,6 +13,7 @@ from scipy import sparse
 from descender.costs.certificate import room, rounded_gap
 from descender.costs.cost import Vector
 from descender.costs.risk import BLOCK_ROWS, Risk, block_height
+from descender.kernels.sparse_columns import WORTH_COMPILING, sparse_gram, sparse_squares, with_values
 
 FAR = {4: 30.0, 8: 1e4}
 """Deviations of a column from zero, by the bytes of a number, beyond which its products lose digits that matter."""
@@ -71,6 +72,7 @@ class Centred:
         classes = bool(((y == 0.0) | (y == 1.0)).all())
         self.targets = y.astype(X.dtype) if classes else y  # numbers would lose digits
         self.fused = getattr(risk.loss, "fused", None) if classes else None
+        self.compiles = sparse.issparse(risk.X) and risk.X.nnz >= WORTH_COMPILING
         self.moving: NDArray | None = None  # the columns that are not constant, where some are
 
     @classmethod
@@ -129,19 +131,23 @@ class Centred:
         return g
 
     def _blocks(self, dtype: Any) -> Iterator[tuple[slice, Any]]:
-        """Blocks of rows in a dtype: as they lie there, or from the centre where that is far."""
+        """Blocks of rows in a dtype: as they lie there, or from the centre where that is far; sparse rows at once."""
+        if sparse.issparse(self.X):
+            same = self.X.dtype == dtype
+            yield slice(0, self.n), self.X if same else with_values(self.X, self.X.data.astype(dtype))
+            return
         buffer = None
         for start in range(0, self.n, self.height):
             part = slice(start, min(start + self.height, self.n))
             X = self.X[part]
-            if self.far or (X.dtype != dtype and not sparse.issparse(X)):
+            if self.far or (X.dtype != dtype):
                 buffer = np.empty(X.shape, dtype) if buffer is None else buffer[: len(X)]
                 if self.far:
                     np.subtract(X, self.mean, out=buffer, casting="same_kind")
                 else:
                     np.copyto(buffer, X)
                 X = buffer
-            yield part, X.astype(dtype, copy=False)
+            yield part, X
 
     def _inner(self, v: Vector, dtype: Any) -> tuple[Vector, float, float]:
         """The weights that the rows are multiplied by, what is added, and whether the mean is still to be taken off."""
@@ -172,7 +178,8 @@ class Centred:
             z = scores[part] = rows @ w + shift
             losses, r = self._losses(z, y[part])
             if proof is not None:
-                proof.see(part, r, self.X[part] if rows.dtype != self.X.dtype and not self.far else rows)
+                own = rows.dtype == self.X.dtype or self.far
+                proof.see(part, r, rows if own else self.X if sparse.issparse(self.X) else self.X[part])
             if self.even is None:
                 s = self.sigma[part]
                 total += float(s @ losses)
@@ -246,12 +253,12 @@ class Centred:
         for start in range(0, self.n, height):
             part = slice(start, min(start + height, self.n))
             if sparse.issparse(self.X):
-                scaled = self.X[part].multiply(root[part][:, None]).tocsr()
-                H[: self.d, : self.d] += (scaled.T @ scaled).toarray()
-            else:
-                rows = self.X[part] - self.mean if self.unit is None else self.X[part]
-                scaled = rows * root[part, None]
-                H[: self.d, : self.d] += scaled.T @ scaled
+                H[: self.d, : self.d] += sparse_gram(self.X, h, self.compiles)
+                edge += self.X.T @ h
+                continue
+            rows = self.X[part] - self.mean if self.unit is None else self.X[part]
+            scaled = rows * root[part, None]
+            H[: self.d, : self.d] += scaled.T @ scaled
             edge += scaled.T @ root[part]
         if self.intercept:
             H[self.d, : self.d] = H[: self.d, self.d] = edge
@@ -265,7 +272,8 @@ class Centred:
         """The diagonal of :meth:`hessian`, for rows with too many columns for the whole."""
         h = self._weights(scores, cautious)
         diagonal = np.empty(self.size)
-        squared = self.X.multiply(self.X) if sparse.issparse(self.X) else np.square(self.X - self.mean)
+        thin = sparse.issparse(self.X)
+        squared = with_values(self.X, np.square(self.X.data)) if thin else np.square(self.X - self.mean)
         diagonal[: self.d] = squared.T @ h + self.l2
         if self.intercept:
             diagonal[self.d] = h.sum()
@@ -329,9 +337,7 @@ def column_facts(X: Any, sigma: NDArray, centre: bool) -> Columns:
     """
     n, d = X.shape
     if sparse.issparse(X):
-        squared = X.multiply(X)
-        largest = np.zeros(d) if n == 0 else np.asarray(abs(X).max(axis=0).todense()).ravel() ** 2
-        return Columns(np.zeros(d), squared.T @ sigma, largest)
+        return Columns(np.zeros(d), *sparse_squares(X, sigma, X.nnz >= WORTH_COMPILING))
     origin = X[0].astype(np.float64) if centre else np.zeros(d)
     sums, squares, largest = np.zeros(d), np.zeros(d), np.zeros(d)
     height = block_height(X)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from descender.kernels.dual import compiled, pack, read_scores, read_spread
+from descender.kernels.sparse_columns import unsigned
 
 BUCKET = 8
 """Rows that are read one after the other.  Rows in random order one by one take four times as long as in buckets of 64,
@@ -58,11 +59,6 @@ def all_equal(X: Any, sizes: NDArray) -> bool:
     end = int(X.indptr[min(SOME, len(sizes))])
     first = X.data[np.minimum(X.indptr[:-1][:SOME], max(end - 1, 0))] if end else np.empty(0)
     return bool(np.all(X.data[:end] == np.repeat(first[: len(sizes[:SOME])], sizes[:SOME])))
-
-
-def unsigned(indices: NDArray) -> NDArray:
-    """The same indices without a sign: a compiled loop then does not ask whether they count from the end."""
-    return indices.view(np.uint32 if indices.dtype == np.int32 else np.uint64)
 
 
 def bucketed(rows: NDArray, rng: np.random.Generator) -> NDArray:

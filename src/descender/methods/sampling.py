@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from descender.costs.cost import Vector
+from descender.kernels.sparse_columns import with_values
 from descender.methods.centred import Centred, Columns, column_facts
 
 
@@ -65,7 +66,7 @@ def _leverages(problem: Centred, columns: Columns, total: float) -> NDArray:
     """For each row the sum over columns of its square over the column's mean square."""
     inverse = np.where(columns.squares > 0, total / np.maximum(columns.squares, 1e-300), 0.0)
     if sparse.issparse(problem.X):
-        return problem.X.multiply(problem.X) @ inverse
+        return with_values(problem.X, np.square(problem.X.data)) @ inverse
     leverage = np.empty(problem.n)
     for start in range(0, problem.n, problem.height):
         part = slice(start, min(start + problem.height, problem.n))

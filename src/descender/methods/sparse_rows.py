@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from descender.costs.cost import Vector
 from descender.costs.risk import Risk
 from descender.kernels.dual import compiled, read_scores, read_spread
+from descender.kernels.sparse_columns import unsigned, with_values
 from descender.methods.centred import FLAT
-from descender.methods.packed import unsigned
 
 WORTH_COMPILING = 20_000
 """Entries of a sparse matrix below which nothing waits for a compiler."""
@@ -71,9 +70,8 @@ class SparseRows:
         if not np.isfinite(bound):  # where nothing bounds it, that of the score which is best for the row is a guess
             bound = np.maximum(h, np.maximum(np.abs(self.y), 1.0))
         h = self.sigma * (bound if cautious else np.where(h > 0.0, h, FLAT * bound))
-        squares = sparse.csr_array((np.square(self.X.data), self.X.indices, self.X.indptr), shape=self.X.shape)
         out = np.empty(self.size)
-        out[: self.d] = squares.T @ h.astype(self.X.dtype) + self.l2
+        out[: self.d] = with_values(self.X, np.square(self.X.data)).T @ h.astype(self.X.dtype) + self.l2
         if self.intercept:
             out[self.d] = h.sum()
         return out
