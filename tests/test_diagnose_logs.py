@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from descender import MLPClassifier, minimize
+from descender import MLPClassifier, diagnose, minimize
 from descender.cli import app
 from descender.costs.network.build import perceptron
 from descender.costs.network.network import Network
@@ -111,7 +111,7 @@ def test_logs_as_others_write_them(tmp_path):
 def test_a_record_of_a_walk_that_diverged(tmp_path, ending):
     walk = minimize("x**4 - 3*x**2 + y**2", "x=2, y=1", "gd", learning_rate=0.4)
     path = walk.record.save(tmp_path / f"w.{ending}")
-    assert causes(path)[0] == causes(walk)[0] == "learning-rate-too-high"
+    assert diagnose(path)[0].cause == causes(path)[0] == causes(walk)[0] == "learning-rate-too-high"
     fine = minimize("x**4 - 3*x**2 + y**2", "x=2, y=1")
     assert causes(fine.record.save(tmp_path / f"f.{ending}")) == causes(fine) == []
 

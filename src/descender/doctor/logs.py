@@ -66,7 +66,10 @@ def read_curves(source: Any) -> Curves:
     if isinstance(source, Mapping):
         return of_rows(_across(source), "a history")
     if not isinstance(source, str | os.PathLike):
-        raise CapabilityError(f"a {type(source).__name__} is no record or log: give a Record, a Walk, a fit, or a path")
+        raise CapabilityError(
+            f"diagnose got a {type(source).__name__}: expected a function make(seed) that returns a training loop, or a "
+            "record, a walk, a fit, a history, or the path of one"
+        )
     path = Path(source)
     if "tfevents" in path.name:
         raise CapabilityError(

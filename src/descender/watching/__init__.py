@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from descender.errors import CapabilityError
-
 
 def diagnose(source: Any, *, seed: int = 0, ignore: Iterable[str] | str = ()) -> Any:
     """What is wrong with a training: findings, the most likely cause first, each root before its symptoms.
@@ -15,7 +13,8 @@ def diagnose(source: Any, *, seed: int = 0, ignore: Iterable[str] | str = ()) ->
         a function ``make(seed)`` that returns a PyTorch loop: any object with ``module``, ``optimizer``, ``batches``
         (iterable once an epoch), ``loss_fn(outputs, y)``, ``step(batch) -> float``, ``steps``, the data ``X`` and
         ``y``, and optionally ``validate() -> float``.  The loop is run to its end, from the outside: nothing of it is
-        changed.  Suspected causes are told apart by running it again with a remedy applied.
+        changed.  Suspected causes are told apart by running it again with a remedy applied.  Or a record, a walk, a fit,
+        a history as a dict of lists, or the path of a record or log: :func:`~descender.verbs.diagnose.diagnose_log`
     seed
         what `make` is called with; every run is made anew with the same
     ignore
@@ -52,9 +51,9 @@ def diagnose(source: Any, *, seed: int = 0, ignore: Iterable[str] | str = ()) ->
         from descender.watching.diagnosing import diagnose_loop
 
         return diagnose_loop(source, seed, ignore)
-    raise CapabilityError(
-        f"diagnose got a {type(source).__name__}: expected a function make(seed) that returns a training loop"
-    )
+    from descender.verbs.diagnose import diagnose_log
+
+    return diagnose_log(source, ignore)
 
 
 def watch(module: Any, optimizer: Any, *, tell: Any = None, ignore: Iterable[str] | str = ()) -> Any:
