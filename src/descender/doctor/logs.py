@@ -67,8 +67,8 @@ def read_curves(source: Any) -> Curves:
         return of_rows(_across(source), "a history")
     if not isinstance(source, str | os.PathLike):
         raise CapabilityError(
-            f"diagnose got a {type(source).__name__}: expected a function make(seed) that returns a training loop, or a "
-            "record, a walk, a fit, a history, or the path of one"
+            f"diagnose got a {type(source).__name__}: expected a function make(seed) that returns a training loop, or "
+            "a record, a walk, a fit, a history, or the path of one"
         )
     path = Path(source)
     if "tfevents" in path.name:

@@ -13,8 +13,9 @@ def diagnose(source: Any, *, seed: int = 0, ignore: Iterable[str] | str = ()) ->
         a function ``make(seed)`` that returns a PyTorch loop: any object with ``module``, ``optimizer``, ``batches``
         (iterable once an epoch), ``loss_fn(outputs, y)``, ``step(batch) -> float``, ``steps``, the data ``X`` and
         ``y``, and optionally ``validate() -> float``.  The loop is run to its end, from the outside: nothing of it is
-        changed.  Suspected causes are told apart by running it again with a remedy applied.  Or a record, a walk, a fit,
-        a history as a dict of lists, or the path of a record or log: :func:`~descender.verbs.diagnose.diagnose_log`
+        changed.  Suspected causes are told apart by running it again with a remedy applied.  Or a record, a walk, a
+        fit, a history as a dict of lists, or the path of a record or log:
+        :func:`~descender.verbs.diagnose.diagnose_log`
     seed
         what `make` is called with; every run is made anew with the same
     ignore
