@@ -57,6 +57,16 @@ def test_a_command_prints_what_the_page_shows(command, shown, tmp_path):
         assert (tmp_path / name).stat().st_size > 0
 
 
+def test_the_doctor_says_what_the_page_shows(tmp_path):
+    pytest.importorskip("torch", reason="the example is a training in PyTorch")
+    shown = re.search(r"^```\n\$ python (examples/\w+\.py)\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+    script = PAGE.parent / shown.group(1)
+    ran = subprocess.run(
+        [sys.executable, script], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=True
+    )
+    assert said(ran.stdout) == said(shown.group(2))
+
+
 def test_python_prints_what_the_page_shows(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     examples = doctest.DocTestParser().get_doctest(PYTHON, {}, "README.md", "README.md", 0)

@@ -135,10 +135,12 @@ def head(ax: Any, title: str, notes: tuple[str, ...] = ()) -> None:
 def words(text: object) -> str:
     r"""A name as it stands: a dollar is a dollar and no mathematics, and a leading underscore hides nothing.
 
-    >>> words("price_$")
-    'price_\\$'
+    What cannot be printed is shown as such.
+
+    >>> words("price_$"), words("a\0b")
+    ('price_\\$', 'a\ufffdb')
     """
-    plain = str(text).replace("$", r"\$")
+    plain = "".join(sign if sign.isprintable() else "\ufffd" for sign in str(text)).replace("$", r"\$")
     return " " + plain if plain.startswith("_") else plain
 
 
