@@ -11,10 +11,10 @@ from sklearn.linear_model import ElasticNet, Lasso, LogisticRegression, Ridge
 from descender.costs.certificate import certificate
 from descender.costs.risk import Risk
 from descender.descent import Stop, descend
-from descender.methods import metric as module
 from descender.methods.auto import choose
 from descender.methods.centred import Centred
 from descender.methods.metric import LearntMetric
+from descender.methods.newton import Newton, Standard
 from descender.methods.sampling import draw, sample_size
 
 TOL = 1e-9
@@ -31,7 +31,12 @@ def data(n=300, d=5, seed=0, classes=True):
 
 def fit(risk, tol=TOL, seed=0, start=None):
     start = np.zeros(risk.n_parameters) if start is None else start
-    walk = descend(risk, start, choose(risk, tol)[0], seed=seed)
+    method = choose(risk, tol)[0]
+    walk = descend(risk, start, method, seed=seed)
+    if isinstance(method, Newton):  # small: both ways lead to the bottom
+        learnt = descend(risk, start, LearntMetric(tol), seed=seed)
+        one, other = walk.certificate, learnt.certificate
+        assert abs(one.value - other.value) <= one.gap + other.gap
     assert np.isfinite(walk.x).all()
     # float32 rows are read in float64 where it ends, by `double`; the cost itself carries their rounding
     assert walk.fun == pytest.approx(risk.value(walk.x), rel=1e-12 if risk.X.dtype == np.float64 else 1e-7)
@@ -384,32 +389,33 @@ def test_the_certificate_is_that_of_the_point_and_within_what_was_asked(tol):
     assert walk.fun - risk.value(peer(risk)) <= walk.certificate.gap
 
 
-def test_a_metric_that_is_wrong_by_a_factor_does_not_lead_to_a_wrong_answer(monkeypatch):
+@pytest.mark.parametrize(("seen", "factor"), [(Centred, 50.0), (Standard, 4.0)])
+def test_a_metric_that_is_wrong_by_a_factor_does_not_lead_to_a_wrong_answer(monkeypatch, seen, factor):
     """The certificate decides when to end, so a bad metric costs reads and no truth."""
     X, y = data(400, 5)
     risk = Risk(X, y, "log_loss", l2=1e-3)
-    reads = fit(risk).nfev
-    honest = Centred.hessian
-    monkeypatch.setattr(
-        Centred, "hessian", lambda self, z, cautious=False: 50.0 * honest(self, z, cautious) + np.eye(6)
-    )
-    walk = fit(risk)
+    method = LearntMetric(TOL) if seen is Centred else choose(risk, TOL)[0]
+    reads = descend(risk, np.zeros(6), method).nfev
+    honest = seen.hessian
+    monkeypatch.setattr(seen, "hessian", lambda self, *given: factor * honest(self, *given) + np.eye(6))
+    walk = descend(risk, np.zeros(6), method)
     assert walk.nfev > reads
     as_low_as(walk, risk, peer(risk))
 
 
-def test_a_gradient_with_a_fault_is_seen(monkeypatch):
+@pytest.mark.parametrize(("seen", "reading"), [(Centred, "read"), (Standard, "look")])
+def test_a_gradient_with_a_fault_is_seen(monkeypatch, seen, reading):
     """A walk on a wrong gradient cannot end with a good certificate: that one reads the rows itself."""
     X, y = data(400, 5)
     risk = Risk(X, y, "log_loss", l2=1e-3)
-    read = Centred.read
+    read, slope = getattr(seen, reading), "gradient" if seen is Centred else "G"
 
-    def wrong(self, v, exact=False):
-        reading = read(self, v, exact)
-        return reading._replace(gradient=reading.gradient + 1e-3)
+    def wrong(self, *given):
+        found = read(self, *given)
+        return found._replace(**{slope: getattr(found, slope) + 1e-3})
 
-    monkeypatch.setattr(Centred, "read", wrong)
-    walk = fit(risk)
+    monkeypatch.setattr(seen, reading, wrong)
+    walk = descend(risk, np.zeros(6), LearntMetric(TOL) if seen is Centred else choose(risk, TOL)[0])
     assert not walk.success
     assert walk.certificate.relative > TOL
 
@@ -429,4 +435,3 @@ def test_the_sample_is_unbiased_and_holds_the_rare_rows():
             assert X[rows, 2].sum() >= 2
     assert np.mean(totals) == pytest.approx(1.0, abs=0.02)
     assert 700 < np.mean(sizes) < 1100
-    assert module.SMALL == 60_000

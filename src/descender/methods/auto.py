@@ -19,7 +19,8 @@ from descender.methods.dual import DualAscent, conditioning
 from descender.methods.interior import InteriorPoint
 from descender.methods.lbfgs import LBFGS
 from descender.methods.method import Method
-from descender.methods.metric import LearntMetric, is_small, is_wide
+from descender.methods.metric import LearntMetric, is_wide
+from descender.methods.newton import Newton, has_newton, is_small
 from descender.methods.newton_cg import NewtonCG
 from descender.methods.one_vs_rest import ClassByClass
 from descender.methods.proximal_softmax import ProximalSoftmax
@@ -55,13 +56,15 @@ def choose(cost: Cost, tol: float | None = None) -> tuple[Method, str]:
         return method, f"{why}; each of {cost.n_classes} classes against the rest"
     if not cost.loss.differentiable:
         return _for_kinks(cost, tol)
+    if has_newton(cost):
+        return Newton(tol), f"Newton's method, because {_size(cost)} is small, so each step can afford all curvatures"
     if cost.loss is Softmax:
         if cost.l1 > 0:
             proximal = ProximalSoftmax(tol)
             return proximal, f"{proximal.name}, because softmax has an l1 penalty"
         newton = NewtonCG(tol)
         return newton, f"{newton.name}, because the curvature over {cost.n_classes} classes is about such a product"
-    size = f"{cost.n_samples:,} x {cost.n_features:,}"
+    size = _size(cost)
     if is_wide(cost) and cost.l1 == 0:
         return _for_many_columns(cost, tol)
     if cost.l1 > 0 and cost.sparse and not is_wide(cost) and not is_small(cost):
@@ -77,6 +80,10 @@ def choose(cost: Cost, tol: float | None = None) -> tuple[Method, str]:
         name, reason = "descent in a learnt metric", f"the cost is smooth and convex and {size} fits in memory"
     name = f"proximal {name}" if cost.l1 > 0 else name
     return LearntMetric(tol, name=name), f"{name}, because {reason}"
+
+
+def _size(cost: Risk) -> str:
+    return f"{cost.n_samples:,} x {cost.n_features:,}"
 
 
 def _for_many_columns(cost: Risk, tol: float) -> tuple[Method, str]:

@@ -12,6 +12,7 @@ from scipy import sparse
 
 from descender.costs.certificate import room, rounded_gap
 from descender.costs.cost import Vector
+from descender.costs.losses import Loss
 from descender.costs.risk import BLOCK_ROWS, Risk, block_height
 from descender.kernels.sparse_columns import WORTH_COMPILING, sparse_gram, sparse_squares, with_values
 
@@ -233,10 +234,7 @@ class Centred:
         return float(self.sigma @ self.loss.value(scores, self.y)) + self.ridge(v)
 
     def _weights(self, scores: NDArray, cautious: bool) -> NDArray:
-        curvature, bound = np.maximum(self.loss.curvature(scores, self.y), 0.0), self.loss.curvature_bound
-        if not np.isfinite(bound):  # where nothing bounds it, that of the score which is best for the row is a guess
-            bound = np.maximum(curvature, np.maximum(np.abs(self.y), 1.0))
-        return self.sigma * (bound if cautious else np.where(curvature > 0.0, curvature, FLAT * bound))
+        return self.sigma * row_curvatures(self.loss, scores, self.y, FLAT, cautious)
 
     def hessian(self, scores: NDArray, cautious: bool = False) -> NDArray:
         """The second derivatives at known scores; with `cautious`, by the largest curvature that the loss can have."""
@@ -317,6 +315,17 @@ class _Proof:
             theta = self.theta[part] - share * self.rooms[part] if share != 0.0 else self.theta[part]
             dual += float(problem.sigma[part] @ problem.loss.dual(theta, problem.y[part]))
         return float(rounded_gap(value, dual))
+
+
+def row_curvatures(loss: Loss, scores: NDArray, y: NDArray, flat: float, cautious: bool = False) -> NDArray:
+    """What each row adds to a Hessian: on a straight part of its loss the share `flat` of the largest curvature.
+
+    With `cautious` all have the largest.
+    """
+    curvature, bound = np.maximum(loss.curvature(scores, y), 0.0), loss.curvature_bound
+    if not math.isfinite(bound):  # where nothing bounds it, that of the score which is best for the row is a guess
+        bound = np.maximum(curvature, np.maximum(np.abs(y), 1.0))
+    return bound + 0.0 * curvature if cautious else np.where(curvature > 0.0, curvature, flat * bound)
 
 
 def glance(risk: Risk, sigma: NDArray, centre: bool) -> Columns:

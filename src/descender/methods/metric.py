@@ -22,15 +22,12 @@ from descender.costs.risk import Risk
 from descender.methods.centred import Centred
 from descender.methods.ending import ending
 from descender.methods.method import Block, Budget, one_step
+from descender.methods.newton import BLIND, FAR_START, SMALLEST_GOAL, is_small
 from descender.methods.sampling import Draw, draw, sample_size
 from descender.methods.walker import NOISE, Walker
 
-SMALL = 60_000
-"""Numbers in X up to which a new Hessian at every step is cheaper than a longer walk."""
 WIDE = 4000
 """Columns (sparse: half as many) from which there is no matrix of curvatures."""
-SMALLEST_GOAL = 1e-24
-"""Of the decrement, which is of second order where a gap is of first."""
 FINE_JITTER, ROUGH_JITTER = 1e-14, 2e-7
 """What the diagonal of a metric gains, as a share of it; the second where the Hessian was summed in float32."""
 SETTLED = 1e-5
@@ -40,10 +37,6 @@ MOST_IDLE = 12
 FIRST_SHRINK, MOST_PROVING = 0.03, 12
 """What a reading leaves of the natural duality gap, until it is measured; and how many readings it may take to prove
 what was asked before another dual point is looked for."""
-BLIND = 1e4
-"""How many times what a metric promises the gap may be before it is taken to see too little curvature."""
-FAR_START = 10.0
-"""How many times the cost of the best constant a start may cost; from a worse one the walk begins at the constant."""
 STAGE_SHARE = 0.3
 """A sample of k rows knows the minimum to about d/(2k) of the cost; its descent stops at this share of that."""
 
@@ -51,11 +44,6 @@ STAGE_SHARE = 0.3
 def is_wide(risk: Risk) -> bool:
     """Whether there are too many columns for a matrix of curvatures."""
     return risk.n_features > (WIDE // 2 if risk.sparse else WIDE)
-
-
-def is_small(risk: Risk) -> bool:
-    """Whether a Hessian of all rows at every step costs less than a longer walk."""
-    return risk.X.shape[0] * risk.n_features <= SMALL
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import LinAlgError, cho_factor, cho_solve
+from scipy.linalg.lapack import dpotrf, dpotrs
 
 from descender.costs.cost import Vector
 
@@ -31,16 +31,14 @@ class Dense:
         index = np.arange(len(H))
         for factor in (1.0, 1e2, 1e4, 1e6, 1e8):
             scaled[index, index] = 1.0 + factor * jitter
-            try:
-                self.factor = cho_factor(scaled, lower=True, check_finite=False)
+            self.factor, failed = dpotrf(scaled, lower=1, clean=0)
+            if not failed:
                 return
-            except LinAlgError:
-                continue
-        self.factor = (np.eye(len(H)), True)
+        self.factor = np.eye(len(H))
 
     def solve(self, g: Vector) -> Vector:
         """The inverse times g."""
-        return self.scale * cho_solve(self.factor, self.scale * g, check_finite=False)
+        return self.scale * dpotrs(self.factor, self.scale * g, lower=1)[0]
 
 
 class Diagonal:

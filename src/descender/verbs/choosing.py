@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any
 
@@ -57,8 +57,10 @@ def budgets(
     )
 
 
-def check_spelling(given: Iterable[str], verb: Callable[..., Any]) -> None:
+def check_spelling(given: Collection[str], verb: Callable[..., Any]) -> None:
     """Refuse a word that is nearly an option of the verb: it would be taken for a number of the method."""
+    if not given:
+        return
     rules: dict[str, Any] = dict(RULES)
     numbers = {name for rule in rules.values() for name in rule._fields}
     known = [name for name, p in inspect.signature(verb).parameters.items() if p.kind is not p.VAR_KEYWORD]

@@ -1,0 +1,311 @@
+r"""Newton's method for small problems: the curvature of all rows at every step, on their columns in one unit.
+
+Where the rows are few, all second derivatives cost about what a dozen readings do, and five to ten steps end at
+rounding.  A step that does not lower the cost is shortened by the scores that are known at both of its
+ends.
+
+S. Boyd, L. Vandenberghe, *Convex Optimization*, 2004, §9.5.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from descender.costs.certificate import Certificate, certificate, cost_scale, proved, room
+from descender.costs.cost import Cost, Vector
+from descender.costs.losses import Softmax, SquaredError
+from descender.costs.risk import Risk
+from descender.methods.advance import length
+from descender.methods.centred import FLAT, row_curvatures
+from descender.methods.ending import ending
+from descender.methods.method import Block, Budget
+from descender.methods.metrics import Dense
+
+SMALL = 60_000
+"""Numbers in X up to which a new Hessian at every step is cheaper than a longer walk."""
+FEW_PARAMETERS = 300
+"""Weights of all classes together up to which softmax has a Hessian of its own."""
+SETTLED = 1e-9
+"""A relative decrement from which on the Hessian is kept: the next step ends at rounding."""
+SMALLEST_GOAL = 1e-24
+"""Of the decrement, which is of second order where a gap is of first."""
+NOISE, MOST_IDLE = 1e-15, 3
+"""The share of a cost that its summation may lose; steps within it that do not halve the decrement end a walk."""
+BLIND = 1e4
+"""How many times what a metric promises the gap may be before it is taken to see too little curvature."""
+FAR_START = 10.0
+"""How many times the cost of the best constant a start may cost; from a worse one the walk begins at the constant."""
+FAR = 1e3
+"""Sizes of a column from zero beyond which scores lose digits that those of centred rows keep."""
+MOST_STEPS, A_BLOCK = 1000, 16
+
+
+def is_small(risk: Risk) -> bool:
+    """Whether a Hessian of all rows at every step costs less than a longer walk."""
+    return risk.X.shape[0] * risk.n_features <= SMALL
+
+
+def has_newton(risk: Risk) -> bool:
+    """Whether :class:`Newton` is for this risk: small and smooth, softmax with few weights and an l2 penalty."""
+    if not is_small(risk) or not risk.smooth or risk.n_features > 1000:
+        return False
+    if risk.loss is Softmax:
+        return risk.l2 > 0 and risk.n_parameters <= FEW_PARAMETERS
+    return not risk.loss.scores_per_class
+
+
+class Point(NamedTuple):
+    """Where a walk stands: parameters, scores, cost, slopes of the rows, gradient."""
+
+    V: NDArray
+    Z: NDArray
+    value: float
+    slopes: NDArray
+    G: NDArray
+
+
+class Standard:
+    r"""The rows of a small risk in float64, each column from its mean and over its largest size, and a column of ones.
+
+    The parameters V are (scores a row, columns), :math:`v_j = w_j\, \mathrm{size}_j`, the last :math:`b + \mu\cdot w`.
+    """
+
+    def __init__(self, risk: Risk):
+        X = risk.X.toarray() if risk.sparse else risk.X
+        (n, d), self.risk, self.loss, self.y = X.shape, risk, risk.loss, risk.y
+        self.d, self.several = d, risk.loss.scores_per_class
+        self.sigma = np.full(n, 1.0) if risk.sample_weight is None else risk.sample_weight
+        self.sigma = self.sigma / risk.denominator
+        self.mean = (self.sigma @ X) / self.sigma.sum() if risk.intercept else np.zeros(d)
+        self.X = np.ones((n, d + risk.intercept))
+        rows = np.subtract(X, self.mean, out=self.X[:, :d])
+        low, high = (X.min(axis=0), X.max(axis=0)) if risk.sparse else risk.extremes
+        size = np.maximum(high - self.mean, self.mean - low)
+        if risk.intercept and not (low < high).all():
+            rows[:, low == high] = 0.0  # what is constant adds nothing to the intercept
+            size[low == high] = 1.0
+        self.size = np.where(size > 0.0, size, 1.0)
+        rows /= self.size
+        self.far = bool((np.abs(self.mean) > FAR * self.size).any())
+        self.ridge = np.zeros(self.X.shape[1])
+        self.ridge[:d] = risk.l2 / self.size**2
+        self.fused = getattr(risk.loss, "fused", None) if bool(((risk.y == 0.0) | (risk.y == 1.0)).all()) else None
+
+    def enter(self, w: Vector) -> NDArray:
+        """The coordinates of a parameter vector of the risk."""
+        W, b = self.risk.split(w)
+        W = np.atleast_2d(W)
+        return np.column_stack([W * self.size, b + W @ self.mean][: 1 + self.risk.intercept])
+
+    def leave(self, V: NDArray) -> Vector:
+        """The parameter vector of the risk."""
+        W = V[:, : self.d] / self.size
+        return self.risk.join(W, V[:, self.d] - W @ self.mean if self.risk.intercept else 0.0)
+
+    def leave_gradient(self, G: NDArray) -> Vector:
+        """The gradient by the risk's own parameters."""
+        if not self.risk.intercept:
+            return np.ravel(G * self.size)
+        b = G[:, self.d]
+        return self.risk.join(G[:, : self.d] * self.size + b[:, None] * self.mean, b)
+
+    @np.errstate(all="ignore")
+    def look(self, V: NDArray) -> Point:
+        """What one reading of the rows tells at V."""
+        Z = V @ self.X.T if self.several else self.X @ V[0]
+        losses, slopes = (self.fused or self._separate)(Z, self.y)
+        if self.fused is not None and not math.isfinite(losses.sum()):
+            losses, slopes = self._separate(Z, self.y)
+        G = (self.sigma * slopes) @ self.X + self.ridge * V
+        return Point(V, Z, float(self.sigma @ losses) + self._penalty(V), slopes, G)
+
+    def _separate(self, Z: NDArray, y: NDArray) -> tuple[NDArray, NDArray]:
+        return self.loss.value(Z, y), self.loss.slope(Z, y)
+
+    def value(self, Z: NDArray, V: NDArray) -> float:
+        """The cost at known scores."""
+        return float(self.sigma @ self.loss.value(Z, self.y)) + self._penalty(V)
+
+    def _penalty(self, V: NDArray) -> float:
+        return 0.5 * float(np.vdot(self.ridge * V, V))
+
+    def hessian(self, Z: NDArray, flat: float, cautious: bool) -> NDArray:
+        """The second derivatives; rows on a straight part of their loss count for the share `flat`."""
+        if self.several:
+            return self._of_classes(Z, cautious)
+        h = self.sigma * row_curvatures(self.loss, Z, self.y, flat, cautious)
+        scaled = self.X * np.sqrt(h)[:, None]
+        H = scaled.T @ scaled
+        H.flat[:: len(H) + 1] += self.ridge
+        return H
+
+    def _of_classes(self, Z: NDArray, cautious: bool) -> NDArray:
+        r"""Of softmax, :math:`\sum_i \sigma_i (\mathrm{diag}\,p_i - p_i p_i') \otimes x_i x_i'`.
+
+        What is added to all classes alike changes no loss: along that, it has the curvature of one class.
+        """
+        (n, p), K = self.X.shape, len(Z)
+        P = np.full_like(Z, 1.0 / K) if cautious else Softmax.predict(Z)
+        scaled = ((P * np.sqrt(self.sigma)).T[:, :, None] * self.X[:, None, :]).reshape(n, K * p)
+        H = -(scaled.T @ scaled)
+        for k in range(K):
+            part, rows = slice(k * p, (k + 1) * p), self.X * np.sqrt(self.sigma * P[k])[:, None]
+            H[part, part] += rows.T @ rows
+        H.flat[:: K * p + 1] += np.tile(self.ridge, K)
+        alike = np.arange(K * p).reshape(K, p)[:, self.ridge == 0.0]
+        for places in alike.T:
+            H[np.ix_(places, places)] += float(self.sigma.sum()) / K**2
+        return H
+
+    def proof(self, at: Point, scale: float) -> Certificate:
+        """The certificate: with l2 and one score a row by minus the slopes, moved as a free intercept asks."""
+        risk = self.risk
+        if self.several or risk.l2 == 0 or risk.l1 > 0:
+            found = certificate(risk, self.leave(at.V))
+            assert found is not None
+            return found
+        theta, total = -at.slopes, float(self.sigma @ at.slopes)
+        if risk.intercept and total != 0.0:
+            rooms = room(self.loss, theta, self.y)
+            free = float(self.sigma @ rooms)
+            share = total / free if free > 0.0 else np.inf
+            if not abs(share) <= 1.0:
+                return proved(at.value, np.inf, scale)
+            theta = theta + share * rooms
+        u = ((self.sigma * theta) @ self.X)[: self.d] * self.size
+        bound = float(self.sigma @ self.loss.dual(theta, self.y)) - float(u @ u) / (2.0 * risk.l2)
+        return proved(at.value, at.value - bound, scale)
+
+
+@dataclass(frozen=True)
+class Newton:
+    """Newton's method on a small smooth convex risk; no rate to choose, and a certificate.
+
+    It ends when a certificate shows a gap of at most ``tol * max(|F|, scale/1000)``, or where rounding allows no
+    further descent.
+    """
+
+    tol: float = 1e-6
+    name: str = "Newton's method"
+
+    def blocks(self, cost: Cost, w: Vector, rng: np.random.Generator, budget: Budget) -> Iterator[Block]:
+        """Walk from `w`."""
+        assert isinstance(cost, Risk)
+        walk, goal, blind = _Descent(cost, w), 0.2 * self.tol, False
+        most = min(A_BLOCK, budget.watch)
+        while True:
+            done = walk.decrement <= goal * walk.unit
+            lost = walk.idle >= MOST_IDLE and walk.decrement < NOISE * walk.unit
+            moved = not (done or lost or walk.steps >= MOST_STEPS) and walk.move()
+            if not moved and not (lost and not done) and (blind or not done):
+                blind, moved = False, walk.move(cautious=True)
+            if moved:
+                if len(walk.log) >= most or walk.steps >= budget.steps:
+                    yield walk.block()
+                continue
+            found = walk.problem.proof(walk.here, walk.scale)
+            if found.relative <= self.tol or not done or goal < SMALLEST_GOAL:
+                break
+            blind = found.gap > BLIND * max(walk.decrement, 1e-3 * goal * walk.unit)
+            goal *= 0.03
+        if walk.log:
+            yield walk.block()
+        final = None if walk.problem.far else (walk.here.value, walk.problem.leave_gradient(walk.here.G))
+        yield ending(cost, self.tol, walk.w, found, 1, final)
+
+
+class _Descent:
+    """A point that walks down, and what the log says of its steps."""
+
+    def __init__(self, risk: Risk, w: Vector):
+        self.problem, self.scale, self.quadratic = Standard(risk), cost_scale(risk), risk.loss is SquaredError
+        self.log: list[tuple[float, ...]] = []
+        self.path: list[Vector] = []
+        self.steps = self.idle = 0
+        self.decrement = self.best = np.inf
+        self.metric: Dense | None = None
+        self.here, self.w = self.problem.look(self.problem.enter(w)), w
+        self._start_better()
+        self._aim()
+
+    @property
+    def unit(self) -> float:
+        """What gaps are relative to."""
+        return max(abs(self.here.value), self.scale / 1000.0)
+
+    def block(self) -> Block:
+        """The steps since the last block."""
+        log, path, self.log, self.path = np.array(self.log), np.array(self.path), [], []
+        return Block(log, self.w, self.problem.risk.n_samples or 0, path)
+
+    def move(self, cautious: bool = False) -> bool:
+        """Take the step, shortened where it does not lower the cost; with `cautious` one by the largest curvatures."""
+        if cautious:
+            self._aim(cautious)
+        t, there = 1.0, self.problem.look(self.here.V + self.step)
+        if not self._lower(there, 1.0):
+            t = self._share(there)
+            there = self.problem.look(self.here.V + t * self.step)
+            if t == 0.0 or not self._lower(there, t):
+                return False
+        self._go(there, t)
+        self.metric = None if cautious else self.metric
+        self._aim()
+        return True
+
+    def _start_better(self) -> None:
+        """Begin at the best constant where the start costs far more."""
+        problem, V = self.problem, np.zeros_like(self.here.V)
+        if not problem.several and problem.risk.intercept:
+            V[0, -1] = problem.loss.trivial(problem.y, problem.sigma)
+            if not self.here.value <= FAR_START * problem.value(V[0, -1:], V):
+                self._go(problem.look(V), 1.0)
+
+    def _aim(self, cautious: bool = False) -> None:
+        """The next step, and half of what its model promises."""
+        relative = self.decrement / self.unit if self.unit > 0 else 0.0
+        known = self.quadratic or (relative <= SETTLED and self.idle == 0)
+        if self.metric is None or cautious or not known:
+            H = self.problem.hessian(self.here.Z, FLAT * min(1.0, relative), cautious)
+            self.metric = Dense(H)
+        G = self.here.G
+        self.step = -self.metric.solve(G.ravel()).reshape(G.shape)
+        self.decrement = -0.5 * float(np.vdot(G, self.step))
+        self.best, self.idle = (self.decrement, 0) if self.decrement < 0.5 * self.best else (self.best, self.idle + 1)
+
+    def _lower(self, there: Point, t: float) -> bool:
+        """Whether the cost is lower: for sure where the slope along the step has not turned, as the cost is convex."""
+        if not math.isfinite(there.value):
+            return False
+        promised = 2e-4 * t * self.decrement - NOISE * abs(self.here.value)
+        return float(np.vdot(there.G, self.step)) <= 0.0 or there.value <= self.here.value - promised
+
+    @np.errstate(all="ignore")
+    def _share(self, there: Point) -> float:
+        """The best share of the step, by the scores that are known at both of its ends: no reading is needed."""
+        (V, Z, lowest, *_), dZ, problem = self.here, there.Z - self.here.Z, self.problem
+        if not np.isfinite(dZ).all():
+            return 1e-3
+        best, t = 0.0, min(0.5, problem.loss.largest_move / max(float(np.abs(dZ).max(initial=0.0)), 1e-300))
+        for _ in range(40):
+            value = problem.value(Z + t * dZ, V + t * self.step)
+            if value < lowest:
+                best, lowest = t, value
+            elif best > 0.0:
+                break
+            t *= 0.6
+        return best
+
+    def _go(self, there: Point, t: float) -> None:
+        """Stand there, and note the step."""
+        here, before = self.here, self.w
+        self.here, self.w, self.steps = there, self.problem.leave(there.V), self.steps + 1
+        norm, step = length(self.problem.leave_gradient(here.G)), length(self.w - before)
+        self.log.append((here.value, norm, step, t, 0.0, 1.0))
+        self.path.append(before)

@@ -1,0 +1,122 @@
+"""Newton's method on small problems: its curvatures against differences, its ends against scikit-learn."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.datasets import load_wine
+from sklearn.linear_model import LogisticRegression
+
+from descender.costs.certificate import certificate
+from descender.costs.risk import Risk
+from descender.descent import Stop, descend
+from descender.methods.auto import POLISHED, choose
+from descender.methods.metric import LearntMetric
+from descender.methods.newton import FEW_PARAMETERS, SMALL, Newton, Standard
+
+LOSSES = ("log_loss", "squared_error", "poisson", "huber 1.5", "squared_hinge", "softmax")
+EACH = pytest.mark.parametrize("loss", LOSSES)
+
+
+def risk_of(loss, n=80, d=3, seed=0, **more):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, d)) * [1e-3, 1.0, 1e3] + [0.0, 5.0, -2e3]
+    score = X @ [300.0, 0.5, 2e-4] + rng.normal(size=n)
+    y = {"log_loss": score > 2, "squared_hinge": score > 2, "poisson": np.round(np.exp(0.3 * score)),
+         "softmax": np.digitize(score, [1.5, 3.0])}.get(loss, score)  # fmt: skip
+    return Risk(X, np.asarray(y, dtype=float), loss, **{"l2": 1e-3} | more)
+
+
+def walked(risk, tol=POLISHED, **options):
+    method = choose(risk, tol)[0]
+    assert isinstance(method, Newton)
+    return descend(risk, np.zeros(risk.n_parameters), method, **options)
+
+
+@EACH
+@pytest.mark.parametrize("intercept", [True, False])
+def test_gradient_and_curvatures_are_derivatives(loss, intercept):
+    risk = risk_of(loss, intercept=intercept)
+    problem, rng = Standard(risk), np.random.default_rng(1)
+    at = problem.look(problem.enter(np.zeros(risk.n_parameters)))
+    V = 0.3 * rng.normal(size=at.V.shape)
+    H, G = problem.hessian(problem.look(V).Z, 0.0, False), problem.look(V).G.ravel()
+    direction, h = rng.normal(size=V.shape), 1e-6
+    direction -= direction.mean(axis=0) if problem.several else 0.0  # along the mean it holds more than the cost
+    up, down = problem.look(V + h * direction), problem.look(V - h * direction)
+    assert (up.value - down.value) / (2 * h) == pytest.approx(G @ direction.ravel(), rel=1e-6)
+    by_differences = (up.G - down.G).ravel() / (2 * h)
+    np.testing.assert_allclose(H @ direction.ravel(), by_differences, rtol=1e-5, atol=1e-6)
+
+
+@EACH
+def test_what_it_sees_is_what_the_risk_says(loss):
+    risk = risk_of(loss)
+    problem, w = Standard(risk), np.random.default_rng(2).normal(size=risk.n_parameters) * 1e-2
+    value, gradient = risk.value_and_gradient(w)
+    at = problem.look(problem.enter(w))
+    np.testing.assert_allclose(problem.leave(at.V), w, rtol=1e-12, atol=1e-12)
+    assert at.value == pytest.approx(value, rel=1e-12)
+    np.testing.assert_allclose(problem.leave_gradient(at.G), gradient, rtol=1e-9, atol=1e-9 * np.abs(gradient).max())
+
+
+@EACH
+@pytest.mark.parametrize("form", ["dense", "sparse", "weighted"])
+def test_it_ends_at_rounding_with_a_proof(loss, form):
+    risk = risk_of(loss)
+    if form == "sparse":
+        risk = Risk(sparse.csr_array(risk.X), risk.y, loss, l2=1e-3)
+    if form == "weighted":
+        s = np.random.default_rng(3).integers(1, 4, len(risk.y)).astype(float)
+        risk = Risk(risk.X, risk.y, loss, l2=1e-3, sample_weight=s)
+    walk = walked(risk)
+    assert walk.success
+    assert walk.certificate.relative < 1e-13
+    found = certificate(risk, walk.x)
+    assert abs(found.value - walk.certificate.value) <= 1e-13 * abs(found.value)
+    assert found.relative < 1e-10
+    costs = walk.record["cost"]
+    assert np.all(np.diff(costs) <= 1e-14 * np.abs(costs[:-1]))
+
+
+def test_softmax_is_that_of_scikit_learn():
+    X, y = load_wine(return_X_y=True)
+    risk = Risk(X, y, "softmax", l2=1.0 / len(y))
+    walk = walked(risk)
+    peer = LogisticRegression(C=1.0, solver="newton-cholesky", tol=1e-12, max_iter=1000).fit(X, y)
+    W, b = risk.split(walk.x)
+    np.testing.assert_allclose(W, peer.coef_, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(W.sum(axis=0), 0.0, atol=1e-12)
+    np.testing.assert_allclose(b - b.mean(), peer.intercept_ - peer.intercept_.mean(), rtol=1e-5, atol=1e-6)
+
+
+def test_budgets_callbacks_and_what_is_noted():
+    risk, seen = risk_of("log_loss"), []
+    few = walked(risk, stop=Stop(max_steps=3))
+    assert (few.status, few.nit) == ("budget", 3)
+    np.testing.assert_allclose(few.record["cost"], [risk.value(w) for w in few.record.path], rtol=1e-12)
+    walk = walked(risk, callback=seen.append)
+    assert [step.number for step in seen] == list(range(walk.nit + 1))
+    stopped = walked(risk, callback=lambda step: step.number == 2)
+    assert (stopped.status, stopped.nit, stopped.certificate) == ("callback", 2, None)
+    np.testing.assert_allclose(stopped.x, walk.record.path[2], rtol=1e-9)
+
+
+def test_a_start_far_off_and_labels_that_a_line_parts():
+    risk = risk_of("poisson")
+    far = descend(risk, np.array([1e3, 3.0, 1e-2, -4.0]), Newton(POLISHED))
+    assert far.fun == pytest.approx(walked(risk).fun, rel=1e-12)
+    X = np.linspace(-1.0, 1.0, 40)[:, None]
+    parted = Risk(X, (X[:, 0] > 0).astype(float), "log_loss")
+    walk = walked(parted, 1e-6)
+    assert walk.success
+    assert walk.fun < 1e-8
+
+
+def test_which_problems_are_its_own():
+    X, y = np.zeros((SMALL // 10 + 1, 10)), np.zeros(SMALL // 10 + 1)
+    assert isinstance(choose(Risk(X, y), 1e-6)[0], LearntMetric)
+    assert isinstance(choose(Risk(X[1:], y[1:]), 1e-6)[0], Newton)
+    assert isinstance(choose(Risk(X[1:], y[1:], l1=0.1), 1e-6)[0], LearntMetric)
+    many = Risk(X[:50], np.arange(50.0), "softmax", l2=1.0)
+    assert many.n_parameters > FEW_PARAMETERS
+    assert not isinstance(choose(many, 1e-6)[0], Newton)
