@@ -116,6 +116,14 @@ def test_a_record_of_a_walk_that_diverged(tmp_path, ending):
     assert causes(fine.record.save(tmp_path / f"f.{ending}")) == causes(fine) == []
 
 
+def test_a_record_knows_what_was_found_with_its_cost_at_hand(tmp_path):
+    walk = minimize("(1-x)**2 + 100*(y-x**2)**2", "x=-1.2, y=1", "gd", learning_rate=0.01)
+    walk.record.save(tmp_path / "walk.parquet")
+    found = diagnose_log(tmp_path / "walk.parquet")
+    assert (found[0].cause, found[0].remedy) == ("learning-rate-too-high", walk.findings[0].remedy)
+    assert [finding.cause for finding in found].count("learning-rate-too-high") == 1
+
+
 def test_a_record_that_is_cut_off_is_read_as_far_as_it_goes(tmp_path):
     walk = minimize("x**2 + y**4", "x=2, y=1", "gd", learning_rate=0.1, max_steps=50)
     path = walk.record.save(tmp_path / "w.jsonl")

@@ -59,6 +59,17 @@ class Finding:
             "evidence": self.evidence, "where": dict(self.where), "remedy": self.remedy, "page": self.page,
         }  # fmt: skip
 
+    @classmethod
+    def from_dict(cls, plain: dict[str, Any]) -> Finding:
+        """The finding that :meth:`as_dict` told, as far as its cause is still known.
+
+        >>> finding = Finding("plateau", "warning", "flat for 100 steps", "start elsewhere")
+        >>> Finding.from_dict(finding.as_dict()) == finding
+        True
+        """
+        words = ("cause", "severity", "evidence", "remedy", "where", "title")
+        return cls(**{word: plain[word] for word in words})
+
 
 def root_first(findings: Iterable[Finding]) -> list[Finding]:
     """The findings, each after those that are the root of it, the more severe first among the rest.

@@ -46,8 +46,8 @@ class Read(list[Finding]):
 def diagnose_log(source: Any, ignore: Iterable[str] | str = ()) -> Read:
     """What is wrong with a training, by its record or log alone.
 
-    `source` is a :class:`~descender.Record`, a :class:`~descender.Walk`, a fit or a fitted network, whose own findings
-    come in, too; a history as a dict of lists; or the path of a record, of JSON lines, of a JSON history, or of CSV
+    `source` is a :class:`~descender.Record`, a :class:`~descender.Walk`, a fit or a fitted network, whose own findings,
+    made with the cost at hand, come first; a history as a dict of lists; or the path of a record, of JSON lines, of a JSON history, or of CSV
     such as Lightning's ``metrics.csv``.  `ignore` holds codes or causes that are not to be told.
 
     A log shows the loss and little else: wrong labels, leaks and detached parts do not show in it.  Raises
@@ -62,7 +62,8 @@ def diagnose_log(source: Any, ignore: Iterable[str] | str = ()) -> Read:
     """
     curves = read_curves(source)
     own = [] if isinstance(source, str | os.PathLike) else _own(source)
-    return Read(without(root_first([*own, *examine_curves(curves)]), ignore), curves)
+    noted = [Finding.from_dict(plain) for plain in curves.facts.get("findings", ())]
+    return Read(without(root_first([*own, *noted, *examine_curves(curves)]), ignore), curves)
 
 
 def _own(source: Any) -> list[Finding]:

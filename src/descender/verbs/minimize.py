@@ -183,6 +183,8 @@ def minimize(
     judge(target, walk, chosen)
     walk.findings += [look.found] if look and look.found else []
     walk.findings += examine(target, w, walk, rerun(target, first, chosen, walk, seed))
+    if walk.findings:
+        walk.record.facts["findings"] = [finding.as_dict() for finding in walk.findings]
     walk.nfev, walk.njev = count.nfev, count.njev
     if exact:
         walk.stationary = stationary_points(count.cost, seconds=SECONDS if exact is True else exact)
