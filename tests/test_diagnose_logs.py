@@ -144,8 +144,9 @@ def test_trainings_of_networks():
                     max_epochs=10)  # fmt: skip
     assert causes(wild.record)[0] in ("learning-rate-too-high", "nan-operation")
     healed = minimize(network, network.start(0), learning_rate=1e5, max_epochs=20)
-    found = [finding for finding in diagnose_log(healed.record) if finding.where]
-    assert "back to step" in found[0].evidence
+    found = diagnose_log(healed.record)[0]
+    assert "back to step" in found.evidence
+    assert found.where
 
 
 def test_gradients_that_vanish_are_found_in_a_training_that_fails():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -46,9 +47,10 @@ class Read(list[Finding]):
 def diagnose_log(source: Any, ignore: Iterable[str] | str = ()) -> Read:
     """What is wrong with a training, by its record or log alone.
 
-    `source` is a :class:`~descender.Record`, a :class:`~descender.Walk`, a fit or a fitted network, whose own findings,
-    made with the cost at hand, come first; a history as a dict of lists; or the path of a record, of JSON lines, of a JSON history, or of CSV
-    such as Lightning's ``metrics.csv``.  `ignore` holds codes or causes that are not to be told.
+    `source` is a :class:`~descender.Record`, a :class:`~descender.Walk`, a fit or a fitted network, whose own
+    findings, made with the cost at hand, come first; a history as a dict of lists; or the path of a record, of JSON
+    lines, of a JSON history, or of CSV such as Lightning's ``metrics.csv``. `ignore` holds codes or causes that are
+    not to be told.
 
     A log shows the loss and little else: wrong labels, leaks and detached parts do not show in it.  Raises
     :class:`~descender.errors.RecordError` for a file without losses, and
@@ -63,10 +65,19 @@ def diagnose_log(source: Any, ignore: Iterable[str] | str = ()) -> Read:
     curves = read_curves(source)
     own = [] if isinstance(source, str | os.PathLike) else _own(source)
     noted = [Finding.from_dict(plain) for plain in curves.facts.get("findings", ())]
-    return Read(without(root_first([*own, *noted, *examine_curves(curves)]), ignore), curves)
+    seen = {finding.cause: finding for finding in examine_curves(curves)}
+    known = [_with(seen.pop(finding.cause, None), finding) for finding in [*own, *noted]]
+    return Read(without(root_first([*known, *seen.values()]), ignore), curves)
 
 
 def _own(source: Any) -> list[Finding]:
     """The findings that a walk, a fit or an estimator has already."""
     found = getattr(source, "findings", None) or getattr(source, "findings_", None) or []
     return [finding for finding in found if isinstance(finding, Finding)]
+
+
+def _with(seen: Finding | None, finding: Finding) -> Finding:
+    """A finding with what the curves show of the same cause."""
+    if seen is None or seen == finding:
+        return finding
+    return replace(finding, evidence=f"{finding.evidence}; {seen.evidence}", where={**seen.where, **finding.where})
