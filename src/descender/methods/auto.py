@@ -22,6 +22,7 @@ from descender.methods.method import Method
 from descender.methods.metric import LearntMetric, is_wide
 from descender.methods.newton import Newton, has_newton, is_small
 from descender.methods.newton_cg import NewtonCG
+from descender.methods.normal_equations import NormalEquations, told_by_moments
 from descender.methods.one_vs_rest import ClassByClass
 from descender.methods.proximal_softmax import ProximalSoftmax
 from descender.methods.rates import Constant, OnPlateau, Rate, name_of, read_rate
@@ -65,6 +66,9 @@ def choose(cost: Cost, tol: float | None = None) -> tuple[Method, str]:
         newton = NewtonCG(tol)
         return newton, f"{newton.name}, because the curvature over {cost.n_classes} classes is about such a product"
     size = _size(cost)
+    if not is_small(cost) and told_by_moments(cost):
+        equations = NormalEquations(tol)
+        return equations, f"{equations.name}, because the moments of {size} tell all about a squared error"
     if is_wide(cost) and cost.l1 == 0:
         return _for_many_columns(cost, tol)
     if cost.l1 > 0 and cost.sparse and not is_wide(cost) and not is_small(cost):

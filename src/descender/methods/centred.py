@@ -163,10 +163,11 @@ class Centred:
         return sums if self.moving is None else np.where(self.moving, sums, 0.0)
 
     @np.errstate(all="ignore")
-    def read(self, v: Vector, exact: bool = False) -> Reading:
+    def read(self, v: Vector, exact: bool = False, proves: bool = True) -> Reading:
         """The smooth cost, its gradient and the scores at v, reading each row once.
 
-        In the dtype of X, or `exact`: in float64 and, where l2 is the penalty, with a bound of the gap.
+        In the dtype of X, or `exact`: in float64 and, where l2 is the penalty, with a bound of the gap unless not
+        `proves`.
         """
         dtype = np.dtype(np.float64) if exact else self.X.dtype
         w, shift, slant = self._inner(v, dtype)
@@ -174,7 +175,7 @@ class Centred:
         total, slopes = 0.0, 0.0
         sums: NDArray = np.zeros(self.d)
         y = self.targets.astype(dtype) if self.targets.dtype != np.float64 else self.targets
-        proof = _Proof(self) if exact and self.l2 > 0 and self.unit is None else None
+        proof = _Proof(self) if proves and exact and self.l2 > 0 and self.unit is None else None
         for part, rows in self._blocks(dtype):
             z = scores[part] = rows @ w + shift
             losses, r = self._losses(z, y[part])

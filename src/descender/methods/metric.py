@@ -79,6 +79,12 @@ class LearntMetric:
         yield from _Descent(cost, problem, part, rows, v, self.tol, self.max_reads).blocks()
 
 
+def descend_from(cost: Risk, w: Vector, tol: float, max_reads: int = 1000) -> Iterator[Block]:
+    """The same descent from a point that is near already: the metric is that of all rows, and no sample is drawn."""
+    problem, _ = Centred.of(cost)
+    yield from _Descent(cost, problem, problem, None, problem.enter(w), tol, max_reads).blocks()
+
+
 class _Descent:
     """A walk on all rows, in the metric of a `part` of them: those numbered `rows`, or all."""
 

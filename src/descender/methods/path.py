@@ -3,7 +3,8 @@ r"""Fits along a path of penalty strengths, several folds of the rows at once.
 Between two strengths the gradient changes by a multiple of w, which is known: so each point of a path begins with a
 Newton step that needs no reading, in the metric of a Hessian that serves many strengths; and one reading of the rows
 serves all folds, whose weights stand side by side as the columns of a matrix (:mod:`descender.methods.newton_path`).
-Where the loss is a square, nothing is read at all: the moments of the rows tell everything (:class:`Moments`).
+Where the loss is a square, nothing is read at all: the moments of the rows tell everything
+(:mod:`descender.methods.moments`).
 
 J. Friedman, T. Hastie, R. Tibshirani, *Regularization paths for generalized linear models via coordinate descent*,
 2010; R. Rifkin, R. Lippert, *Notes on regularized least squares*, 2007.
@@ -12,16 +13,15 @@ J. Friedman, T. Hastie, R. Tibshirani, *Regularization paths for generalized lin
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 from scipy.linalg.lapack import dposv
 
 from descender.costs.risk import Risk
 from descender.data.split import Folds
-from descender.methods.centred import column_facts
+from descender.methods.moments import Moments, Quadratic
 
 POINT_TOL = 1e-6
 """The relative gap to which a point of a path is descended: far below the standard error of any held-out loss."""
@@ -53,83 +53,6 @@ def learning(folds: Folds, whole: bool) -> NDArray[np.bool_]:
 
 
 # --- squares
-
-
-class Moments:
-    """Sums over the rows of each cell of 1, x, xx', xy, y and yy, about a common centre, in float64."""
-
-    def __init__(self, risk: Risk, cell: NDArray, cells: int):
-        n, d = risk.X.shape
-        s = np.ones(n) if risk.sample_weight is None else risk.sample_weight
-        self.centre = np.zeros(d)
-        self.level = 0.0
-        if risk.intercept:
-            self.level = float(s @ risk.y) / float(s.sum())
-            if not risk.sparse:
-                self.centre = column_facts(risk.X, s, centre=True).mean
-        self.count, self.first = np.zeros(cells), np.zeros((cells, d))
-        self.gram, self.cross = np.zeros((cells, d, d)), np.zeros((cells, d))
-        self.sum, self.square = np.zeros(cells), np.zeros(cells)
-        height = n if risk.sparse else max(4096, 64 * cells)
-        for start in range(0, n, height):
-            part = slice(start, start + height)
-            for c in np.unique(cell[part]):
-                rows = start + np.flatnonzero(cell[part] == c)
-                self._add(c, risk.X[rows], risk.y[rows] - self.level, s[rows])
-
-    def _add(self, c: int, X: Any, y: NDArray, s: NDArray) -> None:
-        if sparse.issparse(X):
-            scaled = X.multiply(np.sqrt(s)[:, None]).tocsr()
-            self.gram[c] += (scaled.T @ scaled).toarray()
-        else:
-            X = X - self.centre.astype(X.dtype)
-            scaled = X * np.sqrt(s).astype(X.dtype)[:, None]
-            self.gram[c] += scaled.T @ scaled
-        self.count[c] += s.sum()
-        self.first[c] += X.T @ s.astype(X.dtype)
-        self.cross[c] += X.T @ (s * y).astype(X.dtype)
-        self.sum[c] += s @ y
-        self.square[c] += s @ (y * y)
-
-    def about(self, cells: NDArray, mean: NDArray | None = None, level: float = 0.0) -> Quadratic:
-        """The mean squared error over some cells as a quadratic of the weights, about a mean or about their own."""
-        n = self.count[cells].sum()
-        first, total = self.first[cells].sum(axis=0) / n, self.sum[cells].sum() / n
-        if mean is None:
-            mean, level = first, float(total)
-        G = self.gram[cells].sum(axis=0) / n
-        G = G - np.outer(first, mean) - np.outer(mean, first) + np.outer(mean, mean)
-        c = self.cross[cells].sum(axis=0) / n - level * first - total * mean + level * mean
-        square = self.square[cells].sum() / n - 2.0 * level * total + level**2
-        return Quadratic(G, c, float(square), mean, level)
-
-
-class Quadratic(NamedTuple):
-    """Half of ``square - 2 c·w + w'Gw``: the mean squared error of rows whose columns and target lie about a mean."""
-
-    G: NDArray
-    c: NDArray
-    square: float
-    mean: NDArray
-    level: float
-
-    def value(self, W: NDArray) -> NDArray:
-        """At the columns of W."""
-        return 0.5 * (self.square - 2.0 * (self.c @ W) + np.einsum("jl,jl->l", W, self.G @ W))
-
-    def gap(self, W: NDArray, l1: Any, l2: Any) -> NDArray:
-        """The duality gaps at the columns of W, one for each penalty, over the costs."""
-        GW = self.G @ W
-        U, ww, cw = self.c[:, None] - GW, np.einsum("jl,jl->l", W, GW), self.c @ W
-        l1, l2 = l1 + np.zeros(W.shape[1]), l2 + np.zeros(W.shape[1])
-        primal = 0.5 * (self.square - 2 * cw + ww) + l1 * np.abs(W).sum(axis=0) + 0.5 * l2 * (W * W).sum(axis=0)
-        largest, excess = np.abs(U).max(axis=0, initial=0.0), np.maximum(np.abs(U) - l1, 0.0)
-        safe = np.where(l2 > 0, l2, 1.0)
-        share = np.where((l2 > 0) | (largest <= l1), 1.0, l1 / np.maximum(largest, 1e-300))
-        conjugate = np.where(l2 > 0, (excess**2).sum(axis=0) / (2.0 * safe), 0.0)
-        dual = share * (self.square - cw) - 0.5 * share**2 * (self.square - 2 * cw + ww) - conjugate
-        unit = np.maximum(primal, max(1e-3 * self.square, 1e-300))
-        return (np.maximum(primal - dual, 0.0) + 1e-14 * self.square) / unit
 
 
 def squares_path(risk: Risk, kind: str, strengths: NDArray, folds: Folds, watch: Watch | None = None) -> list[Point]:
@@ -250,8 +173,9 @@ def _ahead(steps: NDArray, level: float) -> NDArray:
     return np.where(steps > 1e-12 * level, steps, np.inf)
 
 
-def lasso(G: NDArray, c: NDArray, w: NDArray, l1: float, l2: float = 0.0) -> NDArray:
-    r"""The minimum of :math:`\tfrac12 w'Gw - c\cdot w + \tfrac12 l_2 |w|^2 + l_1 |w|_1`, begun at w.
+def lasso(G: NDArray, c: NDArray, w: NDArray, l1: float | NDArray, l2: float = 0.0) -> NDArray:
+    r"""The minimum of :math:`\tfrac12 w'Gw - c\cdot w + \tfrac12 l_2 |w|^2 + l_1 |w|_1`, begun at w;
+    `l1` is one for all weights or one for each.
 
     Newton's method on the conditions of the minimum: which weights are not zero, and their signs, is guessed, the
     equations of these solved, the guess corrected.  Where guesses do not come to rest, :func:`_feature_sign`, which
@@ -262,6 +186,7 @@ def lasso(G: NDArray, c: NDArray, w: NDArray, l1: float, l2: float = 0.0) -> NDA
     >>> lasso(np.eye(3), np.array([3.0, -0.5, -2.0]), np.zeros(3), 1.0)
     array([ 2.,  0., -1.])
     """
+    l1 = np.broadcast_to(np.asarray(l1, dtype=np.float64), c.shape)
     diagonal = np.maximum(np.diag(G) + l2, 1e-300)
     H = G.copy()
     H.flat[:: len(c) + 1] += l2 + 1e-13 * diagonal.max(initial=0.0)
@@ -273,7 +198,7 @@ def lasso(G: NDArray, c: NDArray, w: NDArray, l1: float, l2: float = 0.0) -> NDA
             return w
         signs, on = guess, np.flatnonzero(guess)
         w = np.zeros(len(c))
-        w[on] = _solve(H[on[:, None], on], c[on] - l1 * signs[on])
+        w[on] = _solve(H[on[:, None], on], c[on] - l1[on] * signs[on])
     return _feature_sign(H, c, first, l1)
 
 
@@ -285,16 +210,16 @@ def _solve(H: NDArray, right: NDArray) -> NDArray:
     return np.linalg.lstsq(H, right, rcond=1e-13)[0] if failed else x
 
 
-def _feature_sign(H: NDArray, c: NDArray, w: NDArray, l1: float) -> NDArray:
+def _feature_sign(H: NDArray, c: NDArray, w: NDArray, l1: NDArray) -> NDArray:
     """The same minimum by single exchanges: each step lowers the cost, so that no guess comes twice.
 
     H. Lee, A. Battle, R. Raina, A. Ng, *Efficient sparse coding algorithms*, 2006.
     """
-    w, signs, tiny = w.copy(), np.sign(w), 1e-11 * (l1 + float(np.abs(c).max(initial=0.0)))
+    w, signs, tiny = w.copy(), np.sign(w), 1e-11 * float((l1 + np.abs(c)).max(initial=0.0))
     for _ in range(20 * len(c) + 20):
         slope = H @ w - c
         on = signs != 0
-        if not on.any() or np.abs(slope[on] + l1 * signs[on]).max() <= tiny:
+        if not on.any() or np.abs(slope[on] + l1[on] * signs[on]).max() <= tiny:
             excess = np.where(on, 0.0, np.abs(slope) - l1)
             new = int(excess.argmax())
             if excess[new] <= tiny:
@@ -302,7 +227,7 @@ def _feature_sign(H: NDArray, c: NDArray, w: NDArray, l1: float) -> NDArray:
             signs[new] = -np.sign(slope[new])
             on = signs != 0
         at = np.flatnonzero(on)
-        there = _solve(H[at[:, None], at], c[at] - l1 * signs[at])
+        there = _solve(H[at[:, None], at], c[at] - l1[at] * signs[at])
         here, move = w[at], there - w[at]
         # the cost is a parabola between the places where a weight passes through zero
         crossing = np.where(here * there < 0, here / np.where(move == 0, 1.0, here - there), 1.0)
@@ -310,7 +235,7 @@ def _feature_sign(H: NDArray, c: NDArray, w: NDArray, l1: float) -> NDArray:
         trials = here[:, None] + move[:, None] * shares
         trials[(crossing[:, None] == shares) & (crossing[:, None] < 1.0)] = 0.0
         A = H[at[:, None], at]
-        costs = 0.5 * np.einsum("jt,jt->t", trials, A @ trials) - c[at] @ trials + l1 * np.abs(trials).sum(axis=0)
+        costs = 0.5 * np.einsum("jt,jt->t", trials, A @ trials) - c[at] @ trials + l1[at] @ np.abs(trials)
         lowest = trials[:, int(costs.argmin())]
         if np.array_equal(lowest, here):
             return w

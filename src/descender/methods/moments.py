@@ -1,0 +1,141 @@
+r"""The second moments of the rows: a mean squared error is a quadratic that they know, and no row needs a second look.
+
+Rows are read once, in blocks.  Of each block stands :math:`[x - a, 1, y - c]` side by side in the dtype of X, whose
+symmetric product holds every moment; the products of the blocks are summed in float64.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from descender.costs.risk import BLOCK_ROWS, Risk
+from descender.methods.centred import glance
+
+NEAR = 3.0
+"""Deviations of a column from zero up to which its moments are taken about zero: they lose one digit at most."""
+PRODUCT_BYTES, FEWEST_ROWS = 4 * 1024 * 1024, 1024
+"""About the bytes of a block, and the fewest rows: a low one costs more to add to the sum than to multiply."""
+NOISE = {4: 64 * 2.0**-23, 8: 64 * 2.0**-52}
+"""What a moment loses in summation, as a share of the sizes of its columns, by the bytes of a number."""
+
+
+class Moments:
+    """Sums over the rows of each cell of 1, x, xx', xy, y and yy, about a common centre, in float64.
+
+    `cell` (n,) numbers the cell of each row; without it all rows are one cell.
+    """
+
+    def __init__(self, risk: Risk, cell: NDArray | None = None, cells: int = 1):
+        n, d = risk.X.shape
+        s = risk.sample_weight
+        self.centre, self.level = np.zeros(d), 0.0
+        if risk.intercept:
+            self.level = float(np.average(risk.y, weights=s))
+            if not risk.sparse:
+                self.centre = _centre(risk)
+        self.moved = bool(self.centre.any())
+        self.count, self.first = np.zeros(cells), np.zeros((cells, d))
+        self.gram, self.cross = np.zeros((cells, d, d)), np.zeros((cells, d))
+        self.sum, self.square = np.zeros(cells), np.zeros(cells)
+        height = n if risk.sparse else product_height(risk.X)
+        height = height if cells == 1 else max(height, min(64 * cells, n))
+        self.buffer = np.empty((0 if risk.sparse else height, d + 2), dtype=risk.X.dtype)
+        for start in range(0, n, max(height, 1)):
+            part = slice(start, min(start + height, n))
+            for c in [0] if cell is None else np.unique(cell[part]):
+                rows: Any = part if cell is None else start + np.flatnonzero(cell[part] == c)
+                self._add(c, risk.X[rows], risk.y[rows] - self.level, None if s is None else s[rows])
+        del self.buffer
+
+    def _add(self, c: int, X: Any, y: NDArray, s: NDArray | None) -> None:
+        d = X.shape[1]
+        self.count[c] += len(y) if s is None else s.sum()
+        self.sum[c] += y.sum() if s is None else s @ y
+        self.square[c] += y @ y if s is None else s @ (y * y)
+        if sparse.issparse(X):
+            scaled = X if s is None else X.multiply(np.sqrt(s)[:, None]).tocsr()
+            self.gram[c] += (scaled.T @ scaled).toarray()
+            ones = np.ones(len(y)) if s is None else s
+            self.first[c] += X.T @ ones.astype(X.dtype)
+            self.cross[c] += X.T @ (ones * y).astype(X.dtype)
+            return
+        rows = self.buffer[: len(y)]
+        if self.moved:
+            np.subtract(X, self.centre.astype(X.dtype), out=rows[:, :d])
+        else:
+            rows[:, :d] = X
+        rows[:, d], rows[:, d + 1] = 1.0, y
+        if s is not None:
+            rows *= np.sqrt(s).astype(rows.dtype)[:, None]
+        product = rows.T @ rows
+        self.gram[c] += product[:d, :d]
+        self.first[c] += product[d, :d]
+        self.cross[c] += product[d + 1, :d]
+
+    def about(self, cells: NDArray, mean: NDArray | None = None, level: float = 0.0) -> Quadratic:
+        """The mean squared error over some cells as a quadratic of the weights, about a mean or about their own."""
+        n = self.count[cells].sum()
+        first, total = self.first[cells].sum(axis=0) / n, self.sum[cells].sum() / n
+        if mean is None:
+            mean, level = first, float(total)
+        G = self.gram[cells].sum(axis=0) / n
+        G = G - np.outer(first, mean) - np.outer(mean, first) + np.outer(mean, mean)
+        c = self.cross[cells].sum(axis=0) / n - level * first - total * mean + level * mean
+        square = self.square[cells].sum() / n - 2.0 * level * total + level**2
+        return Quadratic(G, c, float(square), mean, level)
+
+
+def product_height(X: NDArray) -> int:
+    """The rows of a block that is multiplied by itself: a matter of the columns and their dtype alone."""
+    return int(min(max(PRODUCT_BYTES // max(X.shape[1] * X.itemsize, 1), FEWEST_ROWS), BLOCK_ROWS))
+
+
+def _centre(risk: Risk) -> NDArray:
+    """Where the columns lie by some of the rows, as numbers of their dtype; zero where no column is far from there."""
+    ones = np.ones(risk.n_samples or 0) if risk.sample_weight is None else risk.sample_weight
+    columns = glance(risk, ones, centre=True)
+    if not np.any(columns.mean**2 * ones.sum() > NEAR**2 * columns.squares):
+        return np.zeros(risk.n_features)
+    return columns.mean.astype(risk.X.dtype).astype(np.float64)
+
+
+class Quadratic(NamedTuple):
+    """Half of ``square - 2 c·w + w'Gw``: the mean squared error of rows whose columns and target lie about a mean."""
+
+    G: NDArray
+    c: NDArray
+    square: float
+    mean: NDArray
+    level: float
+
+    def value(self, W: NDArray) -> NDArray:
+        """At the columns of W."""
+        return 0.5 * (self.square - 2.0 * (self.c @ W) + np.einsum("jl,jl->l", W, self.G @ W))
+
+    def gap(self, W: NDArray, l1: Any, l2: Any) -> NDArray:
+        """The duality gaps at the columns of W, one for each penalty, over the costs."""
+        l1, l2 = l1 + np.zeros(W.shape[1]), l2 + np.zeros(W.shape[1])
+        loss = self.value(W)
+        primal = loss + l1 * np.abs(W).sum(axis=0) + 0.5 * l2 * (W * W).sum(axis=0)
+        dual = dual_of_squares(loss, self.c[:, None] - self.G @ W, W, l1, l2)
+        unit = np.maximum(primal, max(1e-3 * self.square, 1e-300))
+        return (np.maximum(primal - dual, 0.0) + 1e-14 * self.square) / unit
+
+
+def dual_of_squares(loss: Any, U: NDArray, W: NDArray, l1: Any, l2: Any, slack: Any = 0.0) -> NDArray:
+    r"""A lower bound of the minimum of a squared error with penalties, at the columns of W (d, L).
+
+    ``loss`` is the mean squared error there, the columns of U are :math:`\sum_i \sigma_i r_i x_i` of its residuals,
+    and each of their numbers may be off by `slack`.  The residuals are the dual point; without l2 they are scaled down
+    to where l1 allows it.
+    """
+    size = np.abs(U) + slack
+    largest, excess = size.max(axis=0, initial=0.0), np.maximum(size - l1, 0.0)
+    share = np.where((l2 > 0) | (largest <= l1), 1.0, l1 / np.maximum(largest, 1e-300))
+    conjugate = np.where(l2 > 0, (excess**2).sum(axis=0) / (2.0 * np.where(l2 > 0, l2, 1.0)), 0.0)
+    along = np.einsum("jl,jl->l", W, U) - (slack * np.abs(W)).sum(axis=0)
+    return share * (2.0 * loss + along) - share**2 * loss - conjugate

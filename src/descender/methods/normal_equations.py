@@ -1,0 +1,217 @@
+r"""The normal equations of a squared error: one reading for the moments of the rows, at most one for the proof.
+
+With :math:`G = \sum_i \sigma_i (x_i-\mu)(x_i-\mu)'` the minimum solves :math:`(G + \lambda_2 I)\,w = c`; with an l1
+penalty it is that of a quadratic, found on G alone.  The moments tell the cost and the gradient there, too, and with
+them the duality gap, up to what their summation lost.  Where that is too much - as in float32 - the rows are read in
+float64, and the same equations are solved for what is left (*iterative refinement*): over so short a step the moments
+know the change of the gradient well enough, so that its end is certified without another reading.
+
+Å. Björck, *Numerical Methods for Least Squares Problems*, 1996, §2.2, §2.9.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from scipy.linalg import solve_triangular
+
+from descender.costs.certificate import ROUNDING, Certificate, cost_scale, proved
+from descender.costs.cost import Cost, Vector
+from descender.costs.losses import SquaredError
+from descender.costs.risk import Risk
+from descender.methods.centred import Centred
+from descender.methods.ending import ending
+from descender.methods.method import Block, Budget, one_step
+from descender.methods.metric import LearntMetric, descend_from, is_wide
+from descender.methods.metrics import Dense
+from descender.methods.moments import NOISE, Moments, dual_of_squares
+from descender.methods.path import lasso
+
+FEW, TALL = 300, 40
+"""Columns up to which the moments of all rows cost less than the readings of a descent; rows a column up to which they
+do however many columns there are, as a descent then learns its metric from all rows, too."""
+SURE = 1e-9
+"""What the moments may have lost of the cost, as a share of it, for the rows not to be read again."""
+REFINED = 0.1
+"""The share of the gap that another reading has to leave at most; where it leaves more the equations are too rough."""
+
+DOUBT = 0.1
+"""What summation may change the least curvature by, as a share of it, for the equations to be surely regular."""
+
+JITTER = {4: 1e-6, 8: 1e-14}
+"""What the diagonal gains, as a share of it, by the bytes of a number: more than its least eigenvalue may have lost."""
+
+
+def told_by_moments(risk: Risk) -> bool:
+    """Whether the moments of all rows are the quickest way to the minimum: dense rows and a squared error."""
+    if risk.loss is not SquaredError or risk.sparse or is_wide(risk):
+        return False
+    n, d = risk.X.shape
+    return d < n and (d <= FEW or n <= TALL * d)
+
+
+class Point(NamedTuple):
+    """A point, the smooth cost and its gradient there, and what either may be off by."""
+
+    v: Vector
+    value: float
+    gradient: Vector
+    lost: float
+    slack: Vector
+
+
+@dataclass(frozen=True)
+class NormalEquations:
+    """The minimum of a squared error on dense rows with any penalty, from its moments, and a certificate.
+
+    It ends when a certificate shows a gap of at most ``tol * max(|F|, scale/1000)``.  Where the equations are too
+    nearly singular for that, descent in a learnt metric goes on.
+    """
+
+    tol: float = 1e-6
+    name: str = "normal equations"
+
+    def blocks(self, cost: Cost, w: Vector, rng: np.random.Generator, budget: Budget) -> Iterator[Block]:
+        """Walk from `w`."""
+        assert isinstance(cost, Risk)
+        equations = Equations(cost)
+        if not equations.known:
+            yield from LearntMetric(self.tol).blocks(cost, w, rng, budget)
+            return
+        problem, scale, last = equations.problem, cost_scale(cost), np.inf
+        before = equations.told(problem.enter(w))
+        here, reads = equations.told(before.v + equations.step(before)), 1
+        while True:
+            found = equations.certificate(here, scale)
+            near = found.relative <= max(self.tol, 2.0 * ROUNDING)
+            if not (near and here.lost <= SURE * abs(found.value)):
+                here, reads = equations.refined(equations.read(here.v)), reads + 1
+                found = equations.certificate(here, scale)
+            yield _block(equations, before, here, reads)
+            if found.relative <= max(self.tol, 2.0 * ROUNDING):
+                final = None if problem.far else (found.value, problem.leave_gradient(here.gradient))
+                yield ending(cost, self.tol, problem.leave(here.v), found, 0, final)
+                return
+            lower = found.value < equations.value(before)
+            if not lower or np.isinf(found.gap):
+                start = problem.leave((here if lower else before).v)
+                yield from LearntMetric(self.tol).blocks(cost, start, rng, budget)
+                return
+            if not found.gap < REFINED * last:
+                yield from descend_from(cost, problem.leave(here.v), self.tol)
+                return
+            before, last, reads = here, found.gap, 0
+
+
+def _block(equations: Equations, before: Point, here: Point, reads: int) -> Block:
+    """What the log says of a step."""
+    problem = equations.problem
+    there, w = problem.leave(before.v), problem.leave(here.v)
+    norm = float(np.linalg.norm(problem.leave_gradient(before.gradient)))
+    log = one_step(equations.value(before), norm, float(np.linalg.norm(w - there)), 1.0, reads)
+    return Block(log, w, reads * problem.n, there[None, :])
+
+
+class Equations:
+    """The moments of a risk, in coordinates from the centre of its columns, where the intercept stands by itself."""
+
+    def __init__(self, risk: Risk):
+        self.problem, _ = Centred.of(risk)
+        self.d, self.l1, self.l2 = risk.n_features, risk.l1, risk.l2
+        self.weight = risk.total_weight / risk.denominator
+        self.noise = NOISE[risk.X.dtype.itemsize]
+        with np.errstate(all="ignore"):
+            moments = Moments(risk)
+            self.fit = moments.about(np.array([0]), None if risk.intercept else np.zeros(self.d))
+        self.level = self.fit.level + moments.level
+        self.problem.mean = self.fit.mean + moments.centre
+        diagonal = np.diag(self.fit.G)
+        still = risk.extremes[0] == risk.extremes[1]
+        self.known = bool(np.isfinite(self.fit.G).all() and np.all((diagonal > 0.0) | still))
+        if not self.known:
+            return
+        sizes = np.sqrt(np.maximum(diagonal, 0.0) + (moments.centre - self.problem.mean) ** 2)
+        self.sizes = np.append(sizes, 1.0)[: self.problem.size]
+        H, jitter = self.weight * self.fit.G, JITTER[risk.X.dtype.itemsize]
+        H.flat[:: self.d + 1] += self.l2
+        self.metric = Dense(H, jitter)
+        if self.l1 > 0:
+            self.scaled = H * self.metric.scale[:, None] * self.metric.scale
+            self.scaled.flat[:: self.d + 1] += jitter
+
+    def value(self, point: Point) -> float:
+        """The cost of a point, with its l1 penalty."""
+        return point.value + self.l1 * float(np.abs(point.v[: self.d]).sum())
+
+    def told(self, v: Vector) -> Point:
+        """A point of which the moments tell."""
+        w = v[: self.d]
+        off = float((v[self.d :] - self.level).sum())
+        value = self.weight * (float(self.fit.value(w[:, None])[0]) + 0.5 * off * off) + self.problem.ridge(v)
+        gradient = np.append(self.weight * (self.fit.G @ w - self.fit.c) + self.l2 * w, self.weight * off)
+        size = float(np.sqrt(self.fit.square) + abs(off) + self.sizes[: self.d] @ np.abs(w))
+        lost = self.weight * self.noise * size
+        return Point(v, value, gradient[: len(v)], 0.5 * lost * size, lost * self.sizes)
+
+    def read(self, v: Vector) -> Point:
+        """A point of which the rows tell, in float64."""
+        reading = self.problem.read(v, exact=True, proves=False)
+        return Point(v, reading.value, reading.gradient, 0.0, np.zeros(len(v)))
+
+    def refined(self, point: Point) -> Point:
+        """The minimum by the equations, from a point that is known exactly: the moments tell the change alone."""
+        step = self.step(point)
+        change = self.l2 * step
+        change[: self.d] += self.weight * (self.fit.G @ step[: self.d])
+        change[self.d :] = self.weight * step[self.d :]
+        value = point.value + float(point.gradient @ step) + 0.5 * float(change @ step)
+        size = float(self.sizes @ np.abs(step))
+        lost = self.weight * self.noise * size
+        return Point(point.v + step, value, point.gradient + change, 0.5 * lost * size, lost * self.sizes)
+
+    def step(self, point: Point) -> Vector:
+        """The step to the minimum by the equations."""
+        w, g, scale = point.v[: self.d], point.gradient[: self.d], self.metric.scale
+        step = -point.gradient / self.weight
+        if self.l1 > 0:
+            u = np.divide(w, scale, out=np.zeros(self.d), where=scale > 0)
+            step[: self.d] = scale * lasso(self.scaled, self.scaled @ u - scale * g, u, self.l1 * scale) - w
+        else:
+            step[: self.d] = -self.metric.solve(g)
+        return step
+
+    def certificate(self, point: Point, scale: float) -> Certificate:
+        """What is proved of a point."""
+        value, w = self.value(point), point.v[: self.d]
+        # far from zero the intercept is a difference of numbers that are larger than itself
+        moved = 0.5 * self.weight * (ROUNDING * float(np.abs(self.problem.mean) @ np.abs(w))) ** 2
+        if self.l1 == 0 and self.l2 == 0:
+            return proved(value, self._left(point) + moved, scale, "exact gap of a quadratic")
+        free = float((np.abs(point.gradient) + point.slack)[self.d :].sum())
+        u = self.l2 * w - point.gradient[: self.d]
+        # the residuals' own sum is taken off them; the centre of the columns is known as well as moments are
+        slack = point.slack[: self.d] + free * self.noise * self.sizes[: self.d]
+        loss = (point.value - self.problem.ridge(point.v) - 0.5 * free**2 / self.weight) / self.weight
+        l1, l2, U, off = self.l1 / self.weight, self.l2 / self.weight, u[:, None], slack[:, None]
+        dual = dual_of_squares(loss, U / self.weight, w[:, None], l1, l2, off / self.weight)
+        bound = self.weight * float(dual[0])
+        return proved(value, value - bound + 2.0 * point.lost + moved, scale)
+
+    def _left(self, point: Point) -> float:
+        r"""Without a penalty :math:`\tfrac12 g'G^{-1}g`, which is the gap; infinite where G is not surely regular.
+
+        The least curvature, of columns in their own size, is at least one over the trace of the inverse.
+        """
+        (factor, lower), scale = self.metric.factor, self.metric.scale
+        inverse = solve_triangular(factor, np.eye(self.d), lower=lower, check_finite=False)[:, scale > 0]
+        trace = float((inverse**2).sum())
+        doubt = self.noise * (self.d + 1) * trace
+        if not doubt <= DOUBT:
+            return np.inf
+        g, slack = ((scale * part[: self.d])[scale > 0] for part in (point.gradient, point.slack))
+        free = float((np.abs(point.gradient) + point.slack)[self.d :].sum())
+        length = float(np.linalg.norm(inverse @ g)) + np.sqrt(trace) * float(np.linalg.norm(slack))
+        return 0.5 * (length**2 + free**2 / self.weight) / (1.0 - doubt)
