@@ -205,8 +205,8 @@ class Equations:
 
         The least curvature, of columns in their own size, is at least one over the trace of the inverse.
         """
-        (factor, lower), scale = self.metric.factor, self.metric.scale
-        inverse = solve_triangular(factor, np.eye(self.d), lower=lower, check_finite=False)[:, scale > 0]
+        factor, scale = self.metric.factor, self.metric.scale
+        inverse = solve_triangular(factor, np.eye(self.d), lower=True, check_finite=False)[:, scale > 0]
         trace = float((inverse**2).sum())
         doubt = self.noise * (self.d + 1) * trace
         if not doubt <= DOUBT:
