@@ -285,7 +285,7 @@ def test_weights_are_repetitions_and_rows_of_weight_zero_are_not_there(door):
 def test_sparse_is_dense_and_float32_stays(dtype):
     X, y = load_digits(return_X_y=True)
     X = X.astype(dtype)
-    door = LinearClassifier(l2=0.1, tol=1e-6 if dtype == np.float32 else 1e-13)
+    door = LinearClassifier(l2=0.1, tol=1e-6 if dtype == np.float32 else 1e-14)
     dense, thin = clone(door).fit(X, y), clone(door).fit(sparse.csr_array(X), y)
     assert dense.coef_.dtype == dense.intercept_.dtype == dense.decision_function(X).dtype == dtype
     np.testing.assert_allclose(dense.coef_, thin.coef_, atol=1e-3 if dtype == np.float32 else 1e-8)

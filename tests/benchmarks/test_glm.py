@@ -98,6 +98,7 @@ def taking_part(name):
 
 
 SLOW = {"skglm"}  # compiles for most of a minute, in every process
+FAST_MATH = {"snapml"}  # its library switches subnormal numbers off in the whole process, so it has one of its own
 
 
 @pytest.mark.parametrize(
@@ -107,6 +108,13 @@ def test_a_contender_run_long_ends_at_the_bottom(name, made):
     solver = SOLVERS[name]
     if solver.missing():
         pytest.skip(solver.missing())
+    if solver.package in FAST_MATH and "PYTEST_ALONE" not in os.environ:
+        alone = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__, "-k", f"ends_at and {name}"]
+        done = subprocess.run(
+            alone, env=os.environ | {"PYTEST_ALONE": "1"}, capture_output=True, text=True, timeout=300
+        )
+        assert done.returncode == 0, done.stdout
+        return
     cells = taking_part(name)
     assert cells
     for cell in cells:
@@ -153,7 +161,7 @@ def test_slopes_and_curvatures_are_those_of_the_values(loss):
 def test_the_bottom_is_where_no_step_leads_down(made):
     for cell in [("log_loss", "l2", "dense"), ("softmax", "l2", "sparse"), ("log_loss", "l1", "dense")]:
         problem, bottom = made(*cell)
-        assert 0 <= bottom.left < 1e-11, cell
+        assert -1e-15 < bottom.left < 1e-11, cell  # a value less its bound: never below zero but by rounding
         W, b = reference.minimiser(problem)
         assert np.isclose(problem.objective.value(*problem.data, W, b), bottom.lowest, rtol=1e-14)
         for scale in (1e-3, 1e-2):

@@ -32,6 +32,8 @@ SLOW, PATIENCE = 0.8, 8
 MAX_INNER = 100
 STALLED = 3
 """Steps without a smaller promise than half the best, where promises are of the size of rounding, that end a walk."""
+POLISHES = 2
+"""Newton steps that are tried where L-BFGS comes no further: its pairs are then differences of rounding."""
 GOAL = 0.3
 """The share of the requested gap that a decrement may have at the end."""
 
@@ -75,6 +77,12 @@ class Descent:
         self.step, self.decrement = step, decrement
         return decrement
 
+    def polish(self) -> None:
+        """A Newton step as the next one, solved to the last digits, and no pairs."""
+        self.learn()
+        self.pairs.pairs.clear()
+        self.step, self.decrement = self._newton(0.0, 1e-12)
+
     def move(self) -> float:
         """Take the step or a share of it that lowers the cost, by scores known at both of its ends; the share or 0."""
         dZ = self.problem.scores(self.step)
@@ -95,8 +103,8 @@ class Descent:
         self.V, self.Z, self.value, self.P, self.G, self.number = V, Z, value, P, G, self.number + 1
         return t
 
-    def _newton(self, target: float) -> tuple[NDArray, float]:
-        """The Newton step by conjugate gradients, and half of the decrease that it promises."""
+    def _newton(self, target: float, share: float = 0.01) -> tuple[NDArray, float]:
+        """The Newton step by conjugate gradients to a `share` of its first residual, and half of what it promises."""
         step, r = np.zeros_like(self.G), -self.G
         y = self.metric.solve(r)
         p, ry = y, float(np.sum(r * y))
@@ -113,7 +121,7 @@ class Descent:
             r = r - a * Hp
             y = self.metric.solve(r)
             ry, previous = float(np.sum(r * y)), ry
-            if ry <= 0.01 * first or ry <= 0.1 * target:
+            if ry <= share * first or ry <= 0.1 * target:
                 break
             p = y + (ry / previous) * p
         if not step.any():
@@ -141,7 +149,7 @@ class NewtonCG:
         walk = Descent(problem, problem.enter(w))
         unit, goal = cost_scale(cost) / 1000.0, self.tol * GOAL
         noise = 8 * float(np.finfo(cost.X.dtype).eps)
-        best, stalled, counted = np.inf, 0, 0.0
+        best, stalled, counted, polishes = np.inf, 0, 0.0, POLISHES
         while True:
             target = goal * max(abs(walk.value), unit)
             decrement = walk.look(target)
@@ -151,6 +159,10 @@ class NewtonCG:
             still = done or stalled >= STALLED or problem.reads >= self.max_reads
             before, value, norm = walk.V, walk.value, float(np.linalg.norm(walk.G))
             t = 0.0 if still else walk.move()
+            if t == 0.0 and not done and polishes and problem.reads < self.max_reads:
+                polishes -= 1
+                walk.polish()
+                t, stalled = walk.move(), 0
             if t > 0:
                 reads, counted = problem.reads - counted, problem.reads
                 log = one_step(value, norm, t * float(np.linalg.norm(walk.step)), t, max(1, round(reads)))
