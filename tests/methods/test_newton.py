@@ -7,8 +7,10 @@ from sklearn.datasets import load_wine
 from sklearn.linear_model import LogisticRegression
 
 from descender.costs.certificate import certificate
+from descender.costs.losses import Poisson
 from descender.costs.risk import Risk
 from descender.descent import Stop, descend
+from descender.kernels.coordinates import minimise_quadratic
 from descender.methods.auto import POLISHED, choose
 from descender.methods.metric import LearntMetric
 from descender.methods.newton import FEW_PARAMETERS, SMALL, Newton, Standard
@@ -110,6 +112,28 @@ def test_a_start_far_off_and_labels_that_a_line_parts():
     walk = walked(parted, 1e-6)
     assert walk.success
     assert walk.fun < 1e-8
+
+
+@pytest.mark.parametrize("y", [[0.0, 1.0, 3.0, 1e6], [5.0, 0.0, 2.5, 1e-3]])
+def test_the_value_and_slope_of_counts_by_one_exponential(y):
+    y, z = np.array(y)[:, None], np.linspace(-3.0, 15.0, 50)
+    value, slope = Poisson.fused(z, y)
+    size = np.exp(z) + y * (1.0 + np.abs(z))
+    assert np.all(np.abs(value - Poisson.value(z, y)) <= 1e-14 * size)
+    assert np.all(np.abs(slope - Poisson.slope(z, y)) <= 1e-14 * size)
+    near = Poisson.fused(np.log(1e12) + 1e-5, np.float64(1e12))[0]
+    assert near == pytest.approx(0.5e12 * 1e-10, rel=1e-4)  # the digits that a difference of exponentials would lose
+
+
+def test_an_l1_model_on_columns_that_are_nearly_the_same():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 1)) + 0.03 * rng.normal(size=(200, 30))
+    H, g = X.T @ X / 200, -X.T @ (X[:, 0] - X[:, 1] + rng.normal(size=200)) / 200
+    for l1 in (1e-3, 1e-2, 0.1):
+        p = minimise_quadratic(H, g, np.zeros(30), np.full(30, l1), sweeps=2000)
+        slopes = g + H @ p
+        assert np.all(np.abs(slopes) <= l1 * (1 + 1e-6))
+        np.testing.assert_allclose(slopes[p != 0], -l1 * np.sign(p[p != 0]), rtol=1e-6)
 
 
 def test_which_problems_are_its_own():

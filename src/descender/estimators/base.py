@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from descender.verbs.online import Online
 from descender.verbs.path import PenaltyPath, choose_penalty
 
 TOL = 1e-6
+LARGEST_SEED = np.iinfo(np.int32).max
 
 
 class Linear(CallbackSupportMixin, BaseEstimator):
@@ -83,7 +85,8 @@ class Linear(CallbackSupportMixin, BaseEstimator):
         return {kind: 0.0 if kind in chosen else strength for kind, strength in asked.items()}, chosen
 
     def _seed(self) -> int:
-        return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        state = self.random_state
+        return _first_of(state) if type(state) is int else int(check_random_state(state).randint(LARGEST_SEED))
 
     def _descend(
         self, X: Any, targets: Sequence[NDArray], loss: str, s: NDArray | None, y: Any, n_classes: int | None = None
@@ -224,6 +227,12 @@ class _Told:
         return context.call_on_fit_task_end(
             estimator=self.estimator, **self.known, reconstruction_attributes=lambda: self.put(x)
         )
+
+
+@cache
+def _first_of(state: int) -> int:
+    """The first number of a generator that begins at a state: it is dear to begin one."""
+    return int(check_random_state(state).randint(LARGEST_SEED))
 
 
 def streams(estimator: Linear) -> bool:

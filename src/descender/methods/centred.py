@@ -72,7 +72,7 @@ class Centred:
         self.even = float(sigma[0]) if even else None
         classes = bool(((y == 0.0) | (y == 1.0)).all())
         self.targets = y.astype(X.dtype) if classes else y  # numbers would lose digits
-        self.fused = getattr(risk.loss, "fused", None) if classes else None
+        self.fused = risk.loss.fused if risk.loss.fuses(y) else None
         self.compiles = sparse.issparse(risk.X) and risk.X.nnz >= WORTH_COMPILING
         self.moving: NDArray | None = None  # the columns that are not constant, where some are
 

@@ -21,7 +21,7 @@ from descender.costs.certificate import Certificate, certificate, cost_scale, pr
 from descender.costs.cost import Cost, Vector
 from descender.costs.losses import Softmax, SquaredError
 from descender.costs.risk import Risk
-from descender.methods.advance import length
+from descender.methods.advance import COLUMNS, length
 from descender.methods.centred import FLAT, row_curvatures
 from descender.methods.ending import ending
 from descender.methods.method import Block, Budget
@@ -79,7 +79,7 @@ class Standard:
     def __init__(self, risk: Risk):
         X = risk.X.toarray() if risk.sparse else risk.X
         (n, d), self.risk, self.loss, self.y = X.shape, risk, risk.loss, risk.y
-        self.d, self.several = d, risk.loss.scores_per_class
+        self.n, self.d, self.several = n, d, risk.loss.scores_per_class
         self.sigma = np.full(n, 1.0) if risk.sample_weight is None else risk.sample_weight
         self.sigma = self.sigma / risk.denominator
         self.mean = (self.sigma @ X) / self.sigma.sum() if risk.intercept else np.zeros(d)
@@ -95,7 +95,7 @@ class Standard:
         self.far = bool((np.abs(self.mean) > FAR * self.size).any())
         self.ridge = np.zeros(self.X.shape[1])
         self.ridge[:d] = risk.l2 / self.size**2
-        self.fused = getattr(risk.loss, "fused", None) if bool(((risk.y == 0.0) | (risk.y == 1.0)).all()) else None
+        self.fused = risk.loss.fused if risk.loss.fuses(risk.y) else None
 
     def enter(self, w: Vector) -> NDArray:
         """The coordinates of a parameter vector of the risk."""
@@ -104,16 +104,19 @@ class Standard:
         return np.column_stack([W * self.size, b + W @ self.mean][: 1 + self.risk.intercept])
 
     def leave(self, V: NDArray) -> Vector:
-        """The parameter vector of the risk."""
-        W = V[:, : self.d] / self.size
-        return self.risk.join(W, V[:, self.d] - W @ self.mean if self.risk.intercept else 0.0)
+        """The parameter vector of the risk with coordinates V (..., K, p), or those of several points."""
+        W = V[..., : self.d] / self.size
+        return self._flat(W, V[..., self.d] - W @ self.mean) if self.risk.intercept else self._flat(W)
 
     def leave_gradient(self, G: NDArray) -> Vector:
-        """The gradient by the risk's own parameters."""
+        """The gradient by the risk's own parameters, or those at several points."""
         if not self.risk.intercept:
-            return np.ravel(G * self.size)
-        b = G[:, self.d]
-        return self.risk.join(G[:, : self.d] * self.size + b[:, None] * self.mean, b)
+            return self._flat(G * self.size)
+        b = G[..., self.d]
+        return self._flat(G[..., : self.d] * self.size + b[..., None] * self.mean, b)
+
+    def _flat(self, W: NDArray, *b: NDArray) -> Vector:
+        return np.concatenate([W.reshape(*W.shape[:-2], -1), *b], axis=-1)
 
     @np.errstate(all="ignore")
     def look(self, V: NDArray) -> Point:
@@ -217,7 +220,7 @@ class Newton:
         if walk.log:
             yield walk.block()
         final = None if walk.problem.far else (walk.here.value, walk.problem.leave_gradient(walk.here.G))
-        yield ending(cost, self.tol, walk.w, found, 1, final)
+        yield ending(cost, self.tol, walk.problem.leave(walk.here.V), found, 1, final)
 
 
 class _Descent:
@@ -225,12 +228,11 @@ class _Descent:
 
     def __init__(self, risk: Risk, w: Vector):
         self.problem, self.scale, self.quadratic = Standard(risk), cost_scale(risk), risk.loss is SquaredError
-        self.log: list[tuple[float, ...]] = []
-        self.path: list[Vector] = []
+        self.log: list[tuple[Point, float]] = []
         self.steps = self.idle = 0
         self.decrement = self.best = np.inf
         self.metric: Dense | None = None
-        self.here, self.w = self.problem.look(self.problem.enter(w)), w
+        self.here = self.problem.look(self.problem.enter(w))
         self._start_better()
         self._aim()
 
@@ -241,8 +243,14 @@ class _Descent:
 
     def block(self) -> Block:
         """The steps since the last block."""
-        log, path, self.log, self.path = np.array(self.log), np.array(self.path), [], []
-        return Block(log, self.w, self.problem.risk.n_samples or 0, path)
+        problem, (points, shares) = self.problem, zip(*self.log, strict=True)
+        path = problem.leave(np.array([point.V for point in points] + [self.here.V]))
+        log = np.zeros((len(points), len(COLUMNS)))
+        log[:, 0], log[:, 3], log[:, 5] = [point.value for point in points], shares, 1.0
+        gradients = problem.leave_gradient(np.array([point.G for point in points]))
+        log[:, 1], log[:, 2] = [length(g) for g in gradients], [length(s) for s in np.diff(path, axis=0)]
+        self.log = []
+        return Block(log, path[-1], problem.n, path[:-1])
 
     def move(self, cautious: bool = False) -> bool:
         """Take the step, shortened where it does not lower the cost; with `cautious` one by the largest curvatures."""
@@ -304,8 +312,5 @@ class _Descent:
 
     def _go(self, there: Point, t: float) -> None:
         """Stand there, and note the step."""
-        here, before = self.here, self.w
-        self.here, self.w, self.steps = there, self.problem.leave(there.V), self.steps + 1
-        norm, step = length(self.problem.leave_gradient(here.G)), length(self.w - before)
-        self.log.append((here.value, norm, step, t, 0.0, 1.0))
-        self.path.append(before)
+        self.log.append((self.here, t))
+        self.here, self.steps = there, self.steps + 1

@@ -31,6 +31,14 @@ class BaseLoss:
         """Which targets it accepts."""
         return np.isfinite(y)
 
+    fused: Any = None
+    """Value and slope by one exponential, where there is such a formula; `fuses` tells for which targets."""
+
+    @staticmethod
+    def fuses(y):
+        """Whether `fused` holds for these targets."""
+        return True
+
     @staticmethod
     def lowest(y):
         """The lowest loss that any score has."""

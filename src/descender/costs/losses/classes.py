@@ -55,6 +55,11 @@ class LogLoss(BaseLoss):
         return value, e
 
     @staticmethod
+    def fuses(y):
+        """Those that are sure."""
+        return bool(((y == 0.0) | (y == 1.0)).all())
+
+    @staticmethod
     def dual(theta, y):
         """-loss*(-theta): the entropy of y - theta."""
         p = np.clip(y - theta, 0.0, 1.0)
