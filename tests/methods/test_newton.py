@@ -138,7 +138,7 @@ def test_an_l1_model_on_columns_that_are_nearly_the_same():
 
 def test_which_problems_are_its_own():
     X, y = np.zeros((SMALL // 10 + 1, 10)), np.zeros(SMALL // 10 + 1)
-    assert isinstance(choose(Risk(X, y), 1e-6)[0], LearntMetric)
+    assert isinstance(choose(Risk(X, y, "log_loss"), 1e-6)[0], LearntMetric)
     assert isinstance(choose(Risk(X[1:], y[1:]), 1e-6)[0], Newton)
     assert isinstance(choose(Risk(X[1:], y[1:], l1=0.1), 1e-6)[0], LearntMetric)
     many = Risk(X[:50], np.arange(50.0), "softmax", l2=1.0)
