@@ -104,7 +104,7 @@ class Walk:
     that is asked for twice in a row is evaluated once.  After a walk from many starts both are of all walks, and
     ``minima`` are the minima that they found (:class:`~descender.verbs.starts.Minima`).  ``stationary`` is what algebra
     found, where it was asked for (:class:`~descender.verbs.stationary.Stationary`).  ``cost`` is what was walked on,
-    for pictures; it is not pickled.
+    for pictures, and ``replay`` how the walk is done again, where something is wrong with it; they are not pickled.
 
     ``walk["name"]`` is the value of a variable; where no variable has the name, the field of the result, as in
     ``walk["fun"]``.
@@ -134,6 +134,7 @@ class Walk:
     minima: Any = None
     stationary: Any = None
     cost: Cost | None = field(default=None, repr=False, compare=False)
+    replay: Any = field(default=None, repr=False, compare=False)
 
     def __getitem__(self, name: str) -> Any:
         """The value of a variable by its name, else a field of the result."""
@@ -150,6 +151,23 @@ class Walk:
     def variables(self) -> dict[str, float]:
         """The point by the names of its parameters."""
         return dict(zip(self.names, self.x.tolist(), strict=True))
+
+    def confirm(self, most: int = 1) -> list[Any]:
+        """Walk again with the remedies of the first `most` findings, and tell how each walk ended.
+
+        Findings that are information only need no remedy, and one that only a person can carry out is not tried.  Each
+        walk has the cost, the start, the seed and the budgets of this one, and one option that differs; the trials of a
+        finding end with the first that repairs.  ``repaired`` says of a :class:`~descender.doctor.trial.Trial` that the
+        walk ended finite, clearly lower, and without that finding or a new one.  Raises
+        :class:`~descender.errors.CapabilityError` for a walk that was loaded.
+
+        >>> import descender
+        >>> for trial in descender.minimize("x**2", "x=1", "gd", learning_rate=5.0).confirm():
+        ...     print(trial)
+        learning rate / 3: a cost that is not finite instead of a cost that is not finite, no repair
+        learning rate / 10: 0 instead of a cost that is not finite
+        """
+        return import_module("descender.verbs.repair").confirm(self, most)
 
     def plot(self, kind: str = "cost", ax: Any = None, **options: Any) -> Any:
         """Draw the walk with Matplotlib; returns the axes.
@@ -189,8 +207,8 @@ class Walk:
         return cards.card(title, cards.facts(pairs), curve, minima, *told)
 
     def __getstate__(self) -> dict[str, Any]:
-        """What is pickled: all but the cost, which may be a function, or hold all rows."""
-        return self.__dict__ | {"cost": None}
+        """What is pickled: all but the cost and the replay, which may be functions, or hold all rows."""
+        return self.__dict__ | {"cost": None, "replay": None}
 
 
 class Look(Protocol):

@@ -93,6 +93,7 @@ def fit(
     method: o.MethodName = "auto",
     learning_rate: o.LearningRate = "auto",
     batch_size: o.BatchSize = None,
+    on_trouble: o.OnTrouble = "tell",
     set: o.Settings = None,
     epochs: o.Epochs = None,
     max_seconds: Annotated[
@@ -145,7 +146,7 @@ def fit(
             exclude=o.words_of(exclude),
             sql=sql, task=task, loss=loss, l2=_strength("--l2", l2), l1=_strength("--l1", l1) or 0.0,
             one_standard_error=one_standard_error, weight=weight, class_weight=_class_weight(class_weight),
-            time=time, group=group, model=model,
+            time=time, group=group, model=model, on_trouble=on_trouble,
             method=method, learning_rate=learning_rate, compare=not (no_compare or (asked and model == "linear")),
             batch_size=o.batch_size_of(batch_size), epochs=epochs, tol=tol, holdout=holdout, seed=seed, preset=preset,
             progress=lambda word, text, seconds: _tell_line(tell, word, text, seconds),

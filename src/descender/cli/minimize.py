@@ -57,6 +57,7 @@ def minimize(
             "--on-divergence", help="stop, recover, raise or continue (NaN shows).", panel=o.METHOD, metavar="WORD"
         ),
     ] = None,
+    on_trouble: o.OnTrouble = "tell",
     set: o.Settings = None,
     steps: Annotated[int | None, o.count("--steps", help="Steps, at most.", panel=o.STOP)] = None,
     epochs: o.Epochs = None,
@@ -132,7 +133,7 @@ def minimize(
             learning_rate=learning_rate, batch_size=o.batch_size_of(batch_size), clip_norm=clip_norm,
             clip_value=clip_value, gradient_tol=gradient_tol, step_tol=step_tol, cost_tol=cost_tol,
             max_steps=steps, max_evaluations=evaluations, max_epochs=epochs, max_seconds=seconds,
-            on_divergence=on_divergence, seed=seed, exact=exact or False, **settings,
+            on_divergence=on_divergence, on_trouble=on_trouble, seed=seed, exact=exact or False, **settings,
         )  # fmt: skip
     walk.record.facts |= {"constants": constants, "data": data, "success": walk.success, "message": walk.message}
     asked = any(budget is not None for budget in (steps, epochs, evaluations, seconds))

@@ -61,6 +61,13 @@ Constants = Annotated[
 ]
 Seed = Annotated[int, count("--seed", help="Of the random start and the order of rows.", panel=START)]
 MethodName = Annotated[str, option("--method", help="{methods}.", panel=METHOD, metavar="NAME")]
+OnTrouble = Annotated[
+    str,
+    option(
+        "--on-trouble", panel=METHOD, metavar="WORD",
+        help="tell what is wrong, or repair: try the remedies, keep what helps (tell).",
+    ),
+]  # fmt: skip
 LearningRate = Annotated[
     str,
     option(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from descender.verbs.fitted import Fit, Fitted
 from descender.verbs.minimize import minimize
 from descender.verbs.penalties import Asked, refuse, settle
 from descender.verbs.quality import descended, first_row, judged, points, record_facts
+from descender.verbs.repair import check_on_trouble, looked_after
 from descender.verbs.table import (
     Design,
     Progress,
@@ -77,6 +79,7 @@ def fit(
     model: str = "linear",
     hidden: Iterable[int] | int | str = HIDDEN,
     early_stopping: bool | str = "auto",
+    on_trouble: str = "tell",
     compare: bool = False,
     progress: Progress | None = None,
     moving: Callable[[str], None] | None = None,
@@ -122,6 +125,9 @@ def fit(
         they are numbers.  With ``"auto"``, when there are at least 1,000 training rows, a tenth of them watches the
         training and the weights that had the lowest cost there are kept; fewer rows are folded to tell how many steps
         to take.  Its l2 is 0.1 / n by default; it has no l1, and no certificate: its cost is not convex
+    on_trouble
+        ``"tell"`` findings; or ``"repair"``: where one about the descent is a warning or worse, fit again with what may
+        help, as :meth:`Fit.confirm` does, and return the fit that is repaired, which says so in a line and a finding
     compare
         grow boosted trees on the same rows, to tell what the linear form costs: ``comparison``
     method, learning_rate, batch_size, epochs, tol, start, options
@@ -148,6 +154,7 @@ def fit(
     asked = dict(locals())
     refuse(asked)
     check_model(asked)
+    check_on_trouble(on_trouble)
     excluded = [exclude] if isinstance(exclude, str) else list(exclude)
     given = {"loss": loss, "l2": l2, "method": None if method == "auto" else method, "epochs": epochs}
     given |= {"learning_rate": None if learning_rate == "auto" else learning_rate, "holdout": holdout}
@@ -170,6 +177,8 @@ def fit(
     }  # fmt: skip
     fitter = fit_network if model == "mlp" else _linear
     fitted = fitter(table, design, held, rows_weigh, plan, say, moving)
+    again = partial(fitter, table, design, held, rows_weigh, say=Teller(None), moving=None)
+    fitted = looked_after(fitted, again, plan, on_trouble, say)
     fitted.model.facts = facts | fitted.model.facts
     walk = fitted.walk
     say("method", walk.why)

@@ -81,6 +81,20 @@ class Fit:
         """How far from the bottom of its cost the model is."""
         return self.walk.certificate
 
+    def confirm(self, most: int = 1) -> list[Any]:
+        """Fit again with the remedies of the first `most` findings about the descent, and tell how each ended.
+
+        What is tried, and what counts as repaired, is told at :meth:`descender.Walk.confirm`; of a network also other
+        layers are.  The fit itself stays as it is: ``fit(..., on_trouble="repair")`` keeps what is repaired.
+
+        >>> from descender import fit
+        >>> result = fit("example:heights", "weight", method="gd", learning_rate=3.0, epochs=50)
+        >>> trial = result.confirm()[0]
+        >>> trial.remedy, trial.code, trial.repaired
+        ('learning rate / 3', 'learning_rate=1.0', True)
+        """
+        return self.walk.confirm(most)
+
     def as_json(self) -> dict[str, Any]:
         """Plain data: the schema of ``descender fit --json``."""
         found = self.certificate

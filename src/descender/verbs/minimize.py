@@ -23,6 +23,7 @@ from descender.verbs.choosing import budgets, check_numbers, check_spelling, che
 from descender.verbs.gradient import look_at_gradient
 from descender.verbs.judging import judge, leave_critical_start, rerun
 from descender.verbs.reading import describe, read_cost
+from descender.verbs.repair import check_on_trouble, repair, replay_of, troubles
 from descender.verbs.scipy_words import speaks_scipy
 from descender.verbs.starts import from_many_starts
 from descender.verbs.stationary import SECONDS, stationary_points
@@ -51,6 +52,7 @@ def minimize(
     max_epochs: int | None = None,
     max_seconds: float | None = None,
     on_divergence: str | None = None,
+    on_trouble: str = "tell",
     callback: Callable[[Step], Any] | None = None,
     holdout: Callable[[Vector], float] | None = None,
     patience: int | None = None,
@@ -103,6 +105,9 @@ def minimize(
     on_divergence
         ``"stop"`` before a step that is not finite (default with an explicit rate), ``"recover"`` with a third of the
         rate (default with ``"auto"``), ``"raise"``, or ``"continue"``: NaN shows
+    on_trouble
+        ``"tell"`` findings; or ``"repair"``: where one is a warning or worse, walk again with what may help, as
+        :meth:`Walk.confirm` does, and return the walk that is repaired, which says so in a finding
     bounds
         the box that the walk keeps to: (low, high) for each variable, None where there is no bound; a mapping by name;
         text such as ``"x=0..1, y=0.."``; or SciPy's ``Bounds``
@@ -135,7 +140,11 @@ def minimize(
     (1.0, 1.0)
 
     """
+    asked = dict(locals())
+    check_on_trouble(on_trouble)
     target, w = read_cost(cost, start, gradient, data, constants, args, n_samples)
+    asked |= {"cost": target, "start": w} | dict.fromkeys(("gradient", "data", "constants", "n_samples"), None)
+    asked |= {"args": ()}
     if patience is not None and holdout is None:
         raise OptionError("patience waits for a lower held-out cost: give holdout, a function of the point, too")
     if exact and not isinstance(target, Formula):
@@ -186,6 +195,9 @@ def minimize(
     if walk.findings:
         walk.record.facts["findings"] = [finding.as_dict() for finding in walk.findings]
     walk.nfev, walk.njev = count.nfev, count.njev
+    walk.replay = replay_of(minimize, asked) if troubles(walk) else None
+    if on_trouble == "repair":
+        walk = repair(walk)
     if exact:
         walk.stationary = stationary_points(count.cost, seconds=SECONDS if exact is True else exact)
     return walk

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from descender.doctor.finding import Finding, root_first, without
 from descender.doctor.loops import suspects
 from descender.doctor.loops.case import Case, LossFacts, Remedy, Run, Suspect
 from descender.doctor.loops.data import far_rows
+from descender.doctor.trial import Trial
 from descender.watching.changes import Change
 from descender.watching.loop import called, first, made, numbers, pair, sample
 from descender.watching.loss import examine_loss
@@ -22,21 +22,6 @@ from descender.watching.running import quiet_global_rng, run
 from descender.watching.torch_ import torch
 
 MOST_CLASSES = 1000
-
-
-@dataclass(frozen=True)
-class Trial:
-    """A remedy that was tried: how the training ended without it and with it, and whether that is repaired."""
-
-    cause: str
-    remedy: str
-    code: str
-    before: str
-    after: str
-    repaired: bool
-
-    def __str__(self) -> str:
-        return f"{self.remedy}: {self.after} instead of {self.before}" + ("" if self.repaired else ", no repair")
 
 
 class Diagnosis(list[Finding]):
