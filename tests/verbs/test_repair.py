@@ -71,6 +71,7 @@ def test_the_automatic_method_leaves_a_saddle():
     assert mended.findings[0].severity == "info"
     assert mended.findings[0].evidence.startswith("repaired: method gd -> auto, which ended at -0.25 instead of")
     assert mended.record.facts["repaired"] == mended.findings[0].evidence
+    assert mended.record.facts["findings"] == [finding.as_dict() for finding in mended.findings]
 
 
 def test_what_no_option_helps_against_has_no_trials():

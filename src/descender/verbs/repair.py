@@ -155,7 +155,7 @@ def keep(tried: Tried, text: str, walk: Walk) -> None:
     """Note on the walk that repaired what was done."""
     note = Finding(tried.trial.cause, "info", text, f"{tried.trial.code}, or leave it as it is: it was repaired")
     walk.findings.insert(0, note)
-    walk.record.facts["repaired"] = text
+    walk.record.facts |= {"repaired": text, "findings": [finding.as_dict() for finding in walk.findings]}
 
 
 def repair(walk: Walk) -> Walk:
