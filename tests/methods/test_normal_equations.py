@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import ElasticNet, Lasso, Ridge
 
-from descender.costs.certificate import certificate
+from descender.costs.certificate import certificate, cost_scale
 from descender.costs.risk import Risk
 from descender.descent import descend
 from descender.methods import moments as module
@@ -187,3 +187,12 @@ def test_moments_of_cells_add_up_to_those_of_all_rows(rows):
     np.testing.assert_allclose(whole.G, (centred * weights[:, None]).T @ centred / weights.sum(), rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(cells.G, whole.G, rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(cells.c, whole.c, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("intercept", [True, False])
+def test_the_unit_of_tol_is_that_of_every_method(rows, intercept):
+    X, y = rows
+    for reduction in ("mean", "sum"):
+        for target in (y, y + 1e6, np.full(N, 7.0)):
+            risk = Risk(X, target, intercept=intercept, reduction=reduction, sample_weight=1.0 + np.arange(N) % 3)
+            assert Equations(risk).scale() == pytest.approx(cost_scale(risk), rel=1e-9)

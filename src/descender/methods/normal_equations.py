@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import solve_triangular
 
-from descender.costs.certificate import ROUNDING, Certificate, cost_scale, proved
+from descender.costs.certificate import ROUNDING, Certificate, proved
 from descender.costs.cost import Cost, Vector
 from descender.costs.losses import SquaredError
 from descender.costs.risk import Risk
@@ -81,7 +81,7 @@ class NormalEquations:
         if not equations.known:
             yield from LearntMetric(self.tol).blocks(cost, w, rng, budget)
             return
-        problem, scale, last = equations.problem, cost_scale(cost), np.inf
+        problem, scale, last = equations.problem, equations.scale(), np.inf
         before = equations.told(problem.enter(w))
         here, reads = equations.told(before.v + equations.step(before)), 1
         while True:
@@ -141,6 +141,10 @@ class Equations:
         if self.l1 > 0:
             self.scaled = H * self.metric.scale[:, None] * self.metric.scale
             self.scaled.flat[:: self.d + 1] += jitter
+
+    def scale(self) -> float:
+        """What :func:`~descender.costs.certificate.cost_scale` is, by the moments: the unit of ``tol``."""
+        return 0.5 * self.weight * max(self.fit.square, 1e-6 * (self.fit.square + self.level**2))
 
     def value(self, point: Point) -> float:
         """The cost of a point, with its l1 penalty."""
