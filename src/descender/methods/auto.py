@@ -134,7 +134,7 @@ def polishing_tol(cost: Cost, tol: float) -> float:
     """
     if not (isinstance(cost, Risk) and cost.convex and is_small(cost)) or is_wide(cost):
         return tol
-    slow = not cost.loss.differentiable or (cost.loss is Softmax and (cost.l1 > 0 or cost.l2 == 0))
+    slow = not cost.loss.differentiable or (cost.loss is Softmax and cost.l1 == cost.l2 == 0)
     return tol if slow else min(tol, POLISHED)
 
 

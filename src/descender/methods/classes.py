@@ -80,8 +80,9 @@ class Classes:
         return np.column_stack([W, b + W @ self.mean])
 
     def leave(self, V: NDArray) -> Vector:
-        """The parameter vector of the risk."""
-        return self.risk.join(V[:, : self.d], V[:, self.d] - V[:, : self.d] @ self.mean)
+        """The parameter vector of the risk; of all intercepts that give the same cost, those whose sum is zero."""
+        intercepts = V[:, self.d] - V[:, : self.d] @ self.mean
+        return self.risk.join(V[:, : self.d], intercepts - intercepts.mean())
 
     def scores(self, V: NDArray) -> NDArray:
         """(K, n), half a reading."""
