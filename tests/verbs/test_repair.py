@@ -227,3 +227,24 @@ def test_the_command_line_repairs(tmp_path):
     wrong = CliRunner().invoke(app, [*ask, "--on-trouble", "mend"])
     assert wrong.exit_code == 2
     assert "expected 'tell' or 'repair'" in wrong.stderr
+
+
+def test_the_operation_that_is_not_defined_is_named_with_its_row_and_value():
+    rates = {"method": "gd", "learning_rate": 10.0}
+    walk = descender.minimize("x - log(x)", "x=5", **rates)
+    found = next(finding for finding in walk.findings if finding.code == "D901")
+    assert found.evidence == "at step 1, log(x) is not finite for x = -3"
+    assert found.where == {"step": 1, "operation": "log(x)"}
+    assert walk.confirm()[-1].repaired
+    data = {"t": [9.0, 8.0, 6.0, 9.0]}
+    walk = descender.minimize("mean(sqrt(t - a)) + 0*a", "a=5", data=data, method="gd", learning_rate=5.0)
+    found = next(finding for finding in walk.findings if finding.code == "D901")
+    assert found.where["operation"] == "sqrt(t - a)"
+    assert found.where["row"] == 2
+    lost = walk.record.facts["findings"]
+    assert [finding["code"] for finding in lost] == [finding.code for finding in walk.findings]
+
+
+def test_an_overflow_is_no_undefined_operation():
+    walk = descender.minimize("exp(x**2)", "x=3", method="gd", learning_rate=0.1, max_steps=50)
+    assert [finding.code for finding in walk.findings] == ["D101"]

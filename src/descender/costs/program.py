@@ -47,7 +47,7 @@ class Program(NamedTuple):
 
 def write_program(outputs: Sequence[Expr], reading: Reading) -> Program:
     """The code of the outputs, and its two Python readings."""
-    writer = _Writer(reading)
+    writer = Writer(reading)
     results = [writer.operand(output) for output in outputs]
     totals = [f"{name} = total({inner})" for name, inner in writer.totals.items()]
     names = [f"v{k}" for k in range(len(reading.variables))]
@@ -56,7 +56,7 @@ def write_program(outputs: Sequence[Expr], reading: Reading) -> Program:
     lines += [*writer.lines[0], *writer.lines[1], *totals, *writer.lines[2], f"return [{', '.join(results)}]"]
     code = compile("def evaluate(w, data, n):\n    " + "\n    ".join(lines), "<formula>", "exec")
     floats: dict[str, Any] = {"math": math}
-    arrays: dict[str, Any] = {"math": _numpy_as_math("math.erf" in "".join(lines))}
+    arrays: dict[str, Any] = {"math": numpy_as_math("math.erf" in "".join(lines))}
     arrays |= {"abs": np.abs, "min": np.minimum, "max": np.maximum, "total": np.add.reduce}
     exec(code, floats)
     exec(code, arrays)
@@ -81,7 +81,7 @@ def kernel_source(program: Program, reading: Reading) -> str:
     return "def evaluate(w, data, rows):\n    " + "\n    ".join([*lines, f"return {value}, gradient"]) + "\n"
 
 
-class _Writer:
+class Writer:
     """Names every subexpression once, in an order that depends on the expression only."""
 
     def __init__(self, reading: Reading) -> None:
@@ -141,6 +141,7 @@ class _Writer:
         return template.format(*operands), operands
 
     def addition(self, expr: Expr) -> tuple[str, list[str]]:
+        """A sum, positive terms first."""
         signed = [(-1, -term) if is_negative(term) else (1, term) for term in expr.args]
         signed.sort(key=lambda pair: -pair[0])  # stable: a positive term first
         operands = [self.operand(term) for _, term in signed]
@@ -148,6 +149,7 @@ class _Writer:
         return text[3:] if signed[0][0] > 0 else "-" + text[3:], operands
 
     def product(self, factors: Sequence[Expr]) -> tuple[str, list[str]]:
+        """A product, over one denominator."""
         import sympy as sp
 
         above, below, sign = [], [], ""
@@ -181,7 +183,7 @@ class _Writer:
         return f"math.pow({name}, {power})", [name, power]
 
 
-def _numpy_as_math(with_erf: bool) -> SimpleNamespace:
+def numpy_as_math(with_erf: bool) -> SimpleNamespace:
     """NumPy under the names of the module math."""
     other = {"asin": "arcsin", "acos": "arccos", "atan": "arctan", "atan2": "arctan2", "pow": "power"}
     other |= {"asinh": "arcsinh", "acosh": "arccosh", "atanh": "arctanh"}

@@ -103,6 +103,7 @@ AGAINST: dict[str, tuple[Maker, ...]] = {
     "learning-rate-too-high": (*_LOWER, _automatic, _clipped),
     "learning-rate-too-low": (_rate_times(10), _rate_times(100), _automatic),
     "exploding-gradient": (_clipped, *_LOWER, _automatic),
+    "nan-operation": (*_LOWER, _automatic),
     "vanishing-gradient": (
         _fixed("ReLU", "activation", "relu"), _fixed("batch normalisation", "normalisation", "batch"),
         _fixed("residual connections", "residual", True),

@@ -10,7 +10,7 @@ import numpy as np
 
 from descender.costs.cost import Cost, Vector
 from descender.costs.risk import Risk
-from descender.descent import Stop, Walk, descend
+from descender.descent import Step, Stop, Walk, descend
 from descender.methods.advance import length
 from descender.methods.arrival import PLATEAU, plateau
 from descender.methods.bounds import Bounds
@@ -83,6 +83,27 @@ def judge(cost: Cost, walk: Walk, method: Any) -> None:
 def _stayed(walk: Walk) -> bool:
     """Whether J is what it was at the start."""
     return bool(walk.fun == walk.record["cost"][0])
+
+
+def lost(cost: Cost, start: Vector, method: Any, walk: Walk, seed: int) -> tuple[int, Vector] | None:
+    """The step at which a walk left the finite numbers, and the point: walked again up to there.
+
+    None of a method that tries points, which may be undefined without harm.
+    """
+    if not isinstance(method, Textbook) or method.switches.searches:
+        return None
+    if walk.status != "not_finite" and np.isfinite(walk.fun):
+        return None
+    found: list[tuple[int, Vector]] = []
+
+    def look(step: Step) -> bool:
+        if not np.isfinite(step.fun + step.gradient_norm):
+            found.append((step.number, np.array(step.x)))
+        return bool(found)
+
+    on = dataclasses.replace(method, recover=False, options=method.options._replace(stop_if_not_finite=False))
+    descend(cost, start, on, Stop(max_steps=walk.nit + 2), seed=seed, callback=look, on_divergence="continue")
+    return found[0] if found else None
 
 
 def rerun(cost: Cost, start: Vector, method: Any, walk: Walk, seed: int) -> Callable[[float], bool] | None:

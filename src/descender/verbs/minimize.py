@@ -16,12 +16,13 @@ from descender.costs.function import Function
 from descender.costs.risk import Risk
 from descender.descent import Step, Walk, descend
 from descender.doctor.descent import examine
+from descender.doctor.undefined import undefined
 from descender.errors import OptionError
 from descender.kernels.threads import one_blas_thread
 from descender.methods.bounds import read_bounds
 from descender.verbs.choosing import budgets, check_numbers, check_spelling, check_words, choose_method, down_to, within
 from descender.verbs.gradient import look_at_gradient
-from descender.verbs.judging import judge, leave_critical_start, rerun
+from descender.verbs.judging import judge, leave_critical_start, lost, rerun
 from descender.verbs.reading import describe, read_cost
 from descender.verbs.repair import check_on_trouble, repair, replay_of, troubles
 from descender.verbs.scipy_words import speaks_scipy
@@ -192,6 +193,8 @@ def minimize(
     judge(target, walk, chosen)
     walk.findings += [look.found] if look and look.found else []
     walk.findings += examine(target, w, walk, rerun(target, first, chosen, walk, seed))
+    if isinstance(target, Formula) and (gone := lost(target, first, chosen, walk, seed)):
+        walk.findings += undefined(target, *gone)
     if walk.findings:
         walk.record.facts["findings"] = [finding.as_dict() for finding in walk.findings]
     walk.nfev, walk.njev = count.nfev, count.njev
