@@ -375,7 +375,9 @@ class TestHelp:
     def test_version(self):
         assert re.fullmatch(r"descender \d+\.\d+\.\d+\n", run("--version").stdout)
 
-    @pytest.mark.parametrize("verb", VERBS)
+    @pytest.mark.parametrize(
+        "verb", [*(pytest.param(v, marks=pytest.mark.slow) for v in VERBS if v != "sweep"), "sweep"]
+    )
     def test_the_examples_run(self, verb):
         command = next(c for c in app.registered_commands if c.callback.__name__ == verb)
         examples = [

@@ -143,12 +143,10 @@ def test_a_maximum_at_the_start_is_left_within_the_box():
 
 
 @pytest.mark.parametrize("method", ["momentum", "nesterov", "averaging", "adam", "nadam", "rmsprop"])
-@pytest.mark.parametrize(
-    "more", [{}, {"max_steps": 2000, "learning_rate": "inverse-time 0.1 0.05"}], ids=["auto", "given"]
-)
+@pytest.mark.parametrize("more", [{}, {"learning_rate": "inverse-time 0.1 0.02"}], ids=["auto", "given"])
 def test_a_wall_stops_a_velocity_and_not_the_descent(method, more):
-    walk = minimize("(x-1.5)**2 + (y-3)**2", [0.0, 0.0], method, bounds=[(0, 2), (0, 2)], **more)
-    np.testing.assert_allclose(walk.x, [1.5, 2.0], atol=1e-3)
+    walk = minimize("(x-1.5)**2 + (y-3)**2", [0.0, 0.0], method, bounds=[(0, 2), (0, 2)], max_steps=250, **more)
+    np.testing.assert_allclose(walk.x, [1.5, 2.0], atol=1e-2)
 
 
 def test_a_finished_walk_is_examined_where_its_function_is_defined():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -47,7 +47,18 @@ def real_number(returned: Any) -> float:
     raise CostError(f"the function returned {described(returned)}; expected one real number")
 
 
-def as_gradient(returned: Any, w: Vector, place: str) -> Vector:
+class Place(NamedTuple):
+    """Where a call stands: written out only if something is wrong with it, since there may be millions."""
+
+    what: str
+    number: int
+    w: Vector
+
+    def __str__(self) -> str:
+        return f"{self.what} {self.number}, at w = {shown(self.w)}"
+
+
+def as_gradient(returned: Any, w: Vector, place: Place | str) -> Vector:
     """A copy of what was returned, as an array like w."""
     try:
         array = np.array(returned)

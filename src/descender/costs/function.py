@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from descender.costs.autodiff import differentiate
-from descender.costs.callables import as_gradient, as_point, described, precision_of, real_number, shown
+from descender.costs.callables import Place, as_gradient, as_point, described, precision_of, real_number
 from descender.costs.cost import Cost, Rows, Vector
 from descender.costs.differences import central_gradient, finite_difference_gradient
 from descender.costs.probes import Box, default_step, units
@@ -132,7 +132,7 @@ class Function(Cost):
     def _evaluate(self, w: Vector, rows: Rows | None, pair: bool) -> tuple[float, Any]:
         """The value, and the gradient where one call returns both."""
         self.n_evaluations += 1
-        place = f"evaluation {self.n_evaluations}, at w = {shown(w)}"
+        place = Place("evaluation", self.n_evaluations, w)
         fun = self.pair if pair and self.pair else self.fun
         returned, together = self._call(fun, w, rows, "the function", place), None
         if pair:
@@ -151,7 +151,7 @@ class Function(Cost):
         self.n_gradients += 1
         if self.given is None:
             return self._measured(w, rows) if np.isfinite(value) else np.full_like(w, np.nan)
-        place = f"gradient {self.n_gradients}, at w = {shown(w)}"
+        place = Place("gradient", self.n_gradients, w)
         if callable(self.given):
             together = self._call(self.given, w, rows, "the gradient", place)
         return as_gradient(together, w, place)
@@ -175,7 +175,7 @@ class Function(Cost):
         except CostError:  # not finite there, or no room
             return default_step(np.ones(len(w)), max(float(np.finfo(w.dtype).eps), self.precision or 0.0))
 
-    def _call(self, function: Callable[..., Any], w: Vector, rows: Rows | None, what: str, place: str) -> Any:
+    def _call(self, function: Callable[..., Any], w: Vector, rows: Rows | None, what: str, place: Place) -> Any:
         if self.n_samples is not None:
             extra: tuple = (np.arange(self.n_samples) if rows is None else np.array(rows, dtype=np.intp), *self.args)
         elif rows is None:
