@@ -10,6 +10,10 @@ from descender.doctor.causes import CAUSES
 
 PAGE = Path(__file__).parent / "findings.md"
 MEASURED = Path(__file__).parent.parent / "benchmarks" / "doctor" / "measured.json"
+MEANS = """
+Measured on the held-out programs of `benchmarks/doctor/corpus`, whole programs by which no rule was chosen; in brackets
+Wilson's intervals of 95 %.
+"""
 TEXT = """# Findings
 
 <!-- made by `python docs/make_findings.py` from src/descender/doctor/causes.py; change it there -->
@@ -35,10 +39,11 @@ def section(cause, measured):
         lines += ["", f"*Named before*: {', '.join(f'`{name}`' for name in cause.above)}."]
     if cause.aliases:
         lines += ["", f"*Also called*: {', '.join(f'`{name}`' for name in cause.aliases)}."]
-    row = measured.get("causes", {}).get(cause.slug)
-    if row:
-        lines += ["", f"*Measured*: named first in {row['first']} of {row['runs']} faulty runs that were held out; "
-                  f"wrongly named in {row['wrong']} of {row['others']} other held-out runs."]  # fmt: skip
+    rows = [half["causes"][cause.slug] for half in measured.values() if cause.slug in half["causes"]]
+    if rows:
+        first, runs, wrong, others = (sum(row[key] for row in rows) for key in ("first", "runs", "wrong", "others"))
+        lines += ["", f"*Measured*: named first in {first} of {runs} faulty runs that were held out; "
+                  f"wrongly named in {wrong} of {others} other held-out runs."]  # fmt: skip
     return "\n".join(lines)
 
 
@@ -46,7 +51,7 @@ def page():
     """The text of the page."""
     measured = json.loads(MEASURED.read_text(encoding="utf-8")) if MEASURED.exists() else {}
     table = "\n".join(f"| [{c.code}](#{c.code.lower()}) | `{c.slug}` | {c.title} |" for c in CAUSES)
-    said = f"\n{measured['said']}\n" if measured else ""
+    said = MEANS + "".join(f"\n{half['said']}\n" for half in measured.values()) if measured else ""
     return TEXT.format(table=table, measured=said, sections="\n\n".join(section(c, measured) for c in CAUSES))
 
 

@@ -104,7 +104,8 @@ class Walk:
     that is asked for twice in a row is evaluated once.  After a walk from many starts both are of all walks, and
     ``minima`` are the minima that they found (:class:`~descender.verbs.starts.Minima`).  ``stationary`` is what algebra
     found, where it was asked for (:class:`~descender.verbs.stationary.Stationary`).  ``cost`` is what was walked on,
-    for pictures, and ``replay`` how the walk is done again, where something is wrong with it; they are not pickled.
+    for pictures, ``by`` the method with all that it was asked, and ``replay`` how the walk is done again, where
+    something is wrong with it; they are not pickled.
 
     ``walk["name"]`` is the value of a variable; where no variable has the name, the field of the result, as in
     ``walk["fun"]``.
@@ -135,6 +136,7 @@ class Walk:
     stationary: Any = None
     cost: Cost | None = field(default=None, repr=False, compare=False)
     replay: Any = field(default=None, repr=False, compare=False)
+    by: Method | None = field(default=None, repr=False, compare=False)
 
     def __getitem__(self, name: str) -> Any:
         """The value of a variable by its name, else a field of the result."""
@@ -207,8 +209,8 @@ class Walk:
         return cards.card(title, cards.facts(pairs), curve, minima, *told)
 
     def __getstate__(self) -> dict[str, Any]:
-        """What is pickled: all but the cost and the replay, which may be functions, or hold all rows."""
-        return self.__dict__ | {"cost": None, "replay": None}
+        """What is pickled: all but the cost, method and replay, which may be functions, or hold all rows."""
+        return self.__dict__ | {"cost": None, "by": None, "replay": None}
 
 
 class Look(Protocol):
@@ -302,6 +304,7 @@ def descend(
         certificate=block.certificate if block is not None else None,
         notes=watch.notes,
         cost=count.cost,
+        by=method,
     )
 
 

@@ -59,7 +59,7 @@ def read_curves(source: Any) -> Curves:
     >>> curves.step.tolist(), curves.loss.round(2).tolist()
     ([0.0, 1.0, 2.0], [1.0, 0.5, 0.33])
     """
-    for name in ("record", "record_"):
+    for name in ("walk", "record", "record_"):
         source = getattr(source, name, source)
     if isinstance(source, Record):
         return of_record(source, "a record")

@@ -9,6 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from descender.descent import Walk
+from descender.doctor.causes import BY_SLUG
+from descender.doctor.closer import look_closer
 from descender.doctor.curves import examine_curves
 from descender.doctor.finding import Finding, root_first, without
 from descender.doctor.logs import Curves, read_curves
@@ -67,13 +70,19 @@ def diagnose_log(source: Any, ignore: Iterable[str] | str = ()) -> Read:
     noted = [Finding.from_dict(plain) for plain in curves.facts.get("findings", ())]
     seen = {finding.cause: finding for finding in examine_curves(curves)}
     known = [_with(seen.pop(finding.cause, None), finding) for finding in [*own, *noted]]
-    return Read(without(root_first([*known, *seen.values()]), ignore), curves)
+    named = [finding.cause for finding in known if finding.severity != "info"]
+    explained = {symptom for cause in named for symptom in BY_SLUG[cause].above}
+    explained |= {"not-learning"} if named else set()
+    found = root_first(finding for finding in [*known, *seen.values()] if finding.cause not in explained)
+    return Read(without(found, ignore), curves)
 
 
 def _own(source: Any) -> list[Finding]:
-    """The findings that a walk, a fit or an estimator has already."""
+    """A closer look at a walk that can be taken again, and what a walk, a fit or an estimator has found already."""
     found = getattr(source, "findings", None) or getattr(source, "findings_", None) or []
-    return [finding for finding in found if isinstance(finding, Finding)]
+    walk = getattr(source, "walk", source)
+    closer = look_closer(walk) if isinstance(walk, Walk) else []
+    return closer + [finding for finding in found if isinstance(finding, Finding)]
 
 
 def _with(seen: Finding | None, finding: Finding) -> Finding:

@@ -72,13 +72,14 @@ def far_rows(case: Case) -> tuple[str, int, int, float, list[int]] | None:
     tables = [("X", case.X)] if case.tabular else []
     tables += [("y", case.y)] if case.targets == "numbers" else []
     for of, values in tables:
-        found = _far(values) if values is not None and len(values) >= 20 else None
+        found = farthest(values) if values is not None and len(values) >= 20 else None
         if found is not None:
             return (of, *found)
     return None
 
 
-def _far(values: np.ndarray) -> tuple[int, int, float, list[int]] | None:
+def farthest(values: np.ndarray) -> tuple[int, int, float, list[int]] | None:
+    """The entry that is farthest out: its row, column and how far; and all rows that are so.  None where none is."""
     finite = np.where(np.isfinite(values), values, np.nan)
     with np.errstate(all="ignore"):
         away = np.abs(finite - np.nanmedian(finite, axis=0))
@@ -119,7 +120,22 @@ def leaked_label(case: Case) -> Suspect | None:
     X, y = X[rows], y[rows]
     if len(y) < 30 or np.ptp(y) == 0:
         return None
-    if case.targets == "classes":
+    found = telling(X, y, case.targets == "classes")
+    if found is None:
+        return None
+    best, told, second = found
+    evidence = f"column {best} alone explains {min(told, 1.0):.1%} of the target, the next best {second:.0%}"
+    return Suspect(
+        "leaked-label", "warning", evidence,
+        [Remedy("without the column", f"X = X[:, [j for j in range(X.shape[1]) if j != {best}]]",
+                ("without column", best))],
+        {"column": best},
+    )  # fmt: skip
+
+
+def telling(X: np.ndarray, y: np.ndarray, classes: bool) -> tuple[int, float, float] | None:
+    """The column that alone tells the target almost perfectly, what it and the next best explain; None if none does."""
+    if classes:
         means = np.stack([X[y == k].mean(axis=0) for k in np.unique(y)])
         counts = np.array([(y == k).sum() for k in np.unique(y)])
         between = (counts[:, None] * (means - X.mean(axis=0)) ** 2).sum(axis=0) / len(y)
@@ -132,15 +148,7 @@ def leaked_label(case: Case) -> Suspect | None:
     best, second = int(order[-1]), int(order[-2])
     if told[best] < ALMOST or told[second] > OTHERS:
         return None
-    evidence = (
-        f"column {best} alone explains {min(told[best], 1.0):.1%} of the target, the next best {told[second]:.0%}"
-    )
-    return Suspect(
-        "leaked-label", "warning", evidence,
-        [Remedy("without the column", f"X = X[:, [j for j in range(X.shape[1]) if j != {best}]]",
-                ("without column", best))],
-        {"column": best},
-    )  # fmt: skip
+    return best, float(told[best]), float(told[second])
 
 
 def unscaled_columns(case: Case) -> Suspect | None:
@@ -150,13 +158,7 @@ def unscaled_columns(case: Case) -> Suspect | None:
     X = case.X[np.isfinite(case.X).all(axis=1)]
     if not len(X):
         return None
-    spread, size = X.std(axis=0), np.abs(X).max(axis=0)
-    spread = spread[spread > 0]
-    if not len(spread):
-        return None
-    ratio, largest = float(spread.max() / np.median(spread)), float(size.max())
-    ratio = max(ratio, float(np.median(spread) / spread.min()) if largest > 10 else 0.0)
-    if ratio < SPREAD and np.median(spread) < SPREAD:
+    if not on_several_scales(X):
         return None
     run = case.rerun(STANDARDISE)
     if not case.repaired(run):
@@ -168,6 +170,17 @@ def unscaled_columns(case: Case) -> Suspect | None:
         f"columns the same training ends at {case.outcome(run)} instead of {case.outcome(case.base)}"
     )
     return Suspect("unscaled-columns", "critical", evidence, [STANDARDISE], {"column": large})
+
+
+def on_several_scales(X: np.ndarray) -> bool:
+    """Whether the deviation of a column is far from that of the others, or that of all far from 1."""
+    spread, size = X.std(axis=0), np.abs(X).max(axis=0)
+    spread = spread[spread > 0]
+    if not len(spread):
+        return False
+    ratio, largest = float(spread.max() / np.median(spread)), float(size.max())
+    ratio = max(ratio, float(np.median(spread) / spread.min()) if largest > 10 else 0.0)
+    return bool(ratio >= SPREAD or np.median(spread) >= SPREAD)
 
 
 CHECKS: dict[str, Check] = {

@@ -1,0 +1,137 @@
+"""A closer look at walks: each check where its fault was planted, silent on the twin without it."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+from descender import diagnose, fit, minimize
+from descender.costs.network.build import perceptron
+from descender.costs.network.network import Network
+from descender.costs.risk import Risk
+from descender.doctor.closer import look_closer
+
+N = 200
+
+
+def rows(seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(N, 4))
+    return X, X @ [1.0, -2.0, 0.5, 0.8] + 0.5 * rng.normal(size=N)
+
+
+def causes(source):
+    return [finding.cause for finding in diagnose(source) if finding.severity != "info"]
+
+
+def gd(X, y, loss="squared_error", l2=1e-3, rate=0.1, steps=200, method="gd", **options):
+    return minimize(Risk(X, y, loss, l2=l2), method=method, learning_rate=rate, max_steps=steps, **options)
+
+
+def bowl(w):
+    return float(0.5 * (np.array([1.0, 4.0, 10.0]) * (w - 1) ** 2).sum())
+
+
+def slope(w):
+    return np.array([1.0, 4.0, 10.0]) * (w - 1)
+
+
+def test_a_sound_walk_has_no_finding():
+    assert causes(gd(*rows())) == []
+    assert causes(minimize(bowl, [3.0, 0.0, 2.0], "gd", gradient=slope, learning_rate=0.1, max_steps=200)) == []
+    X, y = rows()
+    assert causes(fit({"a": X[:, 0], "b": X[:, 1], "y": y}, "y")) == []
+
+
+def test_d210_a_wrong_gradient_is_the_root_of_what_follows():
+    walk = minimize(bowl, [3.0, 0.0, 2.0], "gd", gradient=lambda w: slope(w)[::-1] * 3, learning_rate=0.1, max_steps=99)
+    found = diagnose(walk)
+    assert [finding.cause for finding in found] == ["wrong-gradient"]
+    assert "at the start" in found[0].evidence
+    assert "difference quotients say" in found[0].evidence
+
+
+def test_d303_targets_that_are_all_alike():
+    X, y = rows()
+    assert causes(gd(X, np.full_like(y, 3.0))) == ["constant-labels"]
+
+
+def test_d012_a_far_row_is_named_but_not_where_the_loss_bounds_its_pull():
+    X, y = rows()
+    y[17] = 1e4
+    found = look_closer(gd(X, y))
+    assert [finding.cause for finding in found] == ["outlier-rows"]
+    assert found[0].where == {"row": 17, "column": 0, "of": "y"}
+    assert "outlier-rows" not in causes(minimize(Risk(X, y, "huber 1", l2=1e-3)))
+    X[3] *= 1e5
+    assert look_closer(gd(X, y, steps=5))[0].where["row"] == 3
+
+
+def test_d031_a_column_that_is_the_target_is_named():
+    X, y = rows()
+    X[:, 2] = (y > 0) + 0.01 * X[:, 2]
+    found = look_closer(gd(X, (y > 0).astype(float), "log_loss"))
+    assert (found[0].cause, found[0].where) == ("leaked-label", {"column": 2})
+
+
+def test_d011_columns_of_several_scales_that_standardised_ones_repair():
+    X, y = rows()
+    assert causes(gd(X * [1.0, 1.0, 1e3, 1.0], y, rate=1e-7)) == ["unscaled-columns"]
+    assert causes(minimize(Risk(X * [1.0, 1.0, 1e3, 1.0], y, l2=1e-3))) == []  # a method that does not mind
+    network = Network(perceptron(4, [8], 1), X * [1.0, 1.0, 1e3, 1.0], y)
+    with np.errstate(over="ignore"):  # it runs off
+        walk = minimize(network, network.start(0), "minibatch", learning_rate=0.01, max_epochs=4)
+    assert causes(walk)[0] == "unscaled-columns"
+
+
+def test_d033_classes_that_a_plane_divides_and_no_penalty():
+    X, y = rows()
+    X = X[np.abs(X[:, 0] + X[:, 1]) > 0.3]
+    y = (X[:, 0] + X[:, 1] > 0).astype(float)
+    assert causes(gd(X, y, "log_loss", l2=0.0, rate=1.0)) == ["separable"]
+    assert "separable" not in causes(gd(X, y, "log_loss", l2=1e-2, rate=1.0))
+
+
+@pytest.mark.parametrize(("activation", "gain", "expected"), [("tanh", 0.1, ["vanishing-gradient"]), ("tanh", 1.0, [])])
+def test_d202_errors_that_shrink_to_nothing_where_nothing_is_learnt(activation, gain, expected):
+    X, y = rows()
+    network = Network(perceptron(4, [8] * 8, 1, activation, gain=gain), X, y)
+    walk = minimize(network, network.start(0), "minibatch", learning_rate=0.02, max_epochs=10)
+    assert [cause for cause in causes(walk) if cause == "vanishing-gradient"] == expected
+
+
+def test_d301_targets_of_other_rows():
+    X, y = rows()
+    network = Network(perceptron(4, [8], 1), X, np.random.default_rng(1).permutation(y))
+    walk = minimize(network, network.start(0), "minibatch", learning_rate=0.01, max_epochs=5)
+    assert causes(walk) == ["labels-shuffled"]
+
+
+def test_d109_a_memory_longer_than_the_walk():
+    def walk(beta):
+        return minimize(bowl, [3.0, 0.0, 2.0], "momentum", gradient=slope, beta=beta, learning_rate=0.05, max_steps=150)
+
+    assert causes(walk(0.9995)) == ["momentum-too-high"]
+    assert causes(walk(0.9)) == []
+
+
+def test_d101_a_walk_that_is_thrown_about_within_bounds():
+    X, y = rows()
+    network = Network(perceptron(4, [8], 1), X, y)
+    walk = minimize(network, network.start(0), "adam", batch_size=20, learning_rate=5.0, max_epochs=10)
+    assert causes(walk)[0] == "learning-rate-too-high"
+
+
+def test_d108_and_d105_too_slow_and_too_short():
+    X, y = rows()
+    slow = diagnose(gd(X, y, rate=1e-5))
+    assert slow[0].cause == "learning-rate-too-low"
+    assert "instead of" in slow[0].evidence
+    assert causes(gd(X, y, rate=0.2, steps=2)) == ["steps-used-up"]
+
+
+def test_a_walk_without_its_cost_is_read_as_a_record():
+    walk = pickle.loads(pickle.dumps(gd(*rows(), rate=1e-5)))
+    assert walk.cost is None
+    assert walk.by is None
+    assert look_closer(walk) == []
