@@ -283,7 +283,7 @@ HEALTHY: dict[str, Callable[[int], Any]] = {
     "digits by softmax": P(linear, task="digits", loss="softmax", method="auto", rows=400),
     "digits, network": P(network, task="digits", hidden=(24,), method="minibatch", rows=400, learning_rate=0.3, max_epochs=15),
     "moons, adam": P(network, task="moons", hidden=(16,), method="adam", rows=400, batch_size=32, learning_rate=1e-2, max_epochs=20),
-    "moons, warm-up": P(network, task="moons", hidden=(16,), method="adam", rows=400, batch_size=32, learning_rate="warmup 40 constant 0.02", max_epochs=20),
+    "moons, warm-up": P(network, task="moons", hidden=(16,), method="adam", rows=400, batch_size=32, learning_rate="warm-up 40 constant 0.02", max_epochs=20),
     "wave, recurrent, clipped": P(network, task="wave", hidden=(16,), method="adam", rows=300, batch_size=32, clip_norm=1.0, learning_rate=5e-3, max_epochs=20),
     "friedman, clipped often": P(network, task="friedman", hidden=(16,), method="minibatch", rows=300, clip_norm=0.5, learning_rate=0.1, max_epochs=20),
     "classifier, wine": P(estimator, task="wine", hidden=(16,)),
