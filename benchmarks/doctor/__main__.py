@@ -114,10 +114,11 @@ def measured(program: Program, seed: int, tool: str) -> dict[str, Any]:
     except Exception as error:
         told = {"causes": [], "failed": f"{type(error).__name__}: {error}"}
     causes = told["causes"]
+    broken = tool == "descender" and "failed" in told
     right = bool(causes) and bool(set(causes[0]) & {program.fault, *program.also})
     return {
         "tool": tool, "program": program.name, "seed": seed, "fault": program.fault, "split": program.split,
-        "right": right if program.fault else None, "alarm": bool(causes) or (tool == "descender" and "failed" in told), **told,
+        "right": right if program.fault else None, "alarm": bool(causes) or broken, **told,
         "wall": round(time.perf_counter() - start, 2), "cpu": round(time.process_time() - begun, 2),
     }  # fmt: skip
 
