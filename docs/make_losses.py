@@ -60,8 +60,9 @@ penalises it.
 
 ## How they are minimised
 
-`auto` says which method it took. A loss with a continuous slope goes to descent in a learnt metric, whose Hessian counts
-rows on a straight part of their loss a little, so that it sees every column. `hinge` and `quantile`, whose slopes jump,
+`auto` says which method it took. Small problems take Newton steps, a squared error on dense rows goes to normal equations,
+sparse text to dual coordinate ascent. Any other loss with a continuous slope goes to descent in a learnt metric, whose Hessian
+counts rows on a straight part of their loss a little, so that it sees every column. `hinge` and `quantile`, whose slopes jump,
 go to an interior point method, and with l2 on more columns than a Hessian allows (4,000; 2,000 of a sparse matrix) to dual
 coordinate ascent; there they need l2 and no l1. `hinge` and `squared_hinge` of more than two classes are minimised class by
 class, each against the rest.
