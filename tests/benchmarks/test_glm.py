@@ -262,6 +262,7 @@ def raced(tmp_path_factory):
     return out, told
 
 
+@pytest.mark.slow
 def test_a_race_leaves_what_was_measured(raced):
     out, told = raced
     run = Run(read(out), SOLVERS)
@@ -282,6 +283,7 @@ def test_a_race_leaves_what_was_measured(raced):
     assert str(ROOT) not in out.read_text()
 
 
+@pytest.mark.slow
 def test_the_page_is_made_of_a_run(raced, tmp_path):
     run = Run(read(raced[0]), SOLVERS)
     page = text(run)

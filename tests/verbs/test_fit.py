@@ -623,6 +623,7 @@ def test_a_column_that_gives_the_answer_away_is_noticed(fitted):
 # --- the main job
 
 
+@pytest.mark.slow
 def test_all_flights_of_a_year(tmp_path):
     result = fit("example:flights")
     assert result.lines[0][1] == "336,776 rows, 19 columns; 9,430 rows without a target left out"
