@@ -1,7 +1,5 @@
 """What the tests of pictures share: costs, a way to make a walk, and a look at what was saved."""
 
-from functools import cache
-
 import numpy as np
 
 from descender.costs.cost import Cost
@@ -22,13 +20,11 @@ def gd(rate: float, batch_size: int | str = "full") -> Textbook:
     return Textbook("gd", GradientDescent(), Constant(rate), batch_size)
 
 
-@cache
 def valley_walk():
     """Down Rosenbrock's valley."""
     return descend(ROSENBROCK, np.array([-1.2, 1.0]), LBFGS())
 
 
-@cache
 def batch_walk():
     """A logistic risk, and a walk on it by batches with held-out rows."""
     rng = np.random.default_rng(5)

@@ -2,22 +2,12 @@
 
 import numpy as np
 import pytest
-from drawn import ROSENBROCK, batch_walk, gd, saved, valley_walk
+from drawn import ROSENBROCK, gd, saved
 
 from descender.descent import Stop, descend
 from descender.errors import OptionError
 from descender.pictures import curves, paths
 from descender.record import Record
-
-
-@pytest.fixture(scope="module")
-def valley():
-    return valley_walk()
-
-
-@pytest.fixture(scope="module")
-def batches():
-    return batch_walk()
 
 
 def test_a_full_batch_curve_is_the_recorded_cost(valley, tmp_path):

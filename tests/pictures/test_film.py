@@ -5,17 +5,12 @@ import re
 
 import numpy as np
 import pytest
-from drawn import ROSENBROCK, valley_walk
+from drawn import ROSENBROCK
 from PIL import Image
 
 from descender import minimize
 from descender.errors import CapabilityError, OptionError
 from descender.pictures import film
-
-
-@pytest.fixture(scope="module")
-def valley():
-    return valley_walk()
 
 
 @pytest.fixture(scope="module")

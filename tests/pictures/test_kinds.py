@@ -4,23 +4,13 @@ import pickle
 
 import numpy as np
 import pytest
-from drawn import batch_walk, saved, valley_walk
+from drawn import saved
 
 from descender import Record, minimize
 from descender.costs.network.build import perceptron
 from descender.costs.network.network import Network
 from descender.errors import CapabilityError, OptionError
 from descender.pictures import kinds
-
-
-@pytest.fixture(scope="module")
-def valley():
-    return valley_walk()
-
-
-@pytest.fixture(scope="module")
-def batches():
-    return batch_walk()
 
 
 @pytest.fixture(scope="module")

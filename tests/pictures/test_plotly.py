@@ -4,20 +4,10 @@ import json
 
 import numpy as np
 import pytest
-from drawn import ROSENBROCK, Bowl, batch_walk, valley_walk
+from drawn import ROSENBROCK, Bowl
 
 from descender.pictures import bars, boundary, classes, curves, fits, predictions, surface, weights
 from descender.record import Record
-
-
-@pytest.fixture(scope="module")
-def valley():
-    return valley_walk()
-
-
-@pytest.fixture(scope="module")
-def batches():
-    return batch_walk()
 
 
 def test_plotly_figures_are_plain_valid_and_hold_the_described_numbers(valley, batches):

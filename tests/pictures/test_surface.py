@@ -2,17 +2,12 @@
 
 import numpy as np
 import pytest
-from drawn import QUARTIC, ROSENBROCK, Bowl, gd, saved, valley_walk
+from drawn import QUARTIC, ROSENBROCK, Bowl, gd, saved
 
 from descender.costs.formula import Formula
 from descender.descent import Stop, descend
 from descender.errors import OptionError, ShapeError
 from descender.pictures import style, surface
-
-
-@pytest.fixture(scope="module")
-def valley():
-    return valley_walk()
 
 
 def test_a_contour_is_the_cost_on_its_grid(valley, tmp_path):

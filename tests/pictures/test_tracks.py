@@ -2,18 +2,12 @@
 
 import numpy as np
 import pytest
-from drawn import ROSENBROCK, Bowl, gd, saved, valley_walk
+from drawn import ROSENBROCK, Bowl, gd, saved
 
 from descender.costs.formula import Formula
 from descender.descent import Stop, descend
 from descender.errors import OptionError
 from descender.pictures import tracks
-
-
-@pytest.fixture(scope="module")
-def valley():
-    return valley_walk()
-
 
 TWO = Formula("(x**2 - 1)**2 + y**2")
 
