@@ -83,3 +83,11 @@ def test_what_does_not_move_is_refused(parabola, tmp_path):
     with pytest.raises(OptionError, match="at least 2"):
         film.describe_film(parabola, frames=1)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_walk_that_leaves_all_bounds_is_a_film():
+    walk = minimize("x**4", "x=3", "gd", learning_rate=1)
+    data = film.describe_film(walk)
+    assert walk.nit == 4
+    assert data.frames[0].caption == "step 0: x = 3, J = 81, slope 108"
+    assert json.dumps(film.plotly_film(data), allow_nan=False)

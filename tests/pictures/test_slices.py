@@ -26,7 +26,7 @@ def test_tangents_have_the_slope_of_the_curve_and_touch_it(tmp_path):
 
 
 def test_a_slice_is_of_one_weight_and_of_steps_that_were_taken():
-    with pytest.raises(ShapeError, match="describe_contour"):
+    with pytest.raises(ShapeError, match="path and surface"):
         slices.describe_slice(ROSENBROCK, [[1.0, 1.0]])
     with pytest.raises(OptionError, match="no point after step 9"):
         slices.describe_slice(QUARTIC, [0.0, 0.1], steps=[9])

@@ -71,7 +71,7 @@ def test_a_walk_along_a_line_and_one_of_a_single_point_have_a_plane():
 
 
 def test_contours_refuse_what_they_cannot_show():
-    with pytest.raises(ShapeError, match="describe_slice"):
+    with pytest.raises(ShapeError, match="a slice shows it"):
         surface.describe_contour(QUARTIC, [0.0])
     with pytest.raises(OptionError, match="known: a, b"):
         surface.describe_contour(Bowl(), np.ones((2, 5)), parameters=["a", "z"])
@@ -82,3 +82,35 @@ def test_contours_refuse_what_they_cannot_show():
     flat = style.axes()
     with pytest.raises(OptionError, match="3-D"):
         surface.draw_surface(surface.describe_contour(ROSENBROCK, [[0.0, 0.0]], resolution=9), flat)
+
+
+@pytest.mark.parametrize(
+    "cost",
+    ["1e300*(x**2 + y**2)", "1e-300*(x**2 + y**2)", "x**2 - 1e299*y**4", "5 + 0*x*y", "1e15 + x**2/100 + y**2"],
+)
+def test_heights_of_any_size_are_drawn(cost, tmp_path):
+    data = surface.describe_contour(Formula(cost), [[1.0, 1.0], [0.5, 0.5], [0.0, 0.1]], resolution=15)
+    assert (np.diff(data.levels) > 0).all()
+    saved(surface.draw_contour(data), tmp_path)
+    saved(surface.draw_surface(data), tmp_path)
+
+
+def test_a_surface_has_a_hole_where_the_cost_is_not_finite(tmp_path):
+    def faces(cost):
+        data = surface.describe_contour(Formula(cost), [[0.1, 1.0], [1.0, 0.0]], limits=[(-1, 2), (-1, 1)])
+        ax = surface.draw_surface(data)
+        style.save(ax, tmp_path / "surface.png")
+        return len(ax.collections[0].get_paths())
+
+    assert faces("x - log(x) + y**2") < 0.75 * faces("x + y**2")
+
+
+def test_a_single_step_among_many_parameters_has_a_plane_as_wide_as_the_valley():
+    data = surface.describe_contour(Bowl(), [[1.0, 1.0, 1.0, 1.0, 1.0], [0.5, 0.5, 0.4, 0.3, 0.2]], resolution=5)
+    assert np.ptp(data.y) > 0.1 * np.ptp(data.x)
+
+
+def test_one_other_parameter_is_one():
+    walk = [[2.0, 1.0, 3.0], [1.0, 0.5, 1.0]]
+    data = surface.describe_contour(Formula("a**2 + b**2 + c**2"), walk, parameters=["a", "b"], resolution=5)
+    assert data.notes == ("the other parameter as at the lowest point",)

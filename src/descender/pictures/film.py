@@ -95,7 +95,6 @@ def _slice(cost: Any, record: Any, frames: int, options: dict[str, Any]) -> Film
     trail = trail_of(record, 1)
     whole = slices.describe_slice(cost, record, **options)
     low, high = whole.w[0], whole.w[-1]
-    tall = float(np.ptp(whole.value[np.isfinite(whole.value)])) or 1.0
     made = []
     for step in chosen(trail.steps, frames).tolist():
         k = int(np.flatnonzero(trail.steps == step)[-1])
@@ -106,7 +105,7 @@ def _slice(cost: Any, record: Any, frames: int, options: dict[str, Any]) -> Film
         with np.errstate(all="ignore"):
             value, slope = cost.value(np.array([at])), float(cost.gradient(np.array([at]))[0])
             heights = np.array([cost.value(np.array([v])) if np.isfinite(v) else np.nan for v in w])
-            reach = 0.2 / np.sqrt((1.0 / (high - low)) ** 2 + (slope / tall) ** 2)
+            reach = slices.tangent_reach(slope, whole.w, whole.value, 0.2)
         ends = np.array([at - reach, at + reach]) if np.isfinite(slope) and low <= at <= high else np.full(2, np.nan)
         caption = f"step {step:,}: {whole.name} = {short(at)}, J = {short(value)}, slope {short(slope, 3)}"
         marks = (

@@ -106,6 +106,7 @@ def box_around(
     lowest, height = points[np.nanargmin(values)], float(np.nanmax(values[kept]) - np.nanmin(values))
     low, high = points[kept].min(axis=0), points[kept].max(axis=0)
     width = high - low
+    width = np.where(width > 1e-12 * width.max(initial=0.0), width, 0.0)  # less is rounding
     least = np.zeros_like(width)
     if value is not None and height > 0:
         guess = np.where(width > 0, width, 1e-3 * np.maximum(np.abs(lowest), 1.0))

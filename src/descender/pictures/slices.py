@@ -73,7 +73,7 @@ def describe_slice(
     array([4., 1.])
     """
     if cost.n_parameters != 1:
-        raise ShapeError(f"a slice shows one weight, and this cost has {cost.n_parameters}: describe_contour shows two")
+        raise ShapeError(f"a slice shows one weight, and this cost has {cost.n_parameters}: path and surface show two")
     trail = trail_of(walk, 1)
     kept = thin(np.nan_to_num(trail.points))
     path, numbers = trail.points[kept], trail.steps[kept]
@@ -116,10 +116,14 @@ def _tangents(
         chosen = spread_steps(w[:, None], 5) if len(w) else []
     at, value = w[chosen], values[chosen]
     slope = np.array([cost.gradient(np.array([x]))[0] for x in at])
-    wide, tall = np.ptp(grid), np.nanmax(heights) - np.nanmin(heights)
-    # Every piece is as long on the page, however steep.
-    reach = 0.16 / np.sqrt((1.0 / wide) ** 2 + (slope / (tall if tall > 0 else 1.0)) ** 2)
-    return Tangents(at, value, slope, numbers[chosen], reach)
+    return Tangents(at, value, slope, numbers[chosen], tangent_reach(slope, grid, heights, 0.16))
+
+
+def tangent_reach(slope: Any, grid: NDArray, heights: NDArray, share: float) -> Any:
+    """How far to either side a piece of each slope reaches, if each is as long on the page, that `share` of it."""
+    with np.errstate(over="ignore"):
+        tall = np.ptp(heights[np.isfinite(heights)]) or 1.0
+        return share / np.hypot(1.0 / np.ptp(grid), slope / tall)
 
 
 @styled

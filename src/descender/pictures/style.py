@@ -122,7 +122,9 @@ def grid(count: int) -> list[Axes]:
 def head(ax: Any, title: str, notes: tuple[str, ...] = ()) -> None:
     """A title, and below it in small grey what must be known about the picture."""
     lines = [line for note in notes for line in wrap(words(note), 78)]
-    ax.set_title(words(title) or (" " if lines else ""), pad=6 + 12 * len(lines))
+    ax.set_title(words(title) or (" " if lines else ""), loc="left", pad=6 + 12 * len(lines))
+    for axis in (ax.xaxis, ax.yaxis):
+        _whole_ticks(axis)
     for k, line in enumerate(lines):
         up = 4 + 12 * (len(lines) - 1 - k)
         text = ax.annotate(
@@ -130,6 +132,16 @@ def head(ax: Any, title: str, notes: tuple[str, ...] = ()) -> None:
             fontsize=8.5, color=GREY, ha="left", va="bottom", annotation_clip=False,
         )  # fmt: skip
         text.set_in_layout(False)  # or a long line would squeeze the axes
+
+
+def _whole_ticks(axis: Any) -> None:
+    """Very large or small numbers of an axis are written whole, as a power of ten apart would stand in the notes."""
+    from matplotlib.ticker import ScalarFormatter
+
+    low, high = axis.get_view_interval()
+    most = max(abs(low), abs(high))
+    if isinstance(axis.get_major_formatter(), ScalarFormatter) and not 1e-4 < most < 1e5 and most < 1e3 * (high - low):
+        axis.set_major_formatter(lambda v, _: short(v, 3))
 
 
 def words(text: object) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,9 +11,22 @@ from numpy.typing import ArrayLike, NDArray
 
 from descender.costs.cost import Cost, Vector
 from descender.errors import OptionError, ShapeError, suggest
+from descender.pictures.curves import LARGEST, SMALLEST
 from descender.pictures.paths import DRAWN, Box, box_around, drawable, near, read_limits, thin, trail_of, values_at
 from descender.pictures.plotly import DEPTHS, Spec, figure, plain, rounded, titled
-from descender.pictures.style import BLACK, VERMILLION, YELLOW, axes, colourbar, head, legend, short, styled, words
+from descender.pictures.style import (
+    BLACK,
+    VERMILLION,
+    YELLOW,
+    axes,
+    colourbar,
+    counted,
+    head,
+    legend,
+    short,
+    styled,
+    words,
+)
 from descender.record import Record
 
 if TYPE_CHECKING:
@@ -86,7 +99,7 @@ def describe_contour(
     """
     d = cost.n_parameters
     if d < 2:
-        raise ShapeError("a contour shows two parameters, and this cost has one: describe_slice shows it")
+        raise ShapeError("a path and a surface show two parameters, and this cost has one: a slice shows it")
     per_side = _resolution(cost) if resolution is None else int(resolution)
     if per_side < 2:
         raise OptionError(f"resolution={resolution}: at least 2 grid lines are needed")
@@ -143,7 +156,8 @@ def _plane(
         first, second = names.index(chosen[0]), names.index(chosen[1])
         directions = np.eye(d)[[first, second]]
         origin = lowest * (1.0 - directions.sum(axis=0))
-        notes = () if d == 2 else (f"the other {d - 2:,} parameters as at the lowest point",)
+        more = "parameter" if d == 3 else f"{d - 2:,} parameters"
+        notes = () if d == 2 else (f"the other {more} as at the lowest point",)
         return (chosen[0], chosen[1]), Plane(origin, directions, 1.0), notes
     moved = shown - lowest
     _, spread, rows = np.linalg.svd(moved / max(float(np.abs(moved).max()), 1e-300), full_matrices=False)
@@ -167,9 +181,10 @@ def _levels(z: NDArray, along: NDArray) -> tuple[NDArray[np.float64], bool]:
     top = float(excess.max(initial=0.0))
     if len(along) and along.max() > base:
         top = min(top, 100.0 * float(along.max() - base))
-    if not top > 0:
+    grain = 8.0 * np.spacing(abs(base))
+    if not top > LEVELS * grain:
         return base + np.array([0.0, 1.0]) * max(abs(base), 1.0), False
-    low = float(np.quantile(excess[excess > 0], 0.003))
+    low = max(float(np.quantile(excess[excess > 0], 0.003)), grain)
     if top > 100.0 * low > 0:
         return base + np.geomspace(low, top, LEVELS), True
     return base + np.linspace(0.0, top, LEVELS), False
@@ -190,16 +205,27 @@ def draw_ground(data: Contour, ax: Any, colours: str = "Blues_r") -> None:
     """Draw the cost from above, without any walk."""
     from matplotlib.colors import BoundaryNorm
 
+    data, label = _in_units(data)
     norm = BoundaryNorm(data.levels, 256, extend="both")
     depth = 0.55 if colours.startswith("Greys") else 0.9  # walks in colours stand out from a pale ground
     shaded = ax.contourf(data.x, data.y, data.z, data.levels, cmap=colours, norm=norm, extend="both", alpha=depth)
     ax.contour(data.x, data.y, data.z, data.levels, colors="#33475B", linewidths=0.4)
-    bar = colourbar(ax, shaded, "cost J", ticks=data.levels[::2], format=lambda v, _: short(v, 3))
+    bar = colourbar(ax, shaded, label, ticks=data.levels[::2], format=lambda v, _: short(v, 3))
     bar.minorticks_off()
     ax.set_xlim(data.x[0], data.x[-1])
     ax.set_ylim(data.y[0], data.y[-1])
     ax.set_xlabel(words(data.names[0]))
     ax.set_ylabel(words(data.names[1]))
+
+
+def _in_units(data: Contour) -> tuple[Contour, str]:
+    """The picture with heights of a size that Matplotlib can hold, and what they are called."""
+    largest = float(np.abs(data.levels).max())
+    if SMALLEST < largest < LARGEST:
+        return data, "cost J"
+    exponent = int(np.clip(np.floor(np.log10(largest)), -300, 300))
+    z, levels, along = (values / 10.0**exponent for values in (data.z, data.levels, data.path_cost))
+    return replace(data, z=z, levels=levels, path_cost=along), f"cost J / 1e{exponent}"
 
 
 def draw_path(data: Contour, ax: Any) -> None:
@@ -213,8 +239,7 @@ def draw_path(data: Contour, ax: Any) -> None:
 def walked(data: Contour) -> str:
     """How many steps led from which cost to which."""
     known = data.path_cost[np.isfinite(data.path_cost)]
-    steps = int(data.path_step[-1])
-    return f"{steps:,} step{'s' * (steps != 1)} from J = {short(known[0])} to {short(known[-1])}"
+    return f"{counted(int(data.path_step[-1]), 'step')} from J = {short(known[0])} to {short(known[-1])}"
 
 
 def _ends(ax: Any, data: Contour, *heights: NDArray) -> None:
@@ -239,11 +264,13 @@ def draw_surface(data: Contour, ax: Any = None, view: tuple[float, float] = (32.
     """
     box: Any = axes(ax, (6.6, 5.4), "3d")
     box.computed_zorder = False
+    title = walked(data)
+    data, label = _in_units(data)
     top = float(np.nanmax(data.z))
     seen = data.path_cost[np.isfinite(data.path_cost) & _inside(data)]
     if len(seen):
         top = min(top, max(100.0 * float(seen.max() - data.levels[0]), 0.0) + float(data.levels[0]) or top)
-    shown = np.where(data.z <= top, data.z, top)
+    shown = np.where(data.z > top, top, data.z)
     X, Y = np.meshgrid(data.x, data.y)
     box.plot_surface(X, Y, shown, cmap="Blues_r", alpha=0.85, rcount=60, ccount=60, linewidth=0.15, edgecolor="#7A8B99")
     path = np.where(_inside(data)[:, None], data.path, np.nan)
@@ -251,12 +278,12 @@ def draw_surface(data: Contour, ax: Any = None, view: tuple[float, float] = (32.
     few = len(path) <= 60
     box.plot(*path.T, height, color=VERMILLION, lw=2.0, marker="o" if few else None, ms=3.5, zorder=5)
     _ends(box, data, height)
-    box.set_xlabel(words(data.names[0]), labelpad=6)
-    box.set_ylabel(words(data.names[1]), labelpad=6)
-    box.set_zlabel("cost J", labelpad=11)
+    box.set_xlabel(words(data.names[0]), labelpad=9)
+    box.set_ylabel(words(data.names[1]), labelpad=9)
+    box.set_zlabel(label, labelpad=11)
     box.view_init(*view)
     box.set_box_aspect(None, zoom=0.88)
-    head(box, walked(data), data.notes)
+    head(box, title, data.notes)
     legend(box, loc="upper right")
     return box
 
