@@ -148,7 +148,7 @@ REFUSED = {
     "text": (with_x("soon"), 'row 501 is "soon": expected a number'),
     "infinite": (with_x(np.inf), "column x, row 501 is infinite"),
     "huge": (with_x(1e308), r"column x, row 501 is 1e\+308"),
-    "no date": (lambda f: f.assign(day=["soon"] * N), "column day, row 1 holds text: expected dates"),
+    "no date": (lambda f: f.assign(day=["soon"] * N), 'column day, row 1 is "soon": expected dates'),
     "twice": (lambda f: f.rename(columns={"count": "x"}), 'names column "x" 2 times'),
 }
 

@@ -3,6 +3,7 @@
 import gzip
 import io
 import itertools
+import json
 import os
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from descender.data.blocks import open_blocks
 from descender.data.kinds import learn_column
 from descender.data.source import add_target, open_source
 from descender.data.sql import connect
@@ -135,6 +137,31 @@ def test_digits_with_a_leading_zero_stay_text_and_infinities_are_numbers(tmp_pat
     assert table["x"].to_pylist() == [1.5, float("inf")]
 
 
+def test_truth_values_are_true_and_false_and_other_words_stay_as_they_are(tmp_path):
+    path = write(tmp_path, "b.csv", "a,b,c,d\nyes,TRUE,Y,\nno,False,N,false\nyes,TRUE,Y,true\n")
+    table = open_source(path).table
+    assert table["a"].to_pylist() == ["yes", "no", "yes"]
+    assert table["b"].to_pylist() == [True, False, True]
+    assert table["c"].to_pylist() == ["Y", "N", "Y"]
+    assert table["d"].to_pylist() == [None, False, True]
+
+
+def test_nested_rows_are_columns_named_as_paths(tmp_path):
+    rows = [{"id": k, "user": {"age": k, "it's": {"city": "Rome"}}, "a": [k]} for k in range(3)]
+    rows[1] = {"id": 1, "user": None}
+    path = write(tmp_path, "n.jsonl", "\n".join(map(json.dumps, rows)))
+    table = open_source(path).table
+    assert table.column_names == ["id", "user.age", "user.it's.city", "a"]
+    assert table["user.it's.city"].to_pylist() == ["Rome", None, "Rome"]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "n.parquet")
+    for data in (path, tmp_path / "n.parquet", pa.Table.from_pylist(rows)):
+        with open_blocks(data, {"user.it's.city": "category"}, ["user.age"]) as blocks:
+            found = pa.concat_tables(blocks)
+        assert found.to_pydict() == {"user.age": [0, None, 2], "user.it's.city": ["Rome", None, "Rome"]}
+    with pytest.raises(ColumnError, match='names column "a.b" 2 times'):
+        open_source(pa.table({"a.b": [1, 2], "a": [{"b": 1}, {"b": 2}]}))
+
+
 RANDOM = np.random.default_rng(0).integers(0, 10**6, 400_000)
 UNREADABLE = {
     "empty.csv": ("", "is empty"),
@@ -156,7 +183,8 @@ UNREADABLE = {
         "cannot be read: Unexpected end of GZIP",
     ),
     "bad.parquet": (b"PAR1 and no more", "cannot be read as parquet"),
-    "bad.jsonl": ('{"a":1}\n{"a":2\n', "cannot be read as json: Malformed JSON"),
+    "bad.jsonl": ('{"a":1}\n{"a":2\n{"a":3}\n', "bad.jsonl, line 2 cannot be read as json: Malformed JSON"),
+    "bad.json.gz": (gzip.compress(b'{"a":1}\n\n{"a"}\n'), "bad.json.gz, line 3 cannot be read as json: Malformed"),
     "book.xlsx": (b"PK\3\4", "is an Excel workbook: save the sheet as CSV"),
     "data.pkl": (b"\x80\4", "is a pickle, which can run code"),
     "short.npy": (b"\x93NUMPY\1", "cannot be read as an array of numbers"),

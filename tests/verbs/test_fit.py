@@ -246,14 +246,34 @@ def test_small_tables_are_judged_on_their_own_rows():
     assert fit("example:heights", holdout=0.0).metrics.keys() == {"train", "baseline"}
 
 
-def test_a_class_that_no_training_row_has_is_refused():
-    held = holdout(60, 0.2, 0)
+def test_a_class_whose_rows_would_all_judge_is_learnt_from_its_first(tmp_path):
+    held = np.flatnonzero(holdout(60, 0.2, 0))
     y = np.where(np.arange(60) % 2, "a", "b").astype(object)
-    y[np.flatnonzero(held)[0]] = "rare"
+    y[held[0]] = y[held[1]] = "rare"
+    y[held[2]] = "single"
     data = {"x": np.arange(60.0), "y": list(y)}
-    with pytest.raises(TargetError, match="y: a class has no training row; give more rows, or another seed"):
-        fit(data, "y")
-    assert fit(data, "y", holdout=0.0).model.coding.classes == ("a", "b", "rare")
+    result = fit(data, "y", l2=0.1)
+    assert result.model.coding.classes == ("a", "b", "rare", "single")
+    assert len(result.holdout_y) == len(held) - 2
+    assert (
+        "target",
+        "all rows of y = rare, single were to judge: the first of each teaches instead",
+        None,
+    ) in result.lines
+    assert verify(result.model.save(tmp_path / "m.descender"), data).same_data
+
+
+@pytest.mark.parametrize("role", ["time", "group"])
+def test_a_class_that_only_judges_is_refused_where_the_rows_are_divided_by_more_than_chance(role):
+    y = ["a", "b"] * 25 + ["late"] * 10
+    for seed in range(20):
+        data = {"x": np.arange(60.0), "when": np.arange(60) // 10, "y": y}
+        try:
+            fit(data, "y", l2=0.1, seed=seed, **{role: "when"})
+        except TargetError as error:
+            assert f"y = late has no training row, as rows are divided by {role}" in str(error)
+            return
+    pytest.fail("it was never refused")
 
 
 def test_a_class_that_no_held_out_row_has_is_no_trouble():

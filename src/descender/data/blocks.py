@@ -16,7 +16,7 @@ from descender.data.delimited import Delimited, NotTextError, delimited, trimmed
 from descender.data.encodings import as_utf8
 from descender.data.source import is_place, located, open_source, query
 from descender.data.spelling import has_decimal_commas, spelt_numbers
-from descender.data.sql import connect, quoted_name, reason
+from descender.data.sql import connect, quoted, quoted_name, reason
 from descender.errors import DataError
 
 if TYPE_CHECKING:
@@ -91,10 +91,13 @@ def _relation(select: Callable[[], Any], shown: str, wanted: Wanted, wrong: str,
 
     try:
         relation = select()
-        names = tuple(relation.columns)
+        fields = [pair for column in zip(relation.columns, relation.types, strict=True) for pair in _fields(*column)]
+        names = tuple(name for name, _ in fields)
         files.check_names(list(names), shown)
         here = wanted(names)
-        chosen = relation.project(", ".join(map(quoted_name, here)) or "1")
+        chosen = relation.project(
+            ", ".join(f"{text} AS {quoted_name(name)}" for name, text in fields if name in here) or "1"
+        )
     except duckdb.Error as error:
         raise DataError(f"{shown} {wrong}: {reason(error)}") from None
 
@@ -106,6 +109,16 @@ def _relation(select: Callable[[], Any], shown: str, wanted: Wanted, wrong: str,
             raise DataError(f"{shown} {wrong}: {reason(error)}") from None
 
     return Blocks(shown, names, tables(), list(notes))
+
+
+def _fields(name: str, kind: Any, text: str | None = None) -> Iterator[tuple[str, str]]:
+    """The columns that one of DuckDB's becomes, and how SQL writes them: a nested row is a column for each field."""
+    text = text or quoted_name(name)
+    if kind.id != "struct":
+        yield name, text
+        return
+    for field, inner in kind.children:
+        yield from _fields(f"{name}.{field}", inner, f"struct_extract({text}, {quoted(field)})")
 
 
 def _array(path: Path, shown: str, wanted: Wanted) -> Blocks:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from descender.data.design import Marks, Piece, Values
-from descender.data.spelling import spelt_numbers
+from descender.data.spelling import spelt_numbers, spelt_truths
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -317,16 +317,22 @@ class Boolean:
 
 
 def _truths(cells: pa.ChunkedArray) -> NDArray[np.float64]:
-    import pyarrow as pa
-
     if is_text(cells.type):
-        try:
-            cells = as_text(cells).cast(pa.bool_())
-        except pa.ArrowInvalid as error:
-            raise BadCellError(0, f"holds text: expected true or false, as in training ({error})") from None
+        text = as_text(cells)
+        cells = spelt_truths(text)
+        refuse_strays(text, cells, "true or false")
     x = numbers(cells)
     strange = (x != 0) & (x != 1) & ~np.isnan(x)
     if strange.any():
         first = int(strange.argmax())
         raise BadCellError(first, f"is {x[first]:g}: expected true or false, as in training")
     return x
+
+
+def refuse_strays(text: pa.ChunkedArray, read: pa.ChunkedArray, expected: str) -> None:
+    """See that all cells of text could be read, or raise :class:`BadCellError` for the first that could not."""
+    import pyarrow.compute as pc
+
+    strays = pc.and_(pc.and_(text.is_valid(), pc.invert(pc.equal(text, ""))), read.is_null())
+    if (first := pc.index(strays, True).as_py()) >= 0:
+        raise BadCellError(first, f'is "{text[first].as_py()[:40]}": expected {expected}, as in training')

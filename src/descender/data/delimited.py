@@ -59,14 +59,16 @@ class Delimited:
     def sniffed(self, con: duckdb.DuckDBPyConnection, **options: str) -> tuple[Any, dict[str, str]]:
         """The rows, not read yet, and for columns c0, c1, ... the types that must be told to read them right.
 
-        Times that are not spelt as ISO 8601 has them are left as text, for the same reason as dates.
+        Times that are not spelt as ISO 8601 has them are left as text, for the same reason as dates; and so are yes
+        and no, which are truth values in no other format: a class is called as the file calls it.
         """
         found = self.relation(con, **options)
         types = {}
         for j, kind in enumerate(map(str, found.types)):
             cells = (row[j].strip() for row in self.samples if j < len(row))
             spelt = next((cell for cell in cells if cell not in MISSING), "")
-            if kind == "TIMESTAMP" and not re.match(r"\d{4}-\d\d?-\d\d?", spelt):
+            as_words = kind == "BOOLEAN" and spelt.lower() not in ("", "true", "false")
+            if as_words or (kind == "TIMESTAMP" and not re.match(r"\d{4}-\d\d?-\d\d?", spelt)):
                 types[f"c{j}"] = "VARCHAR"
         return (self.relation(con, types=str(types), **options) if types else found), types
 

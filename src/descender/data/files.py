@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections import Counter
@@ -99,8 +100,41 @@ def read_file(path: Path, shown: str) -> tuple[pa.Table, list[str]]:
     try:
         table = connect().sql(f"SELECT * FROM {scan(path, what)}").to_arrow_table()
     except duckdb.Error as error:
-        raise DataError(f"{shown} cannot be read as {what}: {reason(error)}") from None
+        wrong = _first_that_is_no_json(path) if what == "json" else ""
+        raise DataError(f"{shown}{wrong} cannot be read as {what}: {reason(error)}") from None
     return table, []
+
+
+def _first_that_is_no_json(path: Path) -> str:
+    """Which line of a file of JSON lines is none, as far as one is; DuckDB counts otherwise."""
+    import gzip
+
+    with path.open("rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+    with gzip.open(path) if packed else path.open("rb") as lines:
+        if lines.read(1) == b"[":
+            return ""
+        lines.seek(0)
+        for number, line in enumerate(lines, 1):
+            try:
+                json.loads(line.strip() or b"{}")
+            except ValueError:
+                return f", line {number:,}"
+    return ""
+
+
+def flat(table: pa.Table) -> pa.Table:
+    """The table with a column for each field of its nested rows, named as a path.
+
+    >>> import pyarrow as pa
+    >>> flat(pa.table({"user": [{"age": 7, "home": {"city": "Rome"}}]})).column_names
+    ['user.age', 'user.home.city']
+    """
+    import pyarrow as pa
+
+    while any(pa.types.is_struct(kind) for kind in table.schema.types):
+        table = table.flatten()
+    return table
 
 
 def scan(path: Path, what: str) -> str:

@@ -19,6 +19,7 @@ from descender.data.columns import (
     is_text,
     missing_feature,
     missing_piece,
+    refuse_strays,
 )
 from descender.data.design import Marks, Piece, moved
 
@@ -35,6 +36,14 @@ SPELLINGS = tuple(
     for time in ("", " %H:%M", " %H:%M:%S")
 )
 """Ways to spell a date, and a time after it, besides ISO 8601."""
+ISO_LIKE = (
+    r"^\s*\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])"
+    r"([T ]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,9})?)?(Z|[+-]\d\d(:?\d\d)?)?)?\s*$"
+)
+LIKE = r"^\s*\d{1,4}[-/.]\d\d?[-/.]\d{2,4}(?:\D|$)"
+"""What begins like a date, however it is spelt."""
+SPELT_SHARE = 0.9
+"""From which share of dates on text with strays among them is a column of dates."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +53,7 @@ class Moment:
     One feature for each month, weekday and hour that the training rows have: a linear model then follows any
     yearly, weekly or daily course, where a single sine could not.  A part that is constant has no feature; of a part
     with two values the second is enough.  Times with a zone are taken apart in the zone that the training rows have.
+    Of text with `strays`, cells that spell no moment are missing; without, they are refused.
     """
 
     name: str
@@ -52,13 +62,20 @@ class Moment:
     parts: dict[str, dict[int, float]]
     missing: float
     spelling: str = ISO
+    strays: int = 0
+    stray: str = ""
 
     @classmethod
     def learn(cls, name: str, cells: pa.ChunkedArray, spelling: str = ISO) -> Moment:
         """The parts that vary, with the share of each of their values; text is read by its `spelling`."""
         import pyarrow.compute as pc
 
-        cells = _moments(cells, spelling)
+        strays, stray = 0, ""
+        if is_text(cells.type):
+            text, cells = as_text(cells), _read(as_text(cells), spelling)
+            odd = pc.and_(text.is_valid(), cells.is_null())
+            strays = pc.sum(odd).as_py() or 0
+            stray = text[pc.index(odd, True).as_py()].as_py()[:40] if strays else ""
         zone = getattr(cells.type, "tz", None)
         missing = cells.null_count / len(cells)
         known = pc.drop_null(cells)
@@ -69,7 +86,7 @@ class Moment:
             seen = np.flatnonzero(counts)
             if len(seen) > 1:
                 parts[part] = {int(value): float(counts[value] / len(cells)) for value in seen}
-        return cls(name, zone, elapsed, parts, missing, spelling)
+        return cls(name, zone, elapsed, parts, missing, spelling, strays, stray)
 
     @property
     def dropped(self) -> str | None:
@@ -86,6 +103,9 @@ class Moment:
         constant = [part for part in PARTS if part not in self.parts]
         left_out = [f"the {' and the '.join(constant)} is constant: left out"] if constant else []
         read = [f"read as {self.spelling}"] if self.spelling != ISO else []
+        if self.strays:
+            verb = "is" if self.strays == 1 else "are"
+            read.append(f'{self.strays:,} of its values {verb} no date, such as "{self.stray}": taken as missing')
         return f"{self.name}: {'; '.join([*read, *left_out])}" if read or left_out else None
 
     @cached_property
@@ -107,7 +127,7 @@ class Moment:
         """Take the cells apart."""
         import pyarrow.compute as pc
 
-        cells = _moments(cells, self.spelling)
+        cells = self._moments(cells)
         at = len(self.elapsed.features)
         if at:
             yield from self.elapsed.encode(_days(cells), dtype)
@@ -121,6 +141,24 @@ class Moment:
         unknown = cells.is_null().to_numpy()
         count(odd, "missing", unknown)
         yield from missing_piece(self, unknown)
+
+    def _moments(self, cells: pa.ChunkedArray) -> pa.ChunkedArray:
+        """Dates and times as such; text that spells them is read."""
+        import pyarrow as pa
+
+        if pa.types.is_timestamp(cells.type) or pa.types.is_date(cells.type):
+            return cells
+        if pa.types.is_null(cells.type):
+            return cells.cast(pa.timestamp("us"))
+        if not is_text(cells.type):
+            raise BadCellError(0, f"is a {cells.type}: expected dates or times, as in training")
+        text = as_text(cells)
+        read = _read(text, self.spelling)
+        if not self.strays:
+            zoned = "" if self.zone is None else " with their zone"
+            spelt = "" if self.spelling == ISO else f" as {self.spelling}"
+            refuse_strays(text, read, f"dates or times{zoned}{spelt}")
+        return read
 
 
 def _days(cells: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -153,54 +191,41 @@ def _part(cells: pa.ChunkedArray, zone: str | None, part: str) -> pa.ChunkedArra
     return take(cells)
 
 
-def _moments(cells: pa.ChunkedArray, spelling: str = ISO) -> pa.ChunkedArray:
-    """Dates and times as such; text that spells them is read."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    if pa.types.is_timestamp(cells.type) or pa.types.is_date(cells.type):
-        return cells
-    if pa.types.is_null(cells.type):
-        return cells.cast(pa.timestamp("us"))
-    if not is_text(cells.type):
-        raise BadCellError(0, f"is a {cells.type}: expected dates or times, as in training")
-    text = as_text(cells)
-    if spelling == ISO:
-        return _read_iso(text)
-    read = _read(text, spelling)
-    wrong = pc.and_(pc.is_valid(text), pc.is_null(read)).to_numpy()
-    if wrong.any():
-        first = int(wrong.argmax())
-        raise BadCellError(
-            first, f'is "{text[first].as_py()[:40]}": expected dates or times as {spelling}, as in training'
-        )
-    return read
-
-
-def _read_iso(text: pa.ChunkedArray) -> pa.ChunkedArray:
-    """ISO 8601 text as moments; in UTC where it tells a zone."""
-    import pyarrow as pa
-
-    wrong: Exception | None = None
-    for zone in (None, "UTC"):
-        try:
-            return text.cast(pa.timestamp("us", zone))
-        except pa.ArrowInvalid as error:
-            wrong = wrong or error
-    raise BadCellError(0, f"holds text: expected dates or times, as in training ({wrong})") from None
-
-
 def _read(text: pa.ChunkedArray, spelling: str) -> pa.ChunkedArray:
-    """Text as moments, missing where it is not spelt so."""
+    """Text as moments, missing where it is not spelt so; of ISO 8601 in UTC where it tells a zone."""
+    import pyarrow as pa
     import pyarrow.compute as pc
 
-    return pc.strptime(pc.utf8_trim_whitespace(text), format=spelling, unit="us", error_is_null=True)
+    if spelling != ISO:
+        return pc.strptime(pc.utf8_trim_whitespace(text), format=spelling, unit="us", error_is_null=True)
+    like = pc.if_else(pc.match_substring_regex(text, ISO_LIKE), text, pa.scalar(None, text.type))
+    like = pc.replace_substring_regex(pc.utf8_trim_whitespace(like), r"(\.\d{6})\d+", r"\1")
+    zoned = pc.match_substring_regex(like, r":\d\d(\.\d+)?(Z|[+-]\d\d(:?\d\d)?)$")
+    zone = "UTC" if pc.any(zoned).as_py() else None
+    if zone:  # among moments with a zone those without one are unknown
+        like = pc.if_else(zoned, like, pa.scalar(None, like.type))
+    try:
+        return like.cast(pa.timestamp("us", zone))
+    except pa.ArrowInvalid:  # a day that its month does not have
+        cells = [_moment(cell, zone) for cell in like.to_pylist()]
+        return pa.chunked_array([pa.array(cells, pa.timestamp("us", zone))])
+
+
+def _moment(cell: str | None, zone: str | None) -> Any:
+    """One cell of ISO 8601, or None where it is none."""
+    import pyarrow as pa
+
+    try:
+        return pa.scalar(cell).cast(pa.timestamp("us", zone)) if cell else None
+    except pa.ArrowInvalid:
+        return None
 
 
 def spelling_of_moments(text: pa.ChunkedArray) -> str | None:
-    """How all cells of a column of text spell dates or times; None where they do not.
+    """How the cells of a column of text spell dates or times; None where more than a tenth of them do not.
 
-    Of two that fit, as month and day may be exchanged, the first of ``SPELLINGS``: the one with the month before.
+    Of those that most cells fit it is the first of ``SPELLINGS``, as month and day may be exchanged: the one with the
+    month before.
 
     >>> import pyarrow as pa
     >>> spelling_of_moments(pa.chunked_array([["2020-02-29", None]]))
@@ -212,12 +237,11 @@ def spelling_of_moments(text: pa.ChunkedArray) -> str | None:
 
     known = pc.drop_null(text)
     head = known.slice(0, 100)
-    if len(known) and pc.all(pc.match_substring_regex(head, r"^\d{4}-\d\d-\d\d")).as_py():
-        try:
-            _read_iso(known)
-            return ISO
-        except BadCellError:
-            return None
-    if not len(known) or not pc.all(pc.match_substring_regex(head, r"^\s*\d{1,4}[-/.]\d\d?[-/.]\d{2,4}\b")).as_py():
+    if not len(known) or pc.mean(pc.match_substring_regex(head, LIKE).cast("double")).as_py() < SPELT_SHARE:
         return None
-    return next((s for s in SPELLINGS if not _read(head, s).null_count and not _read(known, s).null_count), None)
+    best, fewest = None, int((1.0 - SPELT_SHARE) * len(known)) + 1
+    for spelling in (ISO, *SPELLINGS):
+        if fewest and _read(head, spelling).null_count <= (1.0 - SPELT_SHARE) * len(head):
+            strays = _read(known, spelling).null_count
+            best, fewest = (spelling, strays) if strays < fewest else (best, fewest)
+    return best

@@ -58,7 +58,8 @@ def open_source(data: Any, *, sql: str | None = None, least_rows: int = 2) -> So
     `data` is a path to CSV (tabs and semicolons too, also .gz), Parquet, JSON lines or .npy; ``-`` for CSV on
     standard input; ``example:NAME``; a pandas, Polars or Arrow table; a dict of arrays; a two-dimensional NumPy
     array; or a SciPy sparse matrix.  `sql` is one SELECT, in which the data are the views ``data`` and, for a file,
-    its stem; a query may also name files itself, with ``data=None``.  Fewer than `least_rows` rows are refused
+    its stem; a query may also name files itself, with ``data=None``.  A nested row becomes a column for each of its
+    fields, named as a path (``user.age``).  Fewer than `least_rows` rows are refused
     (predicting needs one).
 
     Raises :class:`~descender.errors.DataError` for what cannot be read and
@@ -71,6 +72,7 @@ def open_source(data: Any, *, sql: str | None = None, least_rows: int = 2) -> So
     3
     """
     source = _query(data, sql) if sql is not None else _open(data)
+    source = replace(source, table=files.flat(source.table))
     check_names(source.table.column_names, source.described)
     if source.table.num_columns == 0:
         raise DataError(f"{source.described} has no columns")

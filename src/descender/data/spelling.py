@@ -16,6 +16,8 @@ GROUPED = {
     True: rf"^[-+]?\d{{1,3}}(?:[.'{SPACE}]\d{{3}})+(?:,\d*)?$",
 }
 """Thousands set apart, with a decimal point and with a decimal comma."""
+TRUE, FALSE = ("true", "t", "yes", "y", "1", "1.0"), ("false", "f", "no", "n", "0", "0.0")
+"""Truth values, in small letters."""
 DECIMAL_COMMA = r"^[-+]?\d*,(?:\d{1,2}|\d{4,})$|^[-+]?\d{1,3}(?:[.\s]\d{3})+,\d+$"
 """What can only be a decimal comma."""
 
@@ -44,6 +46,21 @@ def spelt_numbers(cells: pa.ChunkedArray, comma: bool = False) -> pa.ChunkedArra
         text = pc.replace_substring(text, ",", ".")
     spelt = pc.match_substring_regex(text, NUMBER)
     return pc.cast(pc.if_else(spelt, text, pa.scalar(None, pa.string())), pa.float64())
+
+
+def spelt_truths(cells: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Text as truth values, missing where it spells none.
+
+    >>> import pyarrow as pa
+    >>> spelt_truths(pa.chunked_array([["Yes", "no", " TRUE", "0", "maybe", None]])).to_pylist()
+    [True, False, True, False, None, None]
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    text = pc.utf8_lower(pc.utf8_trim_whitespace(cells))
+    known = pc.is_in(text, value_set=pa.array(TRUE + FALSE))
+    return pc.if_else(known, pc.is_in(text, value_set=pa.array(TRUE)), pa.scalar(None, pa.bool_()))
 
 
 def has_decimal_commas(cells: pa.ChunkedArray) -> bool:

@@ -161,7 +161,7 @@ def fit(
     plan = _plan(preset, given | {"batch_size": batch_size})
     say = Teller(progress)
     table = read_table(data, target, excluded, sql, task, Roles(weight, time, group), say, plan["loss"])
-    held = hold_out(table, plan["holdout"], seed)
+    held = hold_out(table, plan["holdout"], seed, say)
     loss_name = suitable_loss(plan["loss"], table.coding)
     design = encode(table, held, plan["scale"], say)
     plan["loss"] = with_parameters(loss_name, design.y, say)

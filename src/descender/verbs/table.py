@@ -219,8 +219,11 @@ def _with_targets(data: Any, target: ArrayLike) -> Any:
     return table.append_column("y", pa.array(y))
 
 
-def hold_out(table: Table, share: float, seed: int) -> NDArray[np.bool_]:
-    """Which rows are kept for judging: by a hash of their index, or the latest, or whole groups."""
+def hold_out(table: Table, share: float, seed: int, say: Teller | None = None) -> NDArray[np.bool_]:
+    """Which rows are kept for judging: by a hash of their index, or the latest, or whole groups.
+
+    Where neither times nor groups divide the rows, a class has at least one row to be learnt from: its first.
+    """
     n = len(table.y)
     if not 0 <= share < 1:
         raise OptionError(f"holdout={share}: expected a share of at least 0 and below 1")
@@ -230,11 +233,23 @@ def hold_out(table: Table, share: float, seed: int) -> NDArray[np.bool_]:
         return latest(table.times, share)
     if table.groups is not None:
         return some_groups(table.groups, share, seed)
+    mask = holdout(n, share, seed)
     if share == 0.5:  # exactly half, as the fifth tutorial has it
         mask = np.zeros(n, dtype=np.bool_)
         mask[np.argsort(hashed(np.arange(n), seed), kind="stable")[: n // 2]] = True
-        return mask
-    return holdout(n, share, seed)
+    absent = _never_learnt(table, mask)
+    for index in absent:
+        mask[int(np.argmax(table.y == index))] = False
+    if say is not None and len(absent):
+        names = ", ".join(str(table.coding.classes[index]) for index in absent[:5]) + ", ..." * (len(absent) > 5)
+        say("target", f"all rows of {table.name} = {names} were to judge: the first of each teaches instead")
+    return mask
+
+
+def _never_learnt(table: Table, held: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """The classes of which no row teaches."""
+    count = len(table.coding.classes)
+    return np.flatnonzero(np.bincount(table.y[~held].astype(np.intp), minlength=count) == 0) if count else np.arange(0)
 
 
 def class_weights(given: str | Mapping[Any, float] | None, coding: TargetCoding, y: NDArray, weight: Any) -> Any:
@@ -291,10 +306,11 @@ def encode(table: Table, held: NDArray[np.bool_], scale: bool, say: Teller) -> D
     X, X_held = (_transformed(encoder, inputs, mask, table.numbers(mask)) for mask in (~held, held))
     say("encoded", encoder.summary() if scale else encoder.summary().replace("standardised", "as they are"), "encode")
     y = table.y.astype(np.float64)
-    classes = table.coding.classes
-    if classes and len(np.unique(y[~held])) < len(classes):
+    if len(absent := _never_learnt(table, held)):
+        by = "time" if table.times is not None else "group"
         raise TargetError(
-            f"{table.name}: a class has no training row; give more rows, or another seed or holdout share"
+            f"{table.name} = {table.coding.classes[absent[0]]} has no training row, as rows are divided by {by}; leave "
+            "the class out, or give another seed or holdout share"
         )
     weight = None if table.weight is None else (table.weight[~held], table.weight[held])
     return Design(encoder, held, X, y[~held], X_held, y[held], *(weight or (None, None)))
