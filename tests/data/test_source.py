@@ -158,7 +158,7 @@ def test_nested_rows_are_columns_named_as_paths(tmp_path):
         with open_blocks(data, {"user.it's.city": "category"}, ["user.age"]) as blocks:
             found = pa.concat_tables(blocks)
         assert found.to_pydict() == {"user.age": [0, None, 2], "user.it's.city": ["Rome", None, "Rome"]}
-    with pytest.raises(ColumnError, match='names column "a.b" 2 times'):
+    with pytest.raises(ColumnError, match=r'names column "a\.b" 2 times'):
         open_source(pa.table({"a.b": [1, 2], "a": [{"b": 1}, {"b": 2}]}))
 
 

@@ -117,8 +117,8 @@ def _fields(name: str, kind: Any, text: str | None = None) -> Iterator[tuple[str
     if kind.id != "struct":
         yield name, text
         return
-    for field, inner in kind.children:
-        yield from _fields(f"{name}.{field}", inner, f"struct_extract({text}, {quoted(field)})")
+    for inside, inner in kind.children:
+        yield from _fields(f"{name}.{inside}", inner, f"struct_extract({text}, {quoted(inside)})")
 
 
 def _array(path: Path, shown: str, wanted: Wanted) -> Blocks:
