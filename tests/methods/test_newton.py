@@ -41,7 +41,9 @@ def test_gradient_and_curvatures_are_derivatives(loss, intercept):
     problem, rng = Standard(risk), np.random.default_rng(1)
     at = problem.look(problem.enter(np.zeros(risk.n_parameters)))
     V = 0.3 * rng.normal(size=at.V.shape)
-    H, G = problem.hessian(problem.look(V).Z, 0.0, False), problem.look(V).G.ravel()
+    here = problem.look(V)
+    H, G = problem.hessian(here, 0.0, False), here.G.ravel()
+    np.testing.assert_allclose(problem.hessian(here, 0.0, False, rough=True), H, rtol=1e-5, atol=1e-6)
     direction, h = rng.normal(size=V.shape), 1e-6
     direction -= direction.mean(axis=0) if problem.several else 0.0  # along the mean it holds more than the cost
     up, down = problem.look(V + h * direction), problem.look(V - h * direction)

@@ -72,7 +72,7 @@ def cost_scale(risk: Risk) -> float:
 
 def _cost_at_zero(risk: Risk) -> float:
     zero: Any = np.zeros((risk.n_classes, len(risk.y))) if risk.loss.scores_per_class else np.float64(0.0)
-    return float(np.sum(_sigma(risk) * risk.loss.value(zero, risk.y)))
+    return float(_sigma(risk) @ risk.loss.value(zero, risk.y))
 
 
 def _trivial_excess(risk: Risk) -> float:

@@ -5,7 +5,7 @@ The blocks of a reading are too small to share: on small machines two threads we
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from typing import Any
 
@@ -18,5 +18,8 @@ def _controller() -> Any:
 
 
 def one_blas_thread() -> AbstractContextManager:
-    """A context in which BLAS runs on one thread."""
+    """A context in which BLAS runs on one thread; none is needed where it does already."""
+    libraries = (one for one in _controller().lib_controllers if one.user_api == "blas")
+    if all(one.num_threads == 1 for one in libraries):
+        return nullcontext()
     return _controller().limit(limits=1, user_api="blas")

@@ -25,12 +25,13 @@ class Dense:
     """
 
     def __init__(self, H: NDArray, jitter: float = 1e-14):
-        diagonal = np.maximum(np.diag(H), 0.0)
-        self.scale = np.where(diagonal > 0, 1.0 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0)), 0.0)
-        scaled = H * self.scale[:, None] * self.scale
-        index = np.arange(len(H))
+        diagonal = H.diagonal()
+        seen = diagonal > 0.0
+        self.scale = seen / np.sqrt(diagonal if seen.all() else np.where(seen, diagonal, 1.0))
+        scaled = H * self.scale[:, None]
+        scaled *= self.scale
         for factor in (1.0, 1e2, 1e4, 1e6, 1e8):
-            scaled[index, index] = 1.0 + factor * jitter
+            scaled.flat[:: len(H) + 1] = 1.0 + factor * jitter
             self.factor, failed = dpotrf(scaled, lower=1, clean=0)
             if not failed:
                 return

@@ -21,7 +21,7 @@ from descender.costs.certificate import Certificate, certificate, cost_scale, pr
 from descender.costs.cost import Cost, Vector
 from descender.costs.losses import Softmax, SquaredError
 from descender.costs.risk import Risk
-from descender.methods.advance import COLUMNS, length
+from descender.methods.advance import COLUMNS
 from descender.methods.centred import FLAT, row_curvatures
 from descender.methods.ending import ending
 from descender.methods.method import Block, Budget
@@ -31,8 +31,16 @@ SMALL = 60_000
 """Numbers in X up to which a new Hessian at every step is cheaper than a longer walk."""
 FEW_PARAMETERS = 300
 """Weights of all classes together up to which softmax has a Hessian of its own."""
-SETTLED = 1e-9
-"""A relative decrement from which on the Hessian is kept: the next step ends at rounding."""
+KEPT = 0.03
+"""What share of a decrement a step with the last Hessian may leave for it to be kept: another costs four looks."""
+FIRST = 0.1
+"""A relative decrement above which a step leaves too much for its Hessian to be kept."""
+SETTLED, AT_REST = 1e-9, 1e-3
+"""A relative decrement from which on a Hessian that leaves more than this share of it is renewed, once: the next one
+leads to rounding."""
+ROUGH, ROUNDED, ROWS_A_COLUMN = 1e-6, 1e-7, 2
+"""A relative decrement above which the Hessian is summed in float32, in half of the time; what that may lose of its
+diagonal; and the rows a column from which on it is more than the penalty and rounding."""
 SMALLEST_GOAL = 1e-24
 """Of the decrement, which is of second order where a gap is of first."""
 NOISE, MOST_IDLE = 1e-15, 3
@@ -84,6 +92,7 @@ class Standard:
         self.sigma = self.sigma / risk.denominator
         self.mean = (self.sigma @ X) / self.sigma.sum() if risk.intercept else np.zeros(d)
         self.X = np.ones((n, d + risk.intercept))
+        self.buffer = np.empty_like(self.X)
         rows = np.subtract(X, self.mean, out=self.X[:, :d])
         low, high = (X.min(axis=0), X.max(axis=0)) if risk.sparse else risk.extremes
         size = np.maximum(high - self.mean, self.mean - low)
@@ -91,7 +100,8 @@ class Standard:
             rows[:, low == high] = 0.0  # what is constant adds nothing to the intercept
             size[low == high] = 1.0
         self.size = np.where(size > 0.0, size, 1.0)
-        rows /= self.size
+        rows *= 1.0 / self.size
+        self.rough, self.rough_buffer = self.X.astype(np.float32), np.empty_like(self.X, dtype=np.float32)
         self.far = bool((np.abs(self.mean) > FAR * self.size).any())
         self.ridge = np.zeros(self.X.shape[1])
         self.ridge[:d] = risk.l2 / self.size**2
@@ -118,15 +128,17 @@ class Standard:
     def _flat(self, W: NDArray, *b: NDArray) -> Vector:
         return np.concatenate([W.reshape(*W.shape[:-2], -1), *b], axis=-1)
 
-    @np.errstate(all="ignore")
     def look(self, V: NDArray) -> Point:
         """What one reading of the rows tells at V."""
         Z = V @ self.X.T if self.several else self.X @ V[0]
         losses, slopes = (self.fused or self._separate)(Z, self.y)
-        if self.fused is not None and not math.isfinite(losses.sum()):
+        loss = float(self.sigma @ losses)
+        if self.fused is not None and not math.isfinite(loss):
             losses, slopes = self._separate(Z, self.y)
-        G = (self.sigma * slopes) @ self.X + self.ridge * V
-        return Point(V, Z, float(self.sigma @ losses) + self._penalty(V), slopes, G)
+            loss = float(self.sigma @ losses)
+        pull = self.ridge * V
+        G = (self.sigma * slopes) @ self.X + pull
+        return Point(V, Z, loss + 0.5 * float(np.vdot(pull, V)), slopes, G)
 
     def _separate(self, Z: NDArray, y: NDArray) -> tuple[NDArray, NDArray]:
         return self.loss.value(Z, y), self.loss.slope(Z, y)
@@ -138,15 +150,29 @@ class Standard:
     def _penalty(self, V: NDArray) -> float:
         return 0.5 * float(np.vdot(self.ridge * V, V))
 
-    def hessian(self, Z: NDArray, flat: float, cautious: bool) -> NDArray:
-        """The second derivatives; rows on a straight part of their loss count for the share `flat`."""
+    def hessian(self, at: Point, flat: float, cautious: bool, rough: bool = False) -> NDArray:
+        """The second derivatives; rows on a straight part of their loss count for the share `flat`.
+
+        With `rough` summed in float32, where they fit into it.
+        """
         if self.several:
-            return self._of_classes(Z, cautious)
-        h = self.sigma * row_curvatures(self.loss, Z, self.y, flat, cautious)
-        scaled = self.X * np.sqrt(h)[:, None]
-        H = scaled.T @ scaled
+            return self._of_classes(at.Z, cautious)
+        root = np.sqrt(self.sigma * self._curvatures(at, flat, cautious))[:, None]
+        if rough:
+            scaled = np.multiply(self.rough, root, out=self.rough_buffer, casting="same_kind")
+            H = (scaled.T @ scaled).astype(np.float64)
+        if not rough or not math.isfinite(H.trace()):
+            scaled = np.multiply(self.X, root, out=self.buffer)
+            H = scaled.T @ scaled
         H.flat[:: len(H) + 1] += self.ridge
         return H
+
+    def _curvatures(self, at: Point, flat: float, cautious: bool) -> NDArray:
+        if self.fused is not None and self.loss.bend is not None and not cautious:
+            known = self.loss.bend(at.slopes)
+            if known.all():
+                return known
+        return row_curvatures(self.loss, at.Z, self.y, flat, cautious)
 
     def _of_classes(self, Z: NDArray, cautious: bool) -> NDArray:
         r"""Of softmax, :math:`\sum_i \sigma_i (\mathrm{diag}\,p_i - p_i p_i') \otimes x_i x_i'`.
@@ -203,14 +229,13 @@ class Newton:
         walk, goal, blind = _Descent(cost, w), 0.2 * self.tol, False
         most = min(A_BLOCK, budget.watch)
         while True:
-            done = walk.decrement <= goal * walk.unit
-            lost = walk.idle >= MOST_IDLE and walk.decrement < NOISE * walk.unit
-            moved = not (done or lost or walk.steps >= MOST_STEPS) and walk.move()
-            if not moved and not (lost and not done) and (blind or not done):
-                blind, moved = False, walk.move(cautious=True)
-            if moved:
-                if len(walk.log) >= most or walk.steps >= budget.steps:
-                    yield walk.block()
+            walk.descend(goal, min(most, budget.steps - walk.told))
+            if len(walk.log) >= min(most, budget.steps - walk.told):
+                yield walk.block()
+                continue
+            done = walk.done(goal)
+            if (blind if done else not walk.lost) and walk.move_cautiously():
+                blind = False
                 continue
             found = walk.problem.proof(walk.here, walk.scale)
             if found.relative <= self.tol or not done or goal < SMALLEST_GOAL:
@@ -226,20 +251,25 @@ class Newton:
 class _Descent:
     """A point that walks down, and what the log says of its steps."""
 
+    @np.errstate(all="ignore")
     def __init__(self, risk: Risk, w: Vector):
         self.problem, self.scale, self.quadratic = Standard(risk), cost_scale(risk), risk.loss is SquaredError
         self.log: list[tuple[Point, float]] = []
-        self.steps = self.idle = 0
-        self.decrement = self.best = np.inf
+        self.steps = self.told = self.idle = 0
+        self.decrement = self.best = self.renewed = np.inf
         self.metric: Dense | None = None
-        self.here = self.problem.look(self.problem.enter(w))
+        self.jumps = risk.loss.dual_curvature is not None  # of curvatures from row to row: another Hessian, every step
+        self.rough, self.fits_rough = (
+            False,
+            not self.jumps and self.problem.n >= ROWS_A_COLUMN * self.problem.X.shape[1],
+        )
+        self._stand(self.problem.look(self.problem.enter(w)))
         self._start_better()
         self._aim()
 
-    @property
-    def unit(self) -> float:
-        """What gaps are relative to."""
-        return max(abs(self.here.value), self.scale / 1000.0)
+    def _stand(self, here: Point) -> None:
+        """Where the walk is, and what gaps are relative to."""
+        self.here, self.unit = here, max(abs(here.value), self.scale / 1000.0)
 
     def block(self) -> Block:
         """The steps since the last block."""
@@ -248,24 +278,54 @@ class _Descent:
         log = np.zeros((len(points), len(COLUMNS)))
         log[:, 0], log[:, 3], log[:, 5] = [point.value for point in points], shares, 1.0
         gradients = problem.leave_gradient(np.array([point.G for point in points]))
-        log[:, 1], log[:, 2] = [length(g) for g in gradients], [length(s) for s in np.diff(path, axis=0)]
-        self.log = []
+        with np.errstate(all="ignore"):
+            log[:, 1], log[:, 2] = np.linalg.norm(gradients, axis=1), np.linalg.norm(np.diff(path, axis=0), axis=1)
+        self.log, self.told = [], self.steps
         return Block(log, path[-1], problem.n, path[:-1])
 
-    def move(self, cautious: bool = False) -> bool:
-        """Take the step, shortened where it does not lower the cost; with `cautious` one by the largest curvatures."""
-        if cautious:
-            self._aim(cautious)
+    def done(self, goal: float) -> bool:
+        """Whether no more than the share `goal` of the cost is promised."""
+        return self.decrement <= goal * self.unit
+
+    @property
+    def lost(self) -> bool:
+        """Whether what is promised is within rounding and grows no less."""
+        return self.idle >= MOST_IDLE and self.decrement < NOISE * self.unit
+
+    @np.errstate(all="ignore")
+    def descend(self, goal: float, most: float) -> None:
+        """Take steps until :meth:`done`, :meth:`lost`, none that lowers the cost is found, or the log holds `most`."""
+        while len(self.log) < most and self.steps < MOST_STEPS and not (self.done(goal) or self.lost):
+            if not self._move():
+                break
+
+    @np.errstate(all="ignore")
+    def move_cautiously(self) -> bool:
+        """Take a step by the largest curvatures that the loss can have; the one after it has its own Hessian."""
+        self._aim(cautious=True)
+        self.metric = None
+        return self._move()
+
+    def _move(self) -> bool:
+        """Take the step, shortened where it does not lower the cost."""
         t, there = 1.0, self.problem.look(self.here.V + self.step)
         if not self._lower(there, 1.0):
             t = self._share(there)
             there = self.problem.look(self.here.V + t * self.step)
             if t == 0.0 or not self._lower(there, t):
-                return False
+                return self._exactly()
         self._go(there, t)
-        self.metric = None if cautious else self.metric
         self._aim()
         return True
+
+    def _exactly(self) -> bool:
+        """Where no step by a Hessian in float32 lowers the cost, take one by another in float64."""
+        if not self.rough:
+            return False
+        self.fits_rough = False
+        self._renew()
+        self._promise()
+        return self._move()
 
     def _start_better(self) -> None:
         """Begin at the best constant where the start costs far more."""
@@ -277,15 +337,37 @@ class _Descent:
 
     def _aim(self, cautious: bool = False) -> None:
         """The next step, and half of what its model promises."""
-        relative = self.decrement / self.unit if self.unit > 0 else 0.0
-        known = self.quadratic or (relative <= SETTLED and self.idle == 0)
-        if self.metric is None or cautious or not known:
-            H = self.problem.hessian(self.here.Z, FLAT * min(1.0, relative), cautious)
-            self.metric = Dense(H)
+        before = self.decrement
+        fresh = self.metric is None or cautious or (before > FIRST * self.unit and not self.quadratic)
+        if fresh:
+            self._renew(cautious)
+        self._promise()
+        if not (fresh or self.quadratic) and self._stale(before):
+            self._renew()
+            self._promise()
+        self.best, self.idle = (self.decrement, 0) if self.decrement < 0.5 * self.best else (self.best, self.idle + 1)
+
+    def _relative(self) -> float:
+        return self.decrement / self.unit if self.unit > 0 else 0.0
+
+    def _renew(self, cautious: bool = False) -> None:
+        relative = self._relative()
+        self.rough = self.fits_rough and relative > ROUGH and not cautious
+        H = self.problem.hessian(self.here, FLAT * min(1.0, relative), cautious, self.rough)
+        self.metric, self.renewed = Dense(H, ROUNDED if self.rough else 1e-14), self.decrement
+
+    def _promise(self) -> None:
+        assert self.metric is not None
         G = self.here.G
         self.step = -self.metric.solve(G.ravel()).reshape(G.shape)
         self.decrement = -0.5 * float(np.vdot(G, self.step))
-        self.best, self.idle = (self.decrement, 0) if self.decrement < 0.5 * self.best else (self.best, self.idle + 1)
+
+    def _stale(self, before: float) -> bool:
+        """Whether the last step left so much of the decrement `before` it that another Hessian pays."""
+        if self._relative() > SETTLED:
+            return self.jumps or self.decrement > KEPT * before
+        known = self.renewed <= SETTLED * self.unit and self.decrement < 0.5 * self.best
+        return self.decrement > AT_REST * before and not known
 
     def _lower(self, there: Point, t: float) -> bool:
         """Whether the cost is lower: for sure where the slope along the step has not turned, as the cost is convex."""
@@ -294,7 +376,6 @@ class _Descent:
         promised = 2e-4 * t * self.decrement - NOISE * abs(self.here.value)
         return float(np.vdot(there.G, self.step)) <= 0.0 or there.value <= self.here.value - promised
 
-    @np.errstate(all="ignore")
     def _share(self, there: Point) -> float:
         """The best share of the step, by the scores that are known at both of its ends: no reading is needed."""
         (V, Z, lowest, *_), dZ, problem = self.here, there.Z - self.here.Z, self.problem
@@ -313,4 +394,5 @@ class _Descent:
     def _go(self, there: Point, t: float) -> None:
         """Stand there, and note the step."""
         self.log.append((self.here, t))
-        self.here, self.steps = there, self.steps + 1
+        self._stand(there)
+        self.steps += 1

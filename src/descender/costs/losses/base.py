@@ -34,6 +34,9 @@ class BaseLoss:
     fused: Any = None
     """Value and slope by one exponential, where there is such a formula; `fuses` tells for which targets."""
 
+    bend: Any = None
+    """The second derivative by the slope alone, where `fused` holds and there is such a formula."""
+
     @staticmethod
     def fuses(y):
         """Whether `fused` holds for these targets."""

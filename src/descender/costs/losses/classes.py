@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,6 +56,12 @@ class LogLoss(BaseLoss):
         return value, e
 
     @staticmethod
+    def bend(slope):
+        """The second derivative by the slope: p (1 - p), where one of the two is its size."""
+        p = np.abs(slope)
+        return p - p * p
+
+    @staticmethod
     def fuses(y):
         """Those that are sure."""
         return bool(((y == 0.0) | (y == 1.0)).all())
@@ -84,8 +91,8 @@ class LogLoss(BaseLoss):
     @staticmethod
     def trivial(y, weights):
         """The log odds of the mean."""
-        p = np.clip(weights @ y / weights.sum(), 1e-300, 1.0 - 1e-16)
-        return float(np.log(p) - np.log1p(-p))
+        p = min(max(float(weights @ y) / float(weights.sum()), 1e-300), 1.0 - 1e-16)
+        return math.log(p) - math.log1p(-p)
 
     @staticmethod
     def predict(z):
