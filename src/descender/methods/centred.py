@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from descender.costs.certificate import room, rounded_gap
 from descender.costs.cost import Vector
 from descender.costs.losses import Loss
 from descender.costs.risk import BLOCK_ROWS, Risk, block_height
@@ -18,6 +17,8 @@ from descender.kernels.sparse_columns import WORTH_COMPILING, sparse_gram, spars
 
 FAR = {4: 30.0, 8: 1e4}
 """Deviations of a column from zero, by the bytes of a number, beyond which its products lose digits that matter."""
+FINE_JITTER, ROUGH_JITTER = 1e-14, 2e-7
+"""What the diagonal of a metric gains, as a share of it; the second where the Hessian was summed in float32."""
 FLAT = 1e-4
 """What a row on a straight part of its loss counts for in the metric, as a share of the largest curvature."""
 FEW_ROWS = 1000
@@ -27,13 +28,13 @@ FEW_ROWS = 1000
 class Reading(NamedTuple):
     """What one reading of the rows tells at a point: the smooth cost, its gradient, the scores.
 
-    ``gap`` bounds the distance to the minimum, where the reading was exact and an l2 penalty is all there is; else nan.
+    ``exact`` tells that all were computed in float64.
     """
 
     value: float
     gradient: Vector
     scores: NDArray
-    gap: float = np.nan
+    exact: bool = False
 
 
 class Columns(NamedTuple):
@@ -76,6 +77,11 @@ class Centred:
         self.compiles = sparse.issparse(risk.X) and risk.X.nnz >= WORTH_COMPILING
         self.moving: NDArray | None = None  # the columns that are not constant, where some are
 
+    @property
+    def jitter(self) -> float:
+        """What the diagonal of a metric gains, as a share of it."""
+        return FINE_JITTER if self.unit is None else ROUGH_JITTER
+
     @classmethod
     def of(cls, risk: Risk) -> tuple[Centred, Columns]:
         """All rows of a risk; the columns as some of the rows show them, and the largest of all."""
@@ -95,7 +101,9 @@ class Centred:
 
     def part(self, rows: NDArray, weights: NDArray | float = 1.0) -> Centred:
         """Some rows, whose weights in the mean are multiplied by `weights`."""
-        return Centred(self.risk, self.X[rows], self.y[rows], self.sigma[rows] * weights, self.mean, self.far)
+        some = Centred(self.risk, self.X[rows], self.y[rows], self.sigma[rows] * weights, self.mean, self.far)
+        some.moving = self.moving
+        return some
 
     def standardised(self, rows: NDArray, weights: NDArray, squares: Vector) -> Centred:
         """Some rows over the root mean `squares` of their columns, in float32: it holds what a metric needs."""
@@ -163,25 +171,17 @@ class Centred:
         return sums if self.moving is None else np.where(self.moving, sums, 0.0)
 
     @np.errstate(all="ignore")
-    def read(self, v: Vector, exact: bool = False, proves: bool = True) -> Reading:
-        """The smooth cost, its gradient and the scores at v, reading each row once.
-
-        In the dtype of X, or `exact`: in float64 and, where l2 is the penalty, with a bound of the gap unless not
-        `proves`.
-        """
+    def read(self, v: Vector, exact: bool = False) -> Reading:
+        """The smooth cost, its gradient and the scores at v, reading each row once: in the dtype of X, or `exact`."""
         dtype = np.dtype(np.float64) if exact else self.X.dtype
         w, shift, slant = self._inner(v, dtype)
         scores = np.empty(self.n, dtype=dtype)
         total, slopes = 0.0, 0.0
         sums: NDArray = np.zeros(self.d)
         y = self.targets.astype(dtype) if self.targets.dtype != np.float64 else self.targets
-        proof = _Proof(self) if proves and exact and self.l2 > 0 and self.unit is None else None
         for part, rows in self._blocks(dtype):
             z = scores[part] = rows @ w + shift
             losses, r = self._losses(z, y[part])
-            if proof is not None:
-                own = rows.dtype == self.X.dtype or self.far
-                proof.see(part, r, rows if own else self.X if sparse.issparse(self.X) else self.X[part])
             if self.even is None:
                 s = self.sigma[part]
                 total += float(s @ losses)
@@ -194,12 +194,11 @@ class Centred:
         if self.even is not None:
             sums, total, slopes = sums * self.even, total * self.even, slopes * self.even
         gradient = np.zeros(self.size)
-        u = self._outer(sums, slopes, slant)
-        gradient[: self.d] = u + self.l2 * v[: self.d]
+        gradient[: self.d] = self._outer(sums, slopes, slant) + self.l2 * v[: self.d]
         if self.intercept:
             gradient[self.d] = slopes
         value = float(total + self.ridge(v))
-        return Reading(value, gradient, scores, np.nan if proof is None else proof.gap(value, u, slopes, slant))
+        return Reading(value, gradient, scores, dtype == np.float64)
 
     def _losses(self, z: NDArray, y: NDArray) -> tuple[NDArray, NDArray]:
         if self.fused is not None:
@@ -224,6 +223,12 @@ class Centred:
         out[: self.d] = self._outer(sums, total, 0.0 if self.far or self.unit is not None else 1.0)
         if self.intercept:
             out[self.d] = total
+        return out
+
+    def sizes(self, r: NDArray) -> Vector:
+        """The sum over rows of |r x|, against which the rounding of :meth:`spread` is measured."""
+        out = np.full(self.size, float(np.abs(r).sum()))
+        out[: self.d] = sum(abs(rows).T @ np.abs(r[part]) for part, rows in self._blocks(np.float64))
         return out
 
     def ridge(self, v: Vector) -> float:
@@ -267,6 +272,16 @@ class Centred:
             H *= unit[:, None] * unit
         return H
 
+    def product(self, h: NDArray, p: Vector) -> Vector:
+        """The product of :meth:`moment` and p, in the dtype of X."""
+        w, shift, slant = self._inner(p, self.X.dtype)
+        sums, total = np.zeros(self.d), 0.0
+        for part, rows in self._blocks(self.X.dtype):
+            r = h[part] * (rows @ w + shift)
+            sums += rows.T @ r.astype(self.X.dtype)
+            total += float(r.sum())
+        return np.append(self._outer(sums, total, slant), total)[: self.size]
+
     def curvatures(self, scores: NDArray, cautious: bool = False) -> Vector:
         """The diagonal of :meth:`hessian`, for rows with too many columns for the whole."""
         h = self._weights(scores, cautious)
@@ -277,45 +292,6 @@ class Centred:
         if self.intercept:
             diagonal[self.d] = h.sum()
         return diagonal
-
-
-class _Proof:
-    r"""Gathers, along an exact reading, what the duality gap of minus the slopes needs.
-
-    A free intercept asks for :math:`\sum_i \sigma_i\theta_i = 0`: each theta moves by the same share of its room, and
-    the products with the columns by the share of the `tilt`, the rooms' own products.
-    """
-
-    def __init__(self, problem: Centred):
-        self.problem, self.tilted = problem, 0.0
-        self.tilt: NDArray = np.zeros(problem.d)
-        self.theta = np.empty(problem.n)
-        self.rooms = np.empty(problem.n if problem.intercept else 0)
-
-    def see(self, part: slice, slopes: NDArray, rows: Any) -> None:
-        """A block with its slopes; the tilt counts little, and its rows may be in their own dtype."""
-        theta, problem = self.theta[part], self.problem
-        np.negative(slopes, out=theta)
-        if problem.intercept:
-            rooms = self.rooms[part] = room(problem.loss, theta, problem.y[part])
-            free = rooms * problem.sigma[part]
-            self.tilt += rows.T @ free.astype(rows.dtype, copy=False)
-            self.tilted += float(free.sum())
-
-    def gap(self, value: float, u: Vector, slopes: float, slant: float) -> float:
-        """The gap; u are the products of the columns with the slopes, which add up to `slopes`."""
-        problem, share = self.problem, 0.0
-        if problem.intercept and slopes != 0.0:
-            share = -slopes / self.tilted if self.tilted > 0.0 else np.inf
-            if not abs(share) <= 1.0:
-                return np.inf
-            u = u + share * problem._outer(self.tilt, self.tilted, slant)
-        dual = -float(u @ u) / (2.0 * problem.l2)
-        for start in range(0, problem.n, BLOCK_ROWS):
-            part = slice(start, start + BLOCK_ROWS)
-            theta = self.theta[part] - share * self.rooms[part] if share != 0.0 else self.theta[part]
-            dual += float(problem.sigma[part] @ problem.loss.dual(theta, problem.y[part]))
-        return float(rounded_gap(value, dual))
 
 
 def row_curvatures(loss: Loss, scores: NDArray, y: NDArray, flat: float, cautious: bool = False) -> NDArray:

@@ -23,20 +23,23 @@ from descender.methods.centred import Centred
 from descender.methods.ending import ending
 from descender.methods.method import Block, Budget, one_step
 from descender.methods.newton import BLIND, FAR_START, SMALLEST_GOAL, is_small
+from descender.methods.proof import Proof
 from descender.methods.sampling import Draw, draw, sample_size
 from descender.methods.walker import NOISE, Walker
 
+FEW_TARGETS = 5000
+"""Targets that show well enough that the best constant is no far better start."""
 WIDE = 4000
 """Columns (sparse: half as many) from which there is no matrix of curvatures."""
-FINE_JITTER, ROUGH_JITTER = 1e-14, 2e-7
-"""What the diagonal of a metric gains, as a share of it; the second where the Hessian was summed in float32."""
 SETTLED = 1e-5
 """A relative decrement from which on a small problem keeps its Hessian: the next step is the last but one anyway."""
 MOST_IDLE = 12
 """Steps of which none halves a decrement within rounding, after which rounding has the walk."""
-FIRST_SHRINK, MOST_PROVING = 0.03, 12
-"""What a reading leaves of the natural duality gap, until it is measured; and how many readings it may take to prove
-what was asked before another dual point is looked for."""
+FIRST_SHRINK, MOST_FAILED = 0.03, 3
+"""What a reading leaves of the decrement, until it is measured; and how often a proof may fail where the decrement is
+as small as asked before another dual point is looked for."""
+LIKELY, HOPEFUL = 0.9, 0.3
+"""The share of what is asked at which a proof is expected to succeed: where the reading is there, and before it is."""
 STAGE_SHARE = 0.3
 """A sample of k rows knows the minimum to about d/(2k) of the cost; its descent stops at this share of that."""
 
@@ -51,8 +54,8 @@ class LearntMetric:
     """Newton-like descent of a convex risk with one score a row; no rate to choose, and a certificate.
 
     It ends when a certificate shows a gap of at most ``tol * max(|F|, scale/1000)``, or where rounding allows no
-    further descent.  With l2 alone each reading tells about what it would prove, and the last one is made in float64
-    and proves it: the certificate costs no reading of its own.
+    further descent.  Without l1 each reading tells about what it would prove, and the last one is made in float64 and
+    proves it: the certificate costs no reading of its own.
     """
 
     tol: float = 1e-6
@@ -76,7 +79,8 @@ class LearntMetric:
         if moved or used:
             log, reads = one_step(start_value, np.nan, np.nan, np.nan, 1), 1.0 + used / n
             yield Block(log, problem.leave(v), int(reads * n), w[None, :])
-        yield from _Descent(cost, problem, part, rows, v, self.tol, self.max_reads).blocks()
+        ceiling = np.inf if w.any() else start_value
+        yield from _Descent(cost, problem, part, rows, v, self.tol, self.max_reads, ceiling).blocks()
 
 
 def descend_from(cost: Risk, w: Vector, tol: float, max_reads: int = 1000) -> Iterator[Block]:
@@ -86,18 +90,33 @@ def descend_from(cost: Risk, w: Vector, tol: float, max_reads: int = 1000) -> It
 
 
 class _Descent:
-    """A walk on all rows, in the metric of a `part` of them: those numbered `rows`, or all."""
+    """A walk on all rows, in the metric of a `part` of them: those numbered `rows`, or all.
+
+    At the score 0 the cost is at most `ceiling`.
+    """
 
     def __init__(
-        self, cost: Risk, problem: Centred, part: Centred, rows: NDArray | None, v: Vector, tol: float, max_reads: int
+        self,
+        cost: Risk,
+        problem: Centred,
+        part: Centred,
+        rows: NDArray | None,
+        v: Vector,
+        tol: float,
+        max_reads: int,
+        ceiling: float = np.inf,
     ):
         self.cost, self.problem, self.part, self.rows = cost, problem, part, rows
-        self.tol, self.max_reads, self.scale = tol, max_reads, cost_scale(cost)
+        self.tol, self.max_reads = tol, max_reads
+        self.scale: float | None = None
+        self.ceiling = ceiling
         self.walker = Walker(problem, v, cost.l1)
         self.goal = tol * (0.2 if part.n >= problem.n else 0.4)
-        self.previous = self.previous_gap = self.best = self.decrement = np.inf
+        self.proof = Proof(problem, part, rows) if cost.l1 == 0 else None
+        self.inflation = self.proof.inflation if self.proof is not None else np.inf
+        self.previous = self.best = self.decrement = np.inf
         self.shrinks = FIRST_SHRINK
-        self.iteration = self.counted = self.idle = 0
+        self.iteration = self.counted = self.idle = self.failed = 0
         self.stale = self.blind = False
         self._learn()
 
@@ -106,19 +125,22 @@ class _Descent:
         walker = self.walker
         while True:
             self._look()
-            gap, proved = walker.natural_gap(), walker.reading.gap
             asked = max(self.tol, 2.0 * ROUNDING) * self._unit()
             arrived = self.tol > ROUNDING or self.decrement <= self.goal * self._unit()
-            if arrived and proved <= asked:
-                yield self._end(self._proved(proved), known=not self.problem.far)
-                return
-            if arrived and np.isnan(proved) and gap <= 0.5 * asked:
+            expected = self._expected(self.decrement) if arrived else np.inf
+            if expected <= HOPEFUL * asked and not walker.reading.exact:
                 walker.prove()
                 continue
-            natural = self.tol > ROUNDING and gap * self.shrinks**MOST_PROVING <= asked
+            if expected <= LIKELY * asked and walker.reading.exact:
+                gap = self._prove(asked)
+                if gap <= asked:
+                    yield self._end(self._proved(gap), known=not self.problem.far)
+                    return
+            provable = self.proof is not None and self.tol > ROUNDING and self.failed < MOST_FAILED
             used_up = walker.reads >= self.max_reads
-            done = (self.decrement <= self.goal * self._unit() and not natural) or used_up
-            block = None if done else self._step(exact=gap * self.shrinks <= 0.25 * asked)
+            done = (self.decrement <= self.goal * self._unit() and not provable) or used_up
+            exact = self._expected(self.decrement * self.shrinks) <= HOPEFUL * asked
+            block = None if done else self._step(exact)
             if block is not None:
                 yield block
                 continue
@@ -136,15 +158,32 @@ class _Descent:
             self.blind = found.gap > BLIND * max(self.decrement, 1e-3 * self.goal * self._unit())
             self.goal *= 0.03
 
+    def _expected(self, decrement: float) -> float:
+        """About what a proof would show where the decrement is this."""
+        return self.inflation * decrement if self.proof is not None else np.inf
+
+    def _prove(self, enough: float) -> float:
+        """What the last reading proves, and how many times the decrement that is."""
+        walker = self.walker
+        assert self.proof is not None
+        gap = self.proof.gap(walker.v, walker.reading, walker.metric, LIKELY * enough)
+        self.inflation = min(gap / max(self.decrement, 1e-300), 4.0 * self.inflation)
+        self.failed += 1
+        return gap
+
     def _unit(self) -> float:
-        return max(abs(self.walker.value), self.scale / 1000.0)
+        """What `tol` is relative to; the scale of the cost counts only where the cost is tiny, and takes a while."""
+        value = abs(self.walker.value)
+        if self.scale is None and not value >= self.ceiling / 1000.0:
+            self.scale = cost_scale(self.cost)
+        return max(value, (self.scale or 0.0) / 1000.0)
 
     def _look(self) -> None:
-        """The decrement, in a new metric where that pays; how fast it falls, and the natural gap with it."""
+        """The decrement, in a new metric where that pays, and how fast it falls."""
         walker, target = self.walker, self.goal * self._unit()
         small = is_small(self.cost) and self.iteration > 0 and not walker.quadratic
         small = small and self.decrement > SETTLED * self._unit()
-        if self.stale or (small and np.isnan(walker.reading.gap)):
+        if self.stale or (small and not walker.reading.exact):
             self._learn()
         decrement = walker.look()
         if decrement > target and self.iteration > 0 and not (self.stale or small):
@@ -153,12 +192,11 @@ class _Descent:
             if ahead > self.problem.d / 15 * self.part.n / self.problem.n + 3:
                 self._learn()
                 decrement = walker.look()
-        gap = walker.natural_gap()
-        if 0.0 < self.previous_gap < np.inf:  # good and bad steps alternate
-            self.shrinks = min(max(np.sqrt(self.shrinks * gap / self.previous_gap), 1e-4), 1.0)
+        if 0.0 < self.previous < np.inf:  # good and bad steps alternate
+            self.shrinks = min(max(np.sqrt(self.shrinks * max(decrement, 0.0) / self.previous), 1e-4), 1.0)
         self.best, self.idle = (decrement, 0) if decrement < 0.5 * self.best else (self.best, self.idle + 1)
         self.stale, self.iteration = False, self.iteration + 1
-        self.previous, self.previous_gap, self.decrement = decrement, gap, decrement
+        self.previous = self.decrement = decrement
 
     def _step(self, exact: bool) -> Block | None:
         """A step, or one in a cautious metric where none lowers the cost; None where rounding allows neither."""
@@ -180,8 +218,7 @@ class _Descent:
     def _learn(self, cautious: bool = False) -> None:
         scores = self.walker.reading.scores
         scores = scores if self.rows is None else scores[self.rows]
-        jitter = FINE_JITTER if self.part.unit is None else ROUGH_JITTER
-        self.walker.learn(self.part.hessian(scores, cautious), jitter)
+        self.walker.learn(self.part.hessian(scores, cautious), self.part.jitter)
 
     def _block(self, before: Vector, value: float, gradient: Vector) -> Block:
         """What the log says of the step that was taken."""
@@ -193,7 +230,7 @@ class _Descent:
 
     def _proved(self, gap: float) -> Certificate:
         value = self.walker.value
-        return Certificate("duality gap", True, gap, float(relative_gap(gap, value, self.scale)), value)
+        return Certificate("duality gap", True, gap, float(relative_gap(gap, value, 1000.0 * self._unit())), value)
 
     def _end(self, found: Certificate, known: bool) -> Block:
         walker, problem = self.walker, self.problem
@@ -209,10 +246,15 @@ def better_start(cost: Risk, problem: Centred, w: Vector) -> tuple[Vector | None
         if w[:d].any():
             scores = problem.X @ w[:d].astype(problem.X.dtype) + scores
         value = problem.value_at(scores, w) + cost.l1 * float(np.abs(w[:d]).sum())
-    v = np.zeros(problem.size)
-    v[d:] = cost.loss.trivial(cost.y, problem.sigma)
-    constant = problem.value_at(v[d:] if cost.intercept else np.zeros(1), v)
-    return (None, value) if value <= FAR_START * constant else (v, value)
+        v = np.zeros(problem.size)
+        for rows in (slice(None, None, max(problem.n // FEW_TARGETS, 1)), slice(None)):
+            y, sigma = problem.y[rows], problem.sigma[rows]
+            v[d:] = cost.loss.trivial(y, sigma)
+            level = v[d] if cost.intercept else np.float64(0.0)
+            constant = float(sigma @ cost.loss.value(level, y)) * float(problem.sigma.sum() / sigma.sum())
+            if value <= FAR_START * constant:
+                return None, value
+    return v, value
 
 
 def descend_sample(problem: Centred, sample: Draw, part: Centred, v: Vector, m: int, l1: float) -> tuple[Vector, int]:
@@ -226,8 +268,7 @@ def descend_sample(problem: Centred, sample: Draw, part: Centred, v: Vector, m: 
     for k in sizes:
         stage = part if k == m else sample.part(problem, k / m)[0]
         walker = Walker(stage, v, l1)
-        jitter = FINE_JITTER if stage.unit is None else ROUGH_JITTER
-        walker.learn(stage.hessian(walker.reading.scores) if H is None else H, jitter)
+        walker.learn(stage.hessian(walker.reading.scores) if H is None else H, stage.jitter)
         for _ in range(50):
             if walker.look() < STAGE_SHARE * d / (2 * k) * walker.value or not walker.move():
                 break

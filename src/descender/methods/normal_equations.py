@@ -162,7 +162,7 @@ class Equations:
 
     def read(self, v: Vector) -> Point:
         """A point of which the rows tell, in float64."""
-        reading = self.problem.read(v, exact=True, proves=False)
+        reading = self.problem.read(v, exact=True)
         return Point(v, reading.value, reading.gradient, 0.0, np.zeros(len(v)))
 
     def refined(self, point: Point) -> Point:

@@ -36,7 +36,7 @@ def sample_size(n: int, d: int) -> int:
     if n < 40 * d:
         return n
     smallest = (10 if d >= 400 else 20) * d
-    return int(min(n, max(smallest, min(15 * n / d, 400 * d + 20_000, n / 4))))
+    return int(min(n / 4, max(smallest, min(n / 20, 400 * d + 20_000))))
 
 
 def draw(problem: Centred, columns: Columns, m: int, rng: np.random.Generator) -> Draw:

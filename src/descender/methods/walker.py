@@ -64,11 +64,6 @@ class Walker:
                 self.decrement = -0.5 * float(g @ self.step)
         return self.decrement
 
-    def natural_gap(self) -> float:
-        """About what the certificate of the natural dual point will be, from the gradient alone."""
-        g = self.reading.gradient[: self.problem.d]
-        return float(g @ g) / (2.0 * self.problem.l2) if self.problem.l2 > 0 and self.l1 == 0 else np.inf
-
     def prove(self) -> None:
         """Read the rows again where it stands, exactly."""
         self.reading = self._read(self.v, exact=True)

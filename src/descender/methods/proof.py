@@ -1,0 +1,136 @@
+r"""What one exact reading proves: a dual point that only the rows of the sample move.
+
+Minus the slopes, :math:`\theta_i = -\ell'(z_i)`, is a point of the dual problem, whose products with the columns miss
+those that the penalty asks for by the gradient.  Moving the rows S of the sample makes up for it,
+
+.. math::
+
+    \theta_i' = \theta_i - \rho_i\, \tilde x_i \cdot p \quad (i \in S), \qquad
+    \Bigl(\sum_{i \in S} \sigma_i \rho_i \tilde x_i \tilde x_i' + \lambda_2 I\Bigr)\, p = -\nabla F
+
+with :math:`\rho_i` the room that each theta has, or the loss's curvature where that is constant.  All other rows keep
+their natural theta, at which their loss and its conjugate add up to :math:`-\theta_i z_i`; so they cancel in the gap,
+and no row outside of S is read:
+
+.. math::
+
+    F(w) - D(\theta') = \sum_{i \in S} \sigma_i \bigl(\ell(z_i) + \ell^*(-\theta_i') + \theta_i' z_i\bigr)
+                        + \frac{|u' - \lambda_2 w|^2}{2 \lambda_2}
+
+Near the minimum this is about n/m times the true distance, where the natural point alone shows the curvature over
+:math:`\lambda_2` times it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from descender.costs.certificate import FREE, ROUNDING, room
+from descender.costs.cost import Vector
+from descender.methods.centred import Centred, Reading
+from descender.methods.metrics import Metric
+
+LONGEST, BALANCES = 0.9, 4
+"""The largest share of its room by which a theta is moved; and how often their sum is then taken to 0 again."""
+SOLVED, MOST_PRODUCTS = 1e-2, 6
+"""The share of the equations' right side that is left when they count as solved, and the products that it may take."""
+MOST_SOLVES, WORTH = 12, 0.8
+"""How often the equations are solved for what is left; and what of the gap a solution has to leave at most for the
+next to be tried."""
+
+
+class Proof:
+    """Proves the gap of points of a `problem` by moving the rows of a `part` of it: those numbered `rows`, or all."""
+
+    def __init__(self, problem: Centred, part: Centred, rows: NDArray | None):
+        self.problem, self.part = problem, part
+        self.rows = None if rows is None or len(rows) == problem.n else rows
+        self._few: Centred | None = None
+
+    @property
+    def few(self) -> Centred:
+        """The rows that are moved, with their own weights."""
+        if self._few is None:
+            self._few = self.problem if self.rows is None else self.problem.part(self.rows)
+        return self._few
+
+    @property
+    def inflation(self) -> float:
+        """How many times the distance to the minimum is shown, about, near it."""
+        return self.problem.n / max(self.part.n, 1)
+
+    @np.errstate(all="ignore")
+    def gap(self, v: Vector, reading: Reading, metric: Metric, enough: float) -> float:
+        """A bound on the distance to the minimum at v, of which `reading` was exact; `enough` is as small as need be.
+
+        `metric` is that of the part, about.
+        """
+        few, gradient = self.few, reading.gradient
+        z = reading.scores if self.rows is None else reading.scores[self.rows]
+        theta = -few.loss.slope(z, few.y)
+        rooms = room(few.loss, theta, few.y)
+        curvature = few.loss.dual_curvature
+        freedom = np.where(rooms > 0.0, 1.0 / curvature, 0.0) if curvature else rooms
+        ridge = np.where(np.arange(few.size) < few.d, few.l2, 0.0)
+        best, last, rounding, p, rest = np.inf, np.inf, 0.0, np.zeros(few.size), -gradient
+        for _ in range(MOST_SOLVES):
+            p = p + self._solved(rest, few.sigma * freedom, ridge, metric)
+            moves = self._moves(p, freedom, rooms, gradient)
+            left = few.spread(few.sigma * moves) - gradient
+            moved, rounding = self._moved(z, theta + moves)
+            gap = moved + self._missed(v, left, few.sigma * theta)
+            rest = left - ridge * p
+            size = float(rest @ metric.solve(rest))
+            better, solved = gap < WORTH * best, size < WORTH**2 * last
+            best, last = min(best, gap), size
+            if best <= enough or not (better or solved) or moved > 2.0 * enough:
+                break
+        return max(best, 0.0) + rounding + ROUNDING * abs(reading.value)
+
+    def _moved(self, z: NDArray, theta: NDArray) -> tuple[float, float]:
+        """What moving the rows costs the dual, and what its summation may have lost."""
+        few = self.few
+        terms = few.loss.value(z, few.y), -few.loss.dual(theta, few.y), theta * z
+        sizes = sum((np.abs(term) for term in terms), np.abs(few.y))
+        return float(few.sigma @ sum(terms, 0.0 * z)), ROUNDING * float(few.sigma @ sizes)
+
+    def _moves(self, p: Vector, freedom: NDArray, rooms: NDArray, gradient: Vector) -> NDArray:
+        """How far each theta moves, within its room, so that with a free intercept their sum is 0."""
+        few = self.few
+        shares, limits = (
+            few.scores(p),
+            np.where(np.isinf(few.loss.dual_range(few.y)).all(axis=0), np.inf, LONGEST * rooms),
+        )
+        moves = np.clip(-freedom * shares, -limits, limits)
+        for _ in range(BALANCES if few.intercept else 0):
+            off = float(few.sigma @ moves) - gradient[-1]
+            shares += off / max(float((few.sigma * freedom)[np.abs(moves) < limits].sum()), 1e-300)
+            moves = np.clip(-freedom * shares, -limits, limits)
+        return moves
+
+    def _solved(self, left: Vector, weights: NDArray, ridge: Vector, metric: Metric) -> Vector:
+        """About the solution of the equations, by conjugate gradients in the metric, in the dtype of the part."""
+        x, r = np.zeros(len(left)), left
+        s = p = metric.solve(r)
+        rs = first = float(r @ s)
+        for _ in range(MOST_PRODUCTS):
+            q = self.part.product(weights, p) + ridge * p
+            a = rs / max(float(p @ q), 1e-300)
+            x, r = x + a * p, r - a * q
+            s = metric.solve(r)
+            rs, before = float(r @ s), rs
+            if not SOLVED**2 * first < rs < first:
+                break
+            p = s + rs / before * p
+        return x
+
+    def _missed(self, v: Vector, left: Vector, theta: NDArray) -> float:
+        """What is left of the conditions of the dual, in the cost: those that no penalty softens hold to rounding."""
+        few = self.few
+        free = slice(few.d, None) if few.l2 > 0 else slice(None)
+        sizes = few.sizes(theta) if few.l2 == 0 else np.array([float(np.abs(theta).sum())])[: few.size - few.d]
+        if not np.all(np.abs(left[free]) <= FREE * sizes):
+            return np.inf
+        square = float(left[: few.d] @ left[: few.d]) / (2.0 * few.l2) if few.l2 > 0 else 0.0
+        return square + 2.0 * float(np.abs(left[free]) @ np.abs(v[free]))
