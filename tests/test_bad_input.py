@@ -1,6 +1,7 @@
 """What goes wrong with tables, through the command line: an error of ours or a word about it, and nothing lost."""
 
 import json
+import os
 import re
 
 import numpy as np
@@ -123,6 +124,22 @@ def test_what_is_odd_is_told_and_the_model_stands(case, own_folder):
     said = json.loads(fit("t.csv", "--json").stdout)
     heard = [*said["told"], *(f"{f['code']} {f['title']}" for f in said["findings"])]
     assert any(re.search(text, line) for line in heard)
+
+
+def test_a_folder_that_may_not_be_written_is_told_before_anything_is_read(own_folder, monkeypatch):
+    (own_folder / "t.csv").write_bytes(table("x,y", ROWS))
+    monkeypatch.setattr("os.access", lambda path, mode, **_: mode != os.W_OK)
+    result = fit("t.csv", "--out", "there")
+    assert result.exit_code == 2
+    assert "nothing may be written into" in " ".join(result.stderr.split())
+    assert not result.stdout
+
+
+def test_a_count_below_zero_is_named_by_its_row(own_folder):
+    (own_folder / "t.csv").write_bytes(table("x,y", [*(f"{i % 7}.5,{i % 5}.25" for i in range(60)), ",", "1,-3"]))
+    result = fit("t.csv", "--loss", "poisson")
+    assert result.exit_code == 2
+    assert "the target y in row 62 is -3; poisson needs numbers of at least 0" in " ".join(result.stderr.split())
 
 
 def test_a_leak_is_never_left_out(own_folder):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 from sklearn.base import clone
-from sklearn.callback import ScoringMonitor
+from sklearn.callback import ProgressBar, ScoringMonitor
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import (
@@ -384,6 +384,28 @@ def test_the_callbacks_of_scikit_learn_work():
     steps = [row for row in monitor.get_logs(select="most_recent").data if row["task_name"] == "step"]
     assert len(steps) == model.n_iter_
     assert steps[-1]["accuracy"] == model.score(X, y)
+
+
+@pytest.mark.parametrize(
+    "door",
+    [
+        LinearClassifier(),
+        LinearClassifier(l2="auto", max_iter=30),
+        LinearClassifier("hinge", max_iter=30),
+        LinearClassifier(method="sgd", learning_rate=0.01, max_iter=2),
+        LinearClassifier(method="gd", learning_rate=0.1, max_iter=3),
+    ],
+)
+def test_the_progress_bar_of_scikit_learn_works_whatever_the_method(door, capsys):
+    X, y = cancer()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        clone(door).set_callbacks(ProgressBar()).fit(X, y)
+        alone = clone(door).fit(X, y)
+        seen = clone(door).set_callbacks(watcher := Watcher()).fit(X, y)
+    assert "LinearClassifier - fit" in capsys.readouterr().out
+    assert watcher.ended.count("step") > 0
+    np.testing.assert_array_equal(alone.coef_, seen.coef_)
 
 
 def test_a_budget_that_is_used_up_warns_with_what_is_known():

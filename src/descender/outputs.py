@@ -59,6 +59,8 @@ def check_outputs(paths: Iterable[Path | None], force: bool = False) -> None:
         above = next((p for p in path.parents if p.exists()), None)
         if above is not None and not above.is_dir():
             raise OutputError(f"{path} cannot be written: {above} is a file and no folder")
+        if above is not None and not os.access(above, os.W_OK):
+            raise OutputError(f"{path} cannot be written: nothing may be written into {above}")
         if path.exists() and not force and not is_ours(path):
             raise OutputError(
                 f"{path} exists and was not written by descender: it is not replaced; give another "

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -209,6 +210,17 @@ def test_dates_that_came_as_text_are_moments():
     stamps = pd.to_datetime(pd.Series(cells)).dt.tz_localize(None)
     assert column.elapsed.mean == pytest.approx((stamps - pd.Timestamp(0)).dt.total_seconds().mean() / 86400)
     assert learn_column("version", pa.chunked_array([["2024-01-99", "2024-02-01"] * 20])).levels
+
+
+def test_one_number_far_from_all_others_is_told():
+    x = np.random.default_rng(0).normal(size=400)
+    x[7] = 1e6
+    column = learn_column("x", pa.chunked_array([x]))
+    assert re.fullmatch(r"x is 1e\+06 in one row and from -\S+ to \S+ in all others: is that right\?", column.told)
+    flags = np.zeros(400)
+    flags[7] = 1.0  # all others are the same: a flag that is seldom set
+    for cells in (flags, np.where(np.arange(400) == 7, 40.0, x), np.random.default_rng(0).lognormal(0, 3, 400)):
+        assert learn_column("x", pa.chunked_array([cells])).told is None
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,8 @@ NOTED = {
         "far.csv is not UTF-8 text: read as Latin-1",
     ),
     "nohead.csv": ("1,2\n3,5\n", "the first line of {}nohead.csv holds numbers, not names: its columns are called x0"),
+    "hash.csv": ("# by hand\n# a,b,c\na,b\n1,2\n3,4\n", "the first 2 lines begin with # in {}hash.csv: left out as"),
+    "hash.csv.gz": (gzip.compress(b"#\na,b\n1,2\n3,4\n"), "the first line begins with # in {}hash.csv.gz: left out as"),
     "unnamed.csv": (",b\n0,1\n1,2\n", "column 1 of {}unnamed.csv has no name: it is called column1"),
     "comma.csv": ("a;b\n1,5;2\n2,5;3\n", "column a of {}comma.csv is read with decimal commas"),
     "stray.csv": (
@@ -113,6 +115,11 @@ def test_what_was_assumed_is_noted(tmp_path, name):
     content, note = NOTED[name]
     (noted,) = open_source(write(tmp_path, name, content)).notes
     assert note.replace("{}", f"{tmp_path}/") in noted
+
+
+def test_a_header_may_begin_with_a_hash(tmp_path):
+    for text in ("#,b\n1,2\n3,4\n", "# made by hand\n#,b\n1,2\n3,4\n"):
+        assert open_source(write(tmp_path, "h.csv", text)).table.to_pydict() == {"#": [1, 3], "b": [2, 4]}
 
 
 def test_columns_of_numbers_may_be_named_by_years_or_positions(tmp_path):
@@ -168,7 +175,8 @@ UNREADABLE = {
     "blank.csv": ("\n\n", "blank lines only"),
     "header.csv": ("a,b\n", "a header and no row below it"),
     "one.csv": ("a,b\n1,2\n", "has one row: nothing to learn from"),
-    "hash.csv": ("# made by hand\na,b\n1,2\n3,4\n", 'line 2 ("a,b") has 2 cells where the first line has 1'),
+    "hash.csv": ("# by hand\na,b\n1,2\n3\n4,5\n", 'line 4 ("3") has 1 cell where the first line has 2'),
+    "spaced.txt": ("a b\n1 x\n2 y\n", "are parted by spaces, as it seems: put commas or tabs between them"),
     "twice.csv": ("a,b,a\n1,2,3\n1,2,3\n", "the header of"),
     "long.csv": ("a,b\n1,2\n3,4,5\n", 'line 3 ("3,4,5") has 3 cells where the first line has 2'),
     "short.csv": ("a,b\n1,2\n3\n4,5\n", 'line 3 ("3") has 1 cell where the first line has 2'),

@@ -28,6 +28,8 @@ LARGEST = 1e300
 EXACT = 2.0**53
 """Up to here float64 holds every whole number."""
 SMALLEST_DEVIATION = 1e-290
+LEAST_CELLS, FAR = 20, 100.0
+"""Of as many cells or more one is odd that is as many times farther from the mean than the others are from another."""
 COUNTERS = re.compile(r"index|idx|row|rows?_?(id|index|number|num|no|nr)|unnamed(: ?\d+)?|column\d+|no\.?|nr\.?|#|key|")
 """Names, in small letters, of columns that may do nothing but count the rows."""
 SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
@@ -90,6 +92,7 @@ class Number:
         if np.abs(present).max() > EXACT and (present == np.floor(present)).all():
             told = told or f"{name} has whole numbers beyond 2**53, of which 16 digits are kept: is it an identifier?"
         mean, scale = mean_and_deviation(present)
+        told = told or _alone(name, present, mean, scale)
         return cls(name, mean, scale, missing, spelt=spelt, told=told)
 
     @property
@@ -139,6 +142,21 @@ def count(odd: Odd | None, what: str, where: NDArray[np.bool_]) -> None:
     """Count cells that are out of the ordinary, if anybody asks."""
     if odd is not None and (times := int(np.count_nonzero(where))):
         odd[what] += times
+
+
+def _alone(name: str, x: NDArray[np.float64], mean: float, scale: float) -> str | None:
+    """A word on one cell that is so far away that nothing is left of the differences between the others."""
+    if len(x) < LEAST_CELLS or scale == 0:
+        return None
+    far = max(float(x.max()) - mean, mean - float(x.min()), key=abs)
+    if far < 0.99 * scale * math.sqrt(len(x)):
+        return None
+    at = int(np.argmax(np.abs(x - mean)))
+    others = np.delete(x, at)
+    low, high = float(others.min()), float(others.max())
+    if not 0 < (high - low) * FAR < abs(x[at] - mean):
+        return None
+    return f"{name} is {x[at]:.6g} in one row and from {low:.6g} to {high:.6g} in all others: is that right?"
 
 
 def mean_and_deviation(x: NDArray[np.float64]) -> tuple[float, float]:

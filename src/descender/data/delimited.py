@@ -55,6 +55,7 @@ class Delimited:
     names: tuple[str, ...]
     has_header: bool
     samples: tuple[tuple[str, ...], ...] = ()
+    comments: int = 0
 
     def sniffed(self, con: duckdb.DuckDBPyConnection, **options: str) -> tuple[Any, dict[str, str]]:
         """The rows, not read yet, and for columns c0, c1, ... the types that must be told to read them right.
@@ -83,7 +84,7 @@ class Delimited:
             "quote": "'\"'",
             "escape": "'\"'",
             "comment": "''",
-            "skip": "0",
+            "skip": str(self.comments),
             "hive_partitioning": "false",
             "dateformat": "'%Y-%m-%d'",  # whether 3/4 is in March or in April, no reader of one file should guess
         }
@@ -151,13 +152,47 @@ def delimited(path: Path, shown: str, notes: list[str]) -> Delimited:
     text = head.removeprefix(b"\xef\xbb\xbf").decode(errors="replace")
     if not text.strip():
         raise DataError(f"{shown} holds blank lines only: expected a header line and rows below it")
+    comments, text = _without_comments(text)
+    if comments:
+        lines = "line begins" if comments == 1 else f"{comments} lines begin"
+        notes.append(f"the first {lines} with # in {shown}: left out as {'a comment' if comments == 1 else 'comments'}")
     delimiter, names, has_header = _header(text, shown, notes)
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
         samples = tuple(tuple(row) for row in itertools.islice(rows, int(has_header), SAMPLES))
     except csv.Error:  # DuckDB says what is wrong, and where
         samples = ()
-    return Delimited(path, shown, delimiter, tuple(names), has_header, samples)
+    if len(names) == 1 and _parted_by_spaces(names[0], samples):
+        raise DataError(
+            f"the cells of {shown} are parted by spaces, as it seems: put commas or tabs between them, and quotes "
+            "around text"
+        )
+    return Delimited(path, shown, delimiter, tuple(names), has_header, samples, comments)
+
+
+def _without_comments(text: str) -> tuple[int, str]:
+    r"""How many lines at the beginning are comments, and the text after them; a header may begin with # as well.
+
+    >>> _without_comments("# made by hand\na,b\n1,2\n"), _without_comments("#,b\n1,2\n")[0]
+    ((1, 'a,b\n1,2\n'), 0)
+    """
+    lines = text.splitlines(keepends=True)
+    count = next((k for k, line in enumerate(lines) if not line.startswith("#")), 0)
+    if not count or count == len(lines):
+        return 0, text
+    cells = max(lines[count].count(sign) for sign in DELIMITERS)
+    is_header = max(lines[count - 1].count(sign) for sign in DELIMITERS) == cells
+    count -= is_header
+    return count, "".join(lines[count:])
+
+
+def _parted_by_spaces(header: str, samples: tuple[tuple[str, ...], ...]) -> bool:
+    """Whether every line has as many words as the first, and numbers among them."""
+    words = [row[0].split() for row in samples if len(row) == 1]
+    width = len(header.split())
+    if width < 2 or not words or any(len(row) != width for row in words):
+        return False
+    return all(any(re.fullmatch(r"[-+]?\d+\.?\d*", cell) for cell in row) for row in words)
 
 
 def _header(text: str, shown: str, notes: list[str]) -> tuple[str, list[str], bool]:

@@ -97,7 +97,8 @@ class Linear(CallbackSupportMixin, BaseEstimator):
         self, X: Any, targets: Sequence[NDArray], loss: str, s: NDArray | None, y: Any, n_classes: int | None = None
     ) -> None:
         """A walk for each column of targets, and the attributes that they lead to; callbacks see `y`."""
-        context = self._init_callback_context(max_subtasks=self.max_iter if len(targets) == 1 else len(targets))
+        most = self.max_iter if self._counts_steps() else None
+        context = self._init_callback_context(max_subtasks=most if len(targets) == 1 else len(targets))
         known = {"X": X, "y": y, "metadata": None if s is None else {"sample_weight": s}}
         context.call_on_fit_task_begin(estimator=self, **known)
         self._rows_fitted = X.shape[0]
@@ -121,7 +122,7 @@ class Linear(CallbackSupportMixin, BaseEstimator):
                 W[rows], b[rows] = risk.split(w)
                 return self._shaped(W.copy(), b.copy(), X.dtype)
 
-            part = context if len(targets) == 1 else context.subcontext(task_name="output", max_subtasks=self.max_iter)
+            part = context if len(targets) == 1 else context.subcontext(task_name="output", max_subtasks=most)
             if part is not context:
                 part.call_on_fit_task_begin(estimator=self, **known)
             told = _Told(self, part, put, known) if getattr(self, "_skl_callbacks", None) else None
@@ -141,14 +142,21 @@ class Linear(CallbackSupportMixin, BaseEstimator):
         self.path_ = paths[0] if one else paths
         context.call_on_fit_task_end(estimator=self, **known, reconstruction_attributes={})
 
+    def _plain(self) -> bool:
+        """Whether the method is left to the library."""
+        return self.method == "auto" and self.learning_rate == "auto" and self.batch_size is None
+
+    def _counts_steps(self) -> bool:
+        """Whether `max_iter` counts steps, and not epochs of many steps."""
+        return self._plain() or self.method == "lbfgs"
+
     def _walk(self, risk: Risk, start: NDArray | None, seed: int, callback: Callable[[Step], Any] | None) -> Walk:
         if isinstance(self.tol, bool) or not isinstance(self.tol, int | float | np.number) or not self.tol > 0:
             raise OptionError(f"tol={self.tol!r}: expected a positive relative gap")
         if self.max_iter is not None and (not isinstance(self.max_iter, int | np.integer) or self.max_iter < 1):
             raise OptionError(f"max_iter={self.max_iter!r}: expected None or a whole number of at least 1")
-        plain = self.method == "auto" and self.learning_rate == "auto" and self.batch_size is None
-        tol = polishing_tol(risk, self.tol) if plain else self.tol
-        most = {"max_steps" if plain or self.method == "lbfgs" else "max_epochs": self.max_iter}
+        tol = polishing_tol(risk, self.tol) if self._plain() else self.tol
+        most = {"max_steps" if self._counts_steps() else "max_epochs": self.max_iter}
         more: dict[str, Any] = {**most, **(self.options or {})}
         return minimize(
             risk, start, self.method,

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from descender.costs.losses import DEFAULT, LOSSES, parameters, read_loss
 from descender.costs.risk import Risk
 from descender.data.target import TargetCoding
-from descender.errors import CapabilityError, DataError, OptionError, suggest
+from descender.errors import CapabilityError, DataError, OptionError, TargetError, suggest
 from descender.model.linear import LinearModel
 from descender.verbs.fit_network import HIDDEN, check_model, fit_network
 from descender.verbs.fitted import Fit, Fitted
@@ -165,6 +165,7 @@ def fit(
     loss_name = suitable_loss(plan["loss"], table.coding)
     design = encode(table, held, plan["scale"], say)
     plan["loss"] = with_parameters(loss_name, design.y, say)
+    check_suited(plan["loss"], table)
     plan |= {"seed": seed, "start": start, "tol": tol, "batch_size": batch_size, "options": options}
     plan |= {"l1": l1, "one_standard_error": one_standard_error, "hidden": hidden, "early_stopping": early_stopping}
     rows_weigh = _row_weights(class_weight, table, design, say)
@@ -293,6 +294,19 @@ def suitable_loss(loss: str | None, coding: TargetCoding) -> str:
         fits = ", ".join(name for name, known in LOSSES.items() if coding.task in known.tasks)
         raise CapabilityError(f"loss={loss!r} does not suit {coding.name}, a {coding.task} target; use {fits}")
     return loss
+
+
+def check_suited(loss: str, table: Table) -> None:
+    """See that the numbers of a target suit a loss, as counts suit poisson; the first that does not is named."""
+    if table.coding.task != "regression":
+        return
+    known = read_loss(loss)
+    if not (suits := known.suits(table.y)).all():
+        first = int(np.argmin(suits))
+        row = table.numbers(~suits)[0]
+        raise TargetError(
+            f"the target {table.name} in row {row:,} is {table.y[first]:g}; {known.name} needs {known.targets}"
+        )
 
 
 def with_parameters(loss: str, y: NDArray, say: Teller) -> str:
