@@ -25,7 +25,7 @@ def draw(
             panel=o.OUTPUT,
             metavar="NAME",
             help="cost, gradient_norm, step_norm, learning_rate, clipped or overview; slice, path or surface: the walk "
-            "on its formula; all.",
+            "on its formula; layers: of a network; all.",
         ),
     ] = "cost",
     against: Annotated[

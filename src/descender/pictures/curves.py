@@ -79,8 +79,8 @@ class Curve:
     notes: tuple[str, ...] = ()
 
 
-def describe_curve(record: Record, against: str = "step", what: str = "cost", excess: bool = False) -> Curve:
-    """A column of a record against another, ready to be drawn.
+def describe_curve(record: Record | Any, against: str = "step", what: str = "cost", excess: bool = False) -> Curve:
+    """A column of a record, or of a walk's, against another, ready to be drawn.
 
     `against` is step, seconds, rows_seen or evaluations; `what` is cost, gradient_norm, learning_rate, step_norm or
     clipped, the share of clipped steps in each fiftieth of the walk.
@@ -96,6 +96,7 @@ def describe_curve(record: Record, against: str = "step", what: str = "cost", ex
     >>> curve.log, curve.series[0].y, curve.notes
     (True, array([1.e+03, 1.e+01, 1.e-01]), ('1 value of zero has no place on a logarithmic axis',))
     """
+    record = getattr(record, "record", record)
     check(against, what, record)
     lines = _lines(record, against, what, excess)
     lowest = min((float(s.y.min()) for s in lines if s.kind == "full" and len(s.y)), default=np.nan)
@@ -310,13 +311,14 @@ class Overview:
     curves: tuple[Curve, ...]
 
 
-def describe_overview(record: Record) -> Overview:
+def describe_overview(record: Record | Any) -> Overview:
     """Cost against steps, rows read and seconds; gradient norm, rate, step norm and clipped share, where known.
 
     >>> record = Record({"step": np.arange(3), "cost": np.array([4.0, 2.0, 1.0]), "seconds": np.arange(3.0)})
     >>> [(curve.y_label, curve.x_label) for curve in describe_overview(record).curves]
     [('cost J', 'step'), ('cost J', 'seconds')]
     """
+    record = getattr(record, "record", record)
     asked = [(what, "step") for what in WHAT]
     asked[1:1] = [("cost", "rows_seen"), ("cost", "seconds")]
     panels = []

@@ -68,7 +68,7 @@ class LossCurveDisplay(Display):
     @classmethod
     def from_record(cls, record: Record | Any, *, ax: Any = None, **options: Any) -> Self:
         """That of a record, or of a walk with one."""
-        return cls(curves.describe_curve(getattr(record, "record", record), **options)).plot(ax)
+        return cls(curves.describe_curve(record, **options)).plot(ax)
 
 
 class PathDisplay(Display):
@@ -88,7 +88,7 @@ class PathDisplay(Display):
         `options` are those of :func:`~descender.pictures.surface.describe_contour`: parameters, limits, resolution.
         """
         target = kinds.cost_of(record) if cost is None else cost
-        return cls(kinds.KINDS["path"].describe(target, getattr(record, "record", record), **options)).plot(ax)
+        return cls(kinds.KINDS["path"].describe(target, record, **options)).plot(ax)
 
 
 class DecisionBoundaryDisplay(Display):

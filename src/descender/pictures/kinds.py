@@ -54,7 +54,7 @@ KINDS = {
     ),
     "layers": Kind(
         "the gradient norm of each layer of a network over the steps",
-        layers.describe_layer_steps, layers.draw_layers, layers.plotly_layers, True,
+        layers.describe_layer_steps, layers.draw_layers, layers.plotly_layers,
     ),
 }  # fmt: skip
 
@@ -71,9 +71,9 @@ def describe(walk: Any, kind: str = "cost", **options: Any) -> Any:
     """
     if kind not in KINDS:
         raise OptionError(f"kind={kind!r} is no picture of a walk; {suggest(kind, KINDS)}")
-    row, record = KINDS[kind], getattr(walk, "record", walk)
+    row = KINDS[kind]
     try:
-        return row.describe(cost_of(walk), record, **options) if row.looks_at_cost else row.describe(record, **options)
+        return row.describe(cost_of(walk), walk, **options) if row.looks_at_cost else row.describe(walk, **options)
     except TypeError as error:
         if "unexpected keyword" not in str(error) and "multiple values" not in str(error):
             raise

@@ -65,26 +65,44 @@ def describe_layers(told: Mapping[int, Sequence[ErrorVector]], what: str = "grad
         raise ShapeError("the steps tell of different layers; give those of one network")
     steps = np.array(sorted(told), dtype=np.float64)
     sizes = np.array([[getattr(row, what) for row in told[k]] for k in sorted(told)], dtype=np.float64).T
-    sizes = np.where(np.isfinite(sizes) & (sizes > 0), sizes, np.nan)
-    if np.isnan(sizes).all():
-        raise OptionError(f"no {SIZES[what]} is a positive finite number: there is nothing to draw")
-    lost = steps[np.isnan(sizes).any(axis=0)]
-    notes = (f"grey: zero or not finite, first at step {lost[0]:,.0f}",) if lost.size else ()
-    return LayerMap(steps, names.pop(), sizes, SIZES[what], notes)
+    return _map(steps, names.pop(), sizes, SIZES[what])
 
 
-def describe_layer_steps(network: Any, walk: Any, what: str = "gradient", most: int = 60) -> LayerMap:
-    """The same along a walk over the weights of a network, at up to `most` of the points that were kept.
+def describe_layer_steps(walk: Any, what: str = "gradient", network: Any = None, most: int = 60) -> LayerMap:
+    """The same along a training: the gradients that its record kept, or a reading at up to `most` of its points.
 
-    Each point costs a reading of the network's samples.
+    `walk` is a record, also a saved one, or a walk; `network` its cost, by default the walk's own.  Records keep the
+    gradient norm of layers, of some rows, at up to 80 looks; other sizes need the network and the points.
 
     Raises :class:`CapabilityError` if the cost is no network.
     """
+    kept = getattr(walk, "record", walk).facts.get("layers")
+    if kept and what == "gradient" and network is None:
+        return _kept(kept)
+    network = getattr(walk, "cost", None) if network is None else network
     if not hasattr(network, "error_vectors"):
-        raise CapabilityError("the cost of this walk is no network: it has no layers to draw")
+        raise CapabilityError("the cost of this walk is no network of several layers: there are no layers to draw")
     trail = trail_of(walk, network.n_parameters)
     kept = np.unique(np.linspace(0, len(trail.points) - 1, min(most, len(trail.points))).astype(np.intp))
     return describe_layers({int(trail.steps[k]): network.error_vectors(trail.points[k]) for k in kept}, what)
+
+
+def _kept(facts: Mapping[str, Any]) -> LayerMap:
+    """What a record kept of the layers."""
+    sizes = np.array(facts["gradient"], dtype=np.float64)
+    note = f"of {facts['rows']:,} of the rows, spread over all"
+    return _map(np.array(facts["steps"], dtype=np.float64), tuple(facts["names"]), sizes, SIZES["gradient"], (note,))
+
+
+def _map(
+    steps: NDArray[np.float64], names: tuple[str, ...], sizes: NDArray, label: str, notes: tuple[str, ...] = ()
+) -> LayerMap:
+    sizes = np.where(np.isfinite(sizes) & (sizes > 0), sizes, np.nan)
+    if np.isnan(sizes).all():
+        raise OptionError(f"no {label} is a positive finite number: there is nothing to draw")
+    lost = steps[np.isnan(sizes).any(axis=0)]
+    grey = (f"grey: zero or not finite, first at step {lost[0]:,.0f}",) if lost.size else ()
+    return LayerMap(steps, names, sizes, label, (*notes, *grey))
 
 
 @styled

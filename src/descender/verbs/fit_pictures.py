@@ -18,6 +18,7 @@ from descender.model.linear import LinearModel
 from descender.pictures.boundary import Boundary, describe_boundary, draw_boundary, plotly_boundary
 from descender.pictures.curves import Curve, describe_curve, draw_curve, plotly_curve
 from descender.pictures.fits import Lines, describe_lines, draw_lines, plotly_lines
+from descender.pictures.layers import describe_layer_steps, draw_layers, plotly_layers
 from descender.pictures.paths import spread_steps
 from descender.pictures.plotly import Spec
 from descender.pictures.weights import Weights, describe_weights, draw_weights, plotly_weights
@@ -45,7 +46,8 @@ def fit_pictures(fit: Fit) -> dict[str, Picture]:
 
     ``boundary``: held-out points, of two number features and two classes; ``line``: rows of one number and a target
     that is a number, with the line at chosen steps; ``loss``: the cost over the epochs of a textbook method;
-    ``weights``: an image for each class, of columns called pixel_R_C.
+    ``layers``: the gradient norm of each layer of a network; ``weights``: an image for each class, of columns called
+    pixel_R_C.
 
     >>> from descender import fit
     >>> list(fit_pictures(fit("example:blobs", epochs=2, method="gd")))
@@ -60,6 +62,10 @@ def fit_pictures(fit: Fit) -> dict[str, Picture]:
         pictures["line"] = Picture(lambda: _line(fit), draw_lines, plotly_lines, "The line through the training rows")
     if fit.walk.method in (*RULES, *READINGS, *REDUCTIONS):
         pictures["loss"] = Picture(lambda: _epochs(fit), draw_curve, plotly_curve, "Cost over the epochs")
+    if fit.walk.record.facts.get("layers"):
+        pictures["layers"] = Picture(
+            lambda: describe_layer_steps(fit.walk), draw_layers, plotly_layers, "What each layer gets of the gradient"
+        )
     if isinstance(fit.model, LinearModel) and all(PIXEL.fullmatch(name) for name in fit.model.features):
         pictures["weights"] = Picture(
             lambda: _weights(fit.model), draw_weights, plotly_weights, "What speaks for each class, pixel by pixel"

@@ -23,6 +23,7 @@ from descender.methods.bounds import read_bounds
 from descender.verbs.choosing import budgets, check_numbers, check_spelling, check_words, choose_method, down_to, within
 from descender.verbs.gradient import look_at_gradient
 from descender.verbs.judging import judge, leave_critical_start, lost, rerun
+from descender.verbs.layers import look_at_layers
 from descender.verbs.reading import describe, read_cost
 from descender.verbs.repair import check_on_trouble, repair, replay_of, troubles
 from descender.verbs.scipy_words import speaks_scipy
@@ -176,11 +177,12 @@ def minimize(
         facts["bounds"] = box.text(target.names)
     count = counted(target)
     target = as_cost(count)
-    look = look_at_gradient(target, check_gradient)
+    look, layers = look_at_gradient(target, check_gradient), look_at_layers(count.cost)
     first, note = leave_critical_start(target, w if box is None else box.project(w), box)
     walk = descend(
         target, first, chosen, stop,
-        seed=seed, callback=callback, holdout=holdout, on_divergence=on_divergence or "stop", look=look, facts=facts,
+        seed=seed, callback=callback, holdout=holdout, on_divergence=on_divergence or "stop", look=look or layers,
+        facts=facts,
     )  # fmt: skip
     walk.why = why
     if note:
@@ -192,6 +194,8 @@ def minimize(
             walk.certificate = certificate(target, walk.x)
     judge(target, walk, chosen)
     walk.findings += [look.found] if look and look.found else []
+    if layers and layers.names:
+        walk.record.facts["layers"] = layers.facts
     walk.findings += examine(target, w, walk, rerun(target, first, chosen, walk, seed))
     if isinstance(target, Formula) and (gone := lost(target, first, chosen, walk, seed)):
         walk.findings += undefined(target, *gone)

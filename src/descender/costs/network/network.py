@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -158,7 +158,7 @@ class Network(Body, Cost):
                 matrices = {
                     name: float(np.linalg.norm(v, 2)) for name, v in p.items() if v.ndim == 2 and np.isfinite(v).all()
                 }
-                norm = float(np.sqrt(sum(np.sum(np.square(part, dtype=np.float64)) for part in g.values())))
+                norm = _size(g.values())
                 states = [back]
                 if isinstance(layer, Recurrent):
                     states += [before for _, _, before in layer.through_time(p, kept, back)][:-1]
@@ -167,6 +167,22 @@ class Network(Body, Cost):
                 name = f"layer{k} ({layer.name})"
                 told.append(ErrorVector(name, signal, _rms(back), norm, float(node), matrices, sizes))
         return told
+
+    @np.errstate(over="ignore", invalid="ignore")
+    def layer_gradients(self, w: Vector, rows: Rows) -> dict[str, float]:
+        """The norm of what each layer with parameters has of the gradient of some rows, first layer first.
+
+        The rows are read as a whole network reads them, and nothing of the training is changed by that.
+        """
+        w, learnt = w.astype(self.X.dtype, copy=False), self.statistics
+        gradient = np.zeros_like(w)
+        outputs, memory = self.forward(w, self.X[rows], Mode())
+        _, error = self._judge(outputs, self.y[rows])
+        for _ in self.backward(w, memory, error / len(error), gradient):
+            pass
+        self.statistics = learnt
+        ways = enumerate(zip(self.layers, self.layout.views(gradient), strict=True))
+        return {f"layer{k} ({layer.name})": _size(g.values()) for k, (layer, g) in ways if layer.shapes}
 
     def scores(self, w: Vector, X: Any) -> NDArray:
         """The outputs for new samples: (n,) where there is one a sample, else (n, outputs)."""
@@ -277,6 +293,10 @@ def softmax_value_and_slope(z: NDArray, y: NDArray) -> tuple[NDArray, NDArray]:
     z /= total[:, None]
     z[rows, index] -= 1.0
     return np.log(total) - chosen, z
+
+
+def _size(parts: Iterable[NDArray]) -> float:
+    return float(np.sqrt(sum(np.sum(np.square(part, dtype=np.float64)) for part in parts)))
 
 
 def _rms(a: Any) -> float:
