@@ -68,8 +68,8 @@ def describe_layers(told: Mapping[int, Sequence[ErrorVector]], what: str = "grad
     return _map(steps, names.pop(), sizes, SIZES[what])
 
 
-def describe_layer_steps(walk: Any, what: str = "gradient", network: Any = None, most: int = 60) -> LayerMap:
-    """The same along a training: the gradients that its record kept, or a reading at up to `most` of its points.
+def describe_layer_steps(walk: Any, what: str = "gradient", network: Any = None, most: int | None = None) -> LayerMap:
+    """The same along a training: the gradients that its record kept, or a reading at up to `most` (60) of its points.
 
     `walk` is a record, also a saved one, or a walk; `network` its cost, by default the walk's own.  Records keep the
     gradient norm of layers, of some rows, at up to 80 looks; other sizes need the network and the points.
@@ -77,13 +77,14 @@ def describe_layer_steps(walk: Any, what: str = "gradient", network: Any = None,
     Raises :class:`CapabilityError` if the cost is no network.
     """
     kept = getattr(walk, "record", walk).facts.get("layers")
-    if kept and what == "gradient" and network is None:
+    if kept and what == "gradient" and network is None and most is None:
         return _kept(kept)
     network = getattr(walk, "cost", None) if network is None else network
     if not hasattr(network, "error_vectors"):
         raise CapabilityError("the cost of this walk is no network of several layers: there are no layers to draw")
     trail = trail_of(walk, network.n_parameters)
-    kept = np.unique(np.linspace(0, len(trail.points) - 1, min(most, len(trail.points))).astype(np.intp))
+    looks = np.linspace(0, len(trail.points) - 1, min(most or 60, len(trail.points)))
+    kept = np.unique(looks.astype(np.intp))
     return describe_layers({int(trail.steps[k]): network.error_vectors(trail.points[k]) for k in kept}, what)
 
 
