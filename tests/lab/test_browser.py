@@ -166,6 +166,28 @@ def test_a_typed_cost_is_walked_on(lab):
     assert lab.end() == pytest.approx([0, 1], abs=1e-6)
 
 
+def test_one_curve_after_another_is_walked_on(lab):
+    lab.open(J="(x - 2)**2", start="0", m="gd learning_rate=0.1", steps=60)
+    lab.written("step")
+    for cost, end in (("(x + 1)**2/2", -1.0), ("log(", None), ("cosh(x - 1)", 1.0)):
+        lab.page.locator("#cost").fill(cost)
+        if end is not None:
+            lab.until(f"Math.abs(JSON.parse(document.querySelector('#race tbody tr').dataset.x)[0] - {end}) < 0.1")
+
+
+def test_a_new_cost_is_walked_on_before_it_is_compiled(lab):
+    lab.open(**RACE | {"steps": 900})
+    lab.page.evaluate(
+        "() => { window.shown = []; new MutationObserver(() => window.shown.push(document.getElementById('at')."
+        "textContent)).observe(document.getElementById('at'), { childList: true }); }"
+    )
+    lab.page.locator("#cost").fill("x**2/3 + 2*y**2 + sin(x)/7")
+    lab.until("shown.some((text) => text.endsWith('/ 900'))")
+    assert lab.page.evaluate("shown.findIndex((text) => text.endsWith('/ 256'))") == 0
+    walk = minimize("x**2/3 + 2*y**2 + sin(x)/7", [-1.2, 1], "gd", learning_rate=0.001, max_steps=900)
+    assert lab.end() == walk.x.tolist()
+
+
 def test_methods_race_and_the_doctor_speaks(lab):
     lab.open(**RACE)
     lab.page.locator("#add").click()

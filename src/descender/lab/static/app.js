@@ -15,6 +15,8 @@ import { sharing } from "lab/share";
 
 const FIRST = ({ lessons: known }) => known.find((lesson) => lesson.asked.methods.length > 3 && !lesson.asked.data).asked;
 
+const PLAIN = 256; // steps that wait for no compiler: of a new cost they are shown first
+
 let ground = null;
 let race = null;
 let answer = null; // the chosen racer's step, written out
@@ -64,7 +66,7 @@ function pictured(tab) {
 
 // The tangent at the chosen racer's point, over one weight.
 function slope() {
-  if (ground.kind !== "curve" || !answer?.gradient || race?.racers[state.racer]?.error) return null;
+  if (ground.kind !== "curve" || !race || !answer?.gradient || race.racers[state.racer]?.error) return null;
   const racer = race.racers[state.racer];
   return { at: answer.w[0], slope: answer.gradient[0], value: racer.measured ? null : racer.cost[indexAt(racer, state.step)], racer: state.racer };
 }
@@ -101,17 +103,26 @@ const openCost = latest(async () => {
   tellError(ground.error);
   renderAxes();
   if (!frozen) renderStart(ground.names, moveStart);
-  if (walkedOn !== costKey()) race = null; // walks on another cost
+  const anew = walkedOn !== costKey();
+  if (anew) forget(); // walks on another cost
   await redraw();
   performance.measure("surface", { start: began, end: performance.now() });
+  if (anew && !frozen && state.steps > PLAIN) await runRace(null, PLAIN);
   await runRace();
 });
 
-const runRace = latest(async (when = null) => {
+// What is told of another cost is pale until this one was walked on.
+function forget() {
+  race = answer = null;
+  $("know").setAttribute("aria-busy", "true");
+}
+
+const runRace = latest(async (when = null, steps = state.steps) => {
   const error = await guarded(async () => {
-    race = await ask("race", asked());
+    race = await ask("race", asked({ steps }));
   });
   if (error) return tellError(error);
+  $("know").removeAttribute("aria-busy");
   walkedOn = costKey();
   if (!ground?.error) tellError(null);
   state.racer = Math.min(state.racer, race.racers.length - 1);
@@ -227,9 +238,10 @@ async function openState(found) {
   delete document.documentElement.dataset.ready;
   pause();
   reset(found);
-  race = answer = null;
+  forget();
   if (!frozen) {
     render();
+    $("wait").textContent = "opening …";
     await renderData();
   }
   await openCost();
