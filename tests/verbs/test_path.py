@@ -4,8 +4,6 @@ import dataclasses
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from scipy import sparse
 from sklearn.linear_model import ElasticNet, LogisticRegression, PoissonRegressor, Ridge
 
@@ -14,7 +12,7 @@ from descender.costs.certificate import certificate
 from descender.costs.risk import Risk
 from descender.data.split import crossed, forward, once
 from descender.errors import CapabilityError, OptionError
-from descender.methods.path import homotopy, lasso, leave_one_out, rotated, squares_path
+from descender.methods.path import leave_one_out, rotated, squares_path
 from descender.verbs import path as module
 from descender.verbs.path import choose_penalty, penalised
 
@@ -138,43 +136,6 @@ def test_more_columns_than_rows_are_turned_into_as_many():
         assert found.coefficients.shape[1] == 900
         assert found.certified[found.chosen]
         assert found.gaps[found.chosen] < 1e-3
-
-
-@given(st.integers(0, 10**6), st.sampled_from([1e-3, 0.1, 1.0]), st.sampled_from([0.0, 0.1]))
-def test_lasso_is_at_the_minimum_also_of_columns_that_are_equal(seed, l1, l2):
-    rng = np.random.default_rng(seed)
-    n, d = int(rng.integers(3, 30)), int(rng.integers(1, 12))
-    X = rng.normal(size=(n, d))
-    X[:, rng.integers(d)] = X[:, rng.integers(d)]
-    G, c = X.T @ X / n, X.T @ (X @ rng.normal(size=d) + rng.normal(size=n)) / n
-    w = lasso(G, c, rng.normal(size=d) * rng.integers(0, 2, d), l1, l2)
-    slope = G @ w - c + l2 * w
-    unit = 1e-6 * max(1.0, float(np.abs(c).max()))
-    assert (np.abs(slope) <= l1 + unit).all()
-    assert np.abs((slope + l1 * np.sign(w))[w != 0]).max(initial=0.0) <= unit
-
-
-@given(st.integers(0, 10**6), st.sampled_from([0.0, 0.1]))
-def test_the_homotopy_meets_the_lasso_at_every_strength(seed, l2):
-    rng = np.random.default_rng(seed)
-    n, d = int(rng.integers(3, 30)), int(rng.integers(1, 12))
-    X = rng.normal(size=(n, d)) + rng.normal(size=(n, 1))
-    if seed % 3 == 0:
-        X[:, rng.integers(d)] = X[:, rng.integers(d)]
-    y = X @ rng.normal(size=d) + rng.normal(size=n)
-    G, c = X.T @ X / n, X.T @ y / n
-    strengths = np.abs(c).max() * np.geomspace(1.2, 1e-3, 12)
-    W = homotopy(G, c, strengths, l2)
-    for strength, w in zip(strengths, W.T, strict=True):
-        slope = G @ w - c + l2 * w
-        assert (np.abs(slope) <= strength + 1e-7 * np.abs(c).max()).all()
-        assert np.abs((slope + strength * np.sign(w))[w != 0]).max(initial=0.0) <= 1e-7 * np.abs(c).max()
-
-
-def test_lasso_notices_a_planted_fault():
-    w = lasso(np.eye(3), np.array([3.0, -0.5, -2.0]), np.zeros(3), 1.0)
-    off = w + np.array([1e-3, 0.0, 0.0])
-    assert abs(off[0] - 3.0 + 1.0) > 1e-6 > abs(w[0] - 3.0 + 1.0)
 
 
 def test_one_standard_error_chooses_the_strongest_that_is_not_worse():

@@ -70,7 +70,7 @@ class Linear(CallbackSupportMixin, BaseEstimator):
         if more.get("reset", True) and _need_no_conversion(X, y):
             self.n_features_in_ = X.shape[1]
             self.__dict__.pop("feature_names_in_", None)
-            return X, y
+            return np.ascontiguousarray(X), y
         how: dict[str, Any] = {"accept_sparse": "csr", "dtype": [np.float64, np.float32], "order": "C"}
         return validate_data(self, X, y, ensure_all_finite=False, **how, **more)
 
@@ -243,11 +243,14 @@ class _Told:
 
 
 def _need_no_conversion(X: Any, y: Any) -> bool:
-    """Whether both are arrays as scikit-learn's checks would return them, which take longer than a small fit."""
+    """Whether both are arrays that scikit-learn's checks would let pass, which take longer than a small fit."""
     if not (type(X) is type(y) is np.ndarray and X.ndim == 2 and y.ndim == 1 and 0 < len(X) == len(y)):
         return False
-    as_is = X.dtype in (np.float64, np.float32) and X.shape[1] > 0 and X.flags.c_contiguous
-    return as_is and (y.dtype.kind in "biu" or (y.dtype.kind == "f" and math.isfinite(y.sum(dtype=np.float64))))
+    return (
+        X.dtype in (np.float64, np.float32)
+        and X.shape[1] > 0
+        and (y.dtype.kind in "biu" or (y.dtype.kind == "f" and math.isfinite(y.sum(dtype=np.float64))))
+    )
 
 
 @cache

@@ -66,7 +66,7 @@ def choose(cost: Cost, tol: float | None = None) -> tuple[Method, str]:
         newton = NewtonCG(tol)
         return newton, f"{newton.name}, because the curvature over {cost.n_classes} classes is about such a product"
     size = _size(cost)
-    if not is_small(cost) and told_by_moments(cost):
+    if told_by_moments(cost) and (cost.l1 > 0 or not is_small(cost)):
         equations = NormalEquations(tol)
         return equations, f"{equations.name}, because the moments of {size} tell all about a squared error"
     if is_wide(cost) and cost.l1 == 0:
@@ -135,7 +135,8 @@ def polishing_tol(cost: Cost, tol: float) -> float:
     if not (isinstance(cost, Risk) and cost.convex and is_small(cost)) or is_wide(cost):
         return tol
     slow = not cost.loss.differentiable or (cost.loss is Softmax and cost.l1 == cost.l2 == 0)
-    return tol if slow else min(tol, POLISHED)
+    exact = cost.l1 > 0 and told_by_moments(cost)
+    return tol if slow or exact else min(tol, POLISHED)
 
 
 def textbook(

@@ -50,7 +50,7 @@ def told_by_moments(risk: Risk) -> bool:
     if risk.loss is not SquaredError or risk.sparse or is_wide(risk):
         return False
     n, d = risk.X.shape
-    return d < n and (d <= FEW or n <= TALL * d)
+    return (d < n or (risk.l1 > 0 and n > 1)) and (d <= FEW or n <= TALL * d)
 
 
 class Point(NamedTuple):

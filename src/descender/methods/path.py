@@ -27,6 +27,11 @@ POINT_TOL = 1e-6
 """The relative gap to which a point of a path is descended: far below the standard error of any held-out loss."""
 WIDEST = 2000
 """Columns up to which a matrix of curvatures is formed for each fold."""
+GUESSES = 5
+"""Guesses of a support that come to rest, if they do: on columns that are not much alike three are enough."""
+NEAR_TOP, JOINING = 0.3, 0.5
+"""Weights join a support whose excess is above this share of the largest, at most this share of the support at once:
+5 to 15 times as fast as one by one."""
 
 
 class Point(NamedTuple):
@@ -191,7 +196,7 @@ def lasso(G: NDArray, c: NDArray, w: NDArray, l1: float | NDArray, l2: float = 0
     H = G.copy()
     H.flat[:: len(c) + 1] += l2 + 1e-13 * diagonal.max(initial=0.0)
     signs, first = None, w
-    for _ in range(12):
+    for _ in range(GUESSES):
         u = w + (c - H @ w) / diagonal
         guess = np.where(np.abs(u) > l1 / diagonal, np.sign(u), 0.0)
         if signs is not None and np.array_equal(guess, signs):
@@ -211,36 +216,58 @@ def _solve(H: NDArray, right: NDArray) -> NDArray:
 
 
 def _feature_sign(H: NDArray, c: NDArray, w: NDArray, l1: NDArray) -> NDArray:
-    """The same minimum by single exchanges: each step lowers the cost, so that no guess comes twice.
+    """The same minimum from support to support: each step lowers the cost, so that none comes twice.
 
-    H. Lee, A. Battle, R. Raina, A. Ng, *Efficient sparse coding algorithms*, 2006.
+    To the minimum on a support those weights are added whose slopes exceed the penalty most, at most `JOINING` of the
+    support at once, and one alone where several did not lower the cost.
+
+    H. Lee, A. Battle, R. Raina, A. Ng, *Efficient sparse coding algorithms*, 2006, for one at a time.
     """
-    w, signs, tiny = w.copy(), np.sign(w), 1e-11 * float((l1 + np.abs(c)).max(initial=0.0))
-    for _ in range(20 * len(c) + 20):
-        slope = H @ w - c
-        on = signs != 0
-        if not on.any() or np.abs(slope[on] + l1[on] * signs[on]).max() <= tiny:
-            excess = np.where(on, 0.0, np.abs(slope) - l1)
-            new = int(excess.argmax())
-            if excess[new] <= tiny:
+    w, signs, alone = w.copy(), np.sign(w), False
+    tiny = 1e-11 * float((l1 + np.abs(c)).max(initial=0.0))
+    for _ in range(40 * len(c) + 40):
+        slope, at = H @ w - c, np.flatnonzero(signs)
+        if not len(at) or np.abs(slope[at] + l1[at] * signs[at]).max() <= tiny:
+            new = _joining(slope, l1, at, tiny, alone)
+            if not len(new):
                 return w
             signs[new] = -np.sign(slope[new])
-            on = signs != 0
-        at = np.flatnonzero(on)
-        there = _solve(H[at[:, None], at], c[at] - l1[at] * signs[at])
-        here, move = w[at], there - w[at]
-        # the cost is a parabola between the places where a weight passes through zero
-        crossing = np.where(here * there < 0, here / np.where(move == 0, 1.0, here - there), 1.0)
-        shares = np.unique(np.append(crossing, 1.0))
-        trials = here[:, None] + move[:, None] * shares
-        trials[(crossing[:, None] == shares) & (crossing[:, None] < 1.0)] = 0.0
-        A = H[at[:, None], at]
-        costs = 0.5 * np.einsum("jt,jt->t", trials, A @ trials) - c[at] @ trials + l1[at] @ np.abs(trials)
-        lowest = trials[:, int(costs.argmin())]
+            at = np.flatnonzero(signs)
+        here, lowest = w[at], _lowest(H[at[:, None], at], c[at], l1[at], w[at], signs[at])
         if np.array_equal(lowest, here):
-            return w
-        w[at], signs[at] = lowest, np.sign(lowest)
+            if alone:
+                return w
+            signs, alone = np.sign(w), True
+            continue
+        w, alone = np.zeros(len(c)), False
+        w[at] = lowest
+        signs = np.sign(w)
     return w
+
+
+def _joining(slope: NDArray, l1: NDArray, at: NDArray, tiny: float, alone: bool) -> NDArray:
+    """The weights that should leave zero first; `at` are those that have."""
+    excess = np.abs(slope) - l1
+    excess[at] = 0.0
+    top = float(excess.max(initial=0.0))
+    if top <= tiny or alone:
+        return np.array([int(excess.argmax())] if top > tiny else [], dtype=np.intp)
+    new, most = np.flatnonzero(excess > NEAR_TOP * top), max(1, int(JOINING * len(at)), 4 * (not len(at)))
+    return new if len(new) <= most else new[np.argpartition(-excess[new], most - 1)[:most]]
+
+
+def _lowest(A: NDArray, b: NDArray, l1: NDArray, here: NDArray, signs: NDArray) -> NDArray:
+    """The lowest point between weights and the minimum with their `signs`; `here`, where none is lower."""
+    there = _solve(A, b - l1 * signs)
+    if (there * signs > 0.0).all():
+        return there
+    # the cost is a parabola between the places where a weight passes through zero
+    crossing = np.where(here * there < 0, here / np.where(here == there, 1.0, here - there), 1.0)
+    shares = np.sort(np.append(crossing[crossing < 1.0], [0.0, 1.0]))
+    trials = here[:, None] + (there - here)[:, None] * shares
+    trials[(crossing[:, None] == shares) & (crossing[:, None] < 1.0)] = 0.0
+    costs = (trials * (0.5 * (A @ trials) - b[:, None])).sum(axis=0) + l1 @ np.abs(trials)
+    return trials[:, int(costs.argmin())]
 
 
 def _square_losses(risk: Risk, folds: Folds, moments: Moments, fit: Quadratic, W: NDArray) -> NDArray:
