@@ -13,7 +13,8 @@ from descender.descent import Stop, descend
 from descender.kernels.coordinates import minimise_quadratic
 from descender.methods.auto import POLISHED, choose
 from descender.methods.metric import LearntMetric
-from descender.methods.newton import FEW_PARAMETERS, SMALL, Newton, Standard
+from descender.methods.newton import FEW_PARAMETERS, LARGEST, Newton, Standard
+from descender.methods.normal_equations import NormalEquations
 
 LOSSES = ("log_loss", "squared_error", "poisson", "huber 1.5", "squared_hinge", "softmax")
 EACH = pytest.mark.parametrize("loss", LOSSES)
@@ -139,10 +140,11 @@ def test_an_l1_model_on_columns_that_are_nearly_the_same():
 
 
 def test_which_problems_are_its_own():
-    X, y = np.zeros((SMALL // 10 + 1, 10)), np.zeros(SMALL // 10 + 1)
+    X, y = np.zeros((LARGEST // 10 + 1, 10)), np.zeros(LARGEST // 10 + 1)
     assert isinstance(choose(Risk(X, y, "log_loss"), 1e-6)[0], LearntMetric)
     assert isinstance(choose(Risk(X[1:], y[1:]), 1e-6)[0], Newton)
-    assert isinstance(choose(Risk(X[1:], y[1:], l1=0.1), 1e-6)[0], LearntMetric)
+    assert isinstance(choose(Risk(X[1:], y[1:], "log_loss", l1=0.1), 1e-6)[0], LearntMetric)
+    assert isinstance(choose(Risk(X[1:], y[1:], l1=0.1), 1e-6)[0], NormalEquations)
     many = Risk(X[:50], np.arange(50.0), "softmax", l2=1.0)
     assert many.n_parameters > FEW_PARAMETERS
     assert not isinstance(choose(many, 1e-6)[0], Newton)

@@ -9,6 +9,7 @@ S. Boyd, L. Vandenberghe, *Convex Optimization*, 2004, §9.5.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,7 +29,13 @@ from descender.methods.method import Block, Budget
 from descender.methods.metrics import Dense
 
 SMALL = 60_000
-"""Numbers in X up to which a new Hessian at every step is cheaper than a longer walk."""
+"""Numbers in X up to which all curvatures cost next to nothing, so that walks go down to rounding."""
+LARGEST = 120_000
+"""Numbers in dense rows up to which this is quicker than descent in a learnt metric."""
+BLOCK = 32_000
+"""Numbers of a block that is scaled and multiplied by itself."""
+SAMPLE, ROWS_OF_SAMPLE, SAMPLED = 4, 12, 30_000
+"""The walk begins at the bottom of one row in so many, where that leaves so many rows a column, of so many numbers."""
 FEW_PARAMETERS = 300
 """Weights of all classes together up to which softmax has a Hessian of its own."""
 KEPT = 0.03
@@ -61,7 +68,8 @@ def is_small(risk: Risk) -> bool:
 
 def has_newton(risk: Risk) -> bool:
     """Whether :class:`Newton` is for this risk: small and smooth, softmax with few weights and an l2 penalty."""
-    if not is_small(risk) or not risk.smooth or risk.n_features > 1000:
+    most = SMALL if risk.sparse else LARGEST
+    if risk.X.shape[0] * risk.n_features > most or not risk.smooth or risk.n_features > 1000:
         return False
     if risk.loss is Softmax:
         return risk.l2 > 0 and risk.n_parameters <= FEW_PARAMETERS
@@ -92,7 +100,6 @@ class Standard:
         self.sigma = self.sigma / risk.denominator
         self.mean = (self.sigma @ X) / self.sigma.sum() if risk.intercept else np.zeros(d)
         self.X = np.ones((n, d + risk.intercept))
-        self.buffer = np.empty_like(self.X)
         rows = np.subtract(X, self.mean, out=self.X[:, :d])
         low, high = (X.min(axis=0), X.max(axis=0)) if risk.sparse else risk.extremes
         size = np.maximum(high - self.mean, self.mean - low)
@@ -101,7 +108,7 @@ class Standard:
             size[low == high] = 1.0
         self.size = np.where(size > 0.0, size, 1.0)
         rows *= 1.0 / self.size
-        self.rough, self.rough_buffer = self.X.astype(np.float32), np.empty_like(self.X, dtype=np.float32)
+        self.rough = self.X.astype(np.float32)
         self.far = bool((np.abs(self.mean) > FAR * self.size).any())
         self.ridge = np.zeros(self.X.shape[1])
         self.ridge[:d] = risk.l2 / self.size**2
@@ -143,6 +150,14 @@ class Standard:
     def _separate(self, Z: NDArray, y: NDArray) -> tuple[NDArray, NDArray]:
         return self.loss.value(Z, y), self.loss.slope(Z, y)
 
+    def part(self, step: int) -> Standard:
+        """One row in `step`, which stand for all."""
+        some = copy.copy(self)
+        some.X, some.rough, some.y = self.X[::step].copy(), self.rough[::step].copy(), self.y[::step]
+        some.n, some.sigma = len(some.X), self.sigma[::step]
+        some.sigma = some.sigma * (self.sigma.sum() / some.sigma.sum())
+        return some
+
     def value(self, Z: NDArray, V: NDArray) -> float:
         """The cost at known scores."""
         return float(self.sigma @ self.loss.value(Z, self.y)) + self._penalty(V)
@@ -158,12 +173,9 @@ class Standard:
         if self.several:
             return self._of_classes(at.Z, cautious)
         root = np.sqrt(self.sigma * self._curvatures(at, flat, cautious))[:, None]
-        if rough:
-            scaled = np.multiply(self.rough, root, out=self.rough_buffer, casting="same_kind")
-            H = (scaled.T @ scaled).astype(np.float64)
-        if not rough or not math.isfinite(H.trace()):
-            scaled = np.multiply(self.X, root, out=self.buffer)
-            H = scaled.T @ scaled
+        H = _moment(self.rough if rough else self.X, root)
+        if rough and not math.isfinite(H.trace()):
+            H = _moment(self.X, root)
         H.flat[:: len(H) + 1] += self.ridge
         return H
 
@@ -192,6 +204,13 @@ class Standard:
             H[np.ix_(places, places)] += float(self.sigma.sum()) / K**2
         return H
 
+    def foretold(self, at: Point) -> float:
+        """The gap that a proof would find, where l2 is the penalty of one score a row; else 0."""
+        if self.several or self.risk.l2 == 0:
+            return 0.0
+        g = at.G[0, : self.d] * self.size
+        return float(g @ g) / (2.0 * self.risk.l2)
+
     def proof(self, at: Point, scale: float) -> Certificate:
         """The certificate: with l2 and one score a row by minus the slopes, moved as a free intercept asks."""
         risk = self.risk
@@ -209,7 +228,22 @@ class Standard:
             theta = theta + share * rooms
         u = ((self.sigma * theta) @ self.X)[: self.d] * self.size
         bound = float(self.sigma @ self.loss.dual(theta, self.y)) - float(u @ u) / (2.0 * risk.l2)
+        if self.loss.bend is not None:
+            # y - theta, a probability near 1, is known to an absolute rounding, which the score multiplies
+            bound -= np.finfo(np.float64).eps * float((self.sigma * np.abs(self.y)) @ np.abs(at.Z))
+            bound = max(bound, float(self.sigma @ self.loss.lowest(self.y)))
         return proved(at.value, at.value - bound, scale)
+
+
+def _moment(X: NDArray, root: NDArray) -> NDArray:
+    """The sum over rows of (root x)(root x)', by blocks that stay in the cache."""
+    height = max(BLOCK // X.shape[1], 1)
+    buffer, H = np.empty((min(height, len(X)), X.shape[1]), X.dtype), np.zeros((X.shape[1], X.shape[1]))
+    for start in range(0, len(X), height):
+        rows = X[start : start + height]
+        scaled = np.multiply(rows, root[start : start + height], out=buffer[: len(rows)], casting="same_kind")
+        H += scaled.T @ scaled
+    return H
 
 
 @dataclass(frozen=True)
@@ -226,7 +260,12 @@ class Newton:
     def blocks(self, cost: Cost, w: Vector, rng: np.random.Generator, budget: Budget) -> Iterator[Block]:
         """Walk from `w`."""
         assert isinstance(cost, Risk)
-        walk, goal, blind = _Descent(cost, w), 0.2 * self.tol, False
+        problem, scale, sampled = Standard(cost), cost_scale(cost), False
+        V, goal, blind = problem.enter(w), 0.2 * self.tol, False
+        (n, p), cold = problem.X.shape, not (problem.several or w.any())
+        if cold and n * p >= SAMPLED and n >= SAMPLE * ROWS_OF_SAMPLE * p:
+            V, sampled = _bottom_of_sample(problem, scale, V), True
+        walk = _Descent(problem, scale, V, 1.0 if sampled else FAR_START)
         most = min(A_BLOCK, budget.watch)
         while True:
             walk.descend(goal, min(most, budget.steps - walk.told))
@@ -237,34 +276,43 @@ class Newton:
             if (blind if done else not walk.lost) and walk.move_cautiously():
                 blind = False
                 continue
-            found = walk.problem.proof(walk.here, walk.scale)
-            if found.relative <= self.tol or not done or goal < SMALLEST_GOAL:
-                break
-            blind = found.gap > BLIND * max(walk.decrement, 1e-3 * goal * walk.unit)
+            gap = problem.foretold(walk.here)
+            if gap <= self.tol * walk.unit or not done or goal < SMALLEST_GOAL:
+                found = problem.proof(walk.here, scale)
+                if found.relative <= self.tol or not done or goal < SMALLEST_GOAL:
+                    break
+                gap = found.gap
+            blind = gap > BLIND * max(walk.decrement, 1e-3 * goal * walk.unit)
             goal *= 0.03
         if walk.log:
             yield walk.block()
-        final = None if walk.problem.far else (walk.here.value, walk.problem.leave_gradient(walk.here.G))
-        yield ending(cost, self.tol, walk.problem.leave(walk.here.V), found, 1, final)
+        final = None if problem.far else (walk.here.value, problem.leave_gradient(walk.here.G))
+        yield ending(cost, self.tol, problem.leave(walk.here.V), found, 1, final)
+
+
+def _bottom_of_sample(problem: Standard, scale: float, V: NDArray) -> NDArray:
+    """Where some of the rows have their bottom, as far as they tell of that of all."""
+    some = problem.part(SAMPLE)
+    walk = _Descent(some, scale, V)
+    walk.descend(0.15 * some.X.shape[1] / some.n, A_BLOCK)
+    return walk.here.V
 
 
 class _Descent:
     """A point that walks down, and what the log says of its steps."""
 
     @np.errstate(all="ignore")
-    def __init__(self, risk: Risk, w: Vector):
-        self.problem, self.scale, self.quadratic = Standard(risk), cost_scale(risk), risk.loss is SquaredError
+    def __init__(self, problem: Standard, scale: float, V: NDArray, far: float = FAR_START):
+        self.problem, self.scale, self.quadratic = problem, scale, problem.loss is SquaredError
         self.log: list[tuple[Point, float]] = []
         self.steps = self.told = self.idle = 0
         self.decrement = self.best = self.renewed = np.inf
         self.metric: Dense | None = None
-        self.jumps = risk.loss.dual_curvature is not None  # of curvatures from row to row: another Hessian, every step
-        self.rough, self.fits_rough = (
-            False,
-            not self.jumps and self.problem.n >= ROWS_A_COLUMN * self.problem.X.shape[1],
-        )
-        self._stand(self.problem.look(self.problem.enter(w)))
-        self._start_better()
+        # where curvatures jump from row to row each step has another Hessian
+        self.jumps = problem.loss.dual_curvature is not None
+        self.rough, self.fits_rough = False, not self.jumps and problem.n >= ROWS_A_COLUMN * problem.X.shape[1]
+        self._stand(problem.look(V))
+        self._start_better(far)
         self._aim()
 
     def _stand(self, here: Point) -> None:
@@ -327,12 +375,12 @@ class _Descent:
         self._promise()
         return self._move()
 
-    def _start_better(self) -> None:
-        """Begin at the best constant where the start costs far more."""
+    def _start_better(self, far: float) -> None:
+        """Begin at the best constant where the start costs `far` times as much."""
         problem, V = self.problem, np.zeros_like(self.here.V)
         if not problem.several and problem.risk.intercept:
             V[0, -1] = problem.loss.trivial(problem.y, problem.sigma)
-            if not self.here.value <= FAR_START * problem.value(V[0, -1:], V):
+            if not self.here.value <= far * problem.value(V[0, -1:], V):
                 self._go(problem.look(V), 1.0)
 
     def _aim(self, cautious: bool = False) -> None:

@@ -35,7 +35,7 @@ class BaseLoss:
     """Value and slope by one exponential, where there is such a formula; `fuses` tells for which targets."""
 
     bend: Any = None
-    """The second derivative by the slope alone, where `fused` holds and there is such a formula."""
+    """The second derivative by the slope alone, where `fused` holds and the slope is a difference of probabilities."""
 
     @staticmethod
     def fuses(y):
