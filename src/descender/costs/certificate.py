@@ -71,6 +71,8 @@ def cost_scale(risk: Risk) -> float:
 
 
 def _cost_at_zero(risk: Risk) -> float:
+    if risk.loss is Softmax:
+        return float(_sigma(risk).sum() * np.log(risk.n_classes))
     zero: Any = np.zeros((risk.n_classes, len(risk.y))) if risk.loss.scores_per_class else np.float64(0.0)
     return float(_sigma(risk) @ risk.loss.value(zero, risk.y))
 

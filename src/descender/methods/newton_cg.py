@@ -3,7 +3,10 @@ r"""Softmax: L-BFGS in a Kronecker metric while it contracts, Newton's method wi
 The curvature of softmax over K classes and d columns is too large a matrix to form; its product with a vector costs one
 reading of the rows.  The metric is the Kronecker product :math:`A \otimes S` of the classes' mean covariance
 :math:`A = \mathrm{mean}(\mathrm{diag}\,p - pp^\top)` and the columns' weighted second moments
-:math:`S = \sum_i h_i x_i x_i^\top / \sum_i h_i` with :math:`h_i = 1 - |p_i|^2`, both diagonalised.
+:math:`S = \sum_i h_i x_i x_i^\top / \sum_i h_i` with :math:`h_i = 1 - |p_i|^2`, both diagonalised.  A step is as long
+as Newton's method in one dimension says, by the scores at both of its ends.
+
+The walk is in single precision until that hides what is left.
 
 C.-J. Lin, R. Weng, S. Keerthi, *Trust region Newton method for large-scale logistic regression*, JMLR 2008.
 """
@@ -16,122 +19,188 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from descender.costs.certificate import certificate, cost_scale
 from descender.costs.cost import Cost, Vector
 from descender.costs.risk import Risk
-from descender.methods.classes import Classes, Kronecker
-from descender.methods.ending import ending
+from descender.methods.class_walk import descend_classes
+from descender.methods.classes import Classes, fits_single
+from descender.methods.kronecker import PRECISE, Kronecker
 from descender.methods.lbfgs import Pairs
-from descender.methods.method import Block, Budget, one_step
+from descender.methods.method import Block, Budget
 
 MEMORY = 15
-REFRESH = (4,)
-"""Steps before which the metric is learnt anew."""
-SLOW, PATIENCE = 0.8, 8
+REFRESH, FORGET = (1, 2, 4, 8, 16), 4
+"""Steps before which the metric is learnt anew, and until when the pairs are forgotten with it: they are of curvatures
+that are gone.  Digits to 1e-6: 48 steps, 57 with a metric of steps 0 and 4 alone."""
+COSTLY = 4
+"""The one of them at which the part of many columns is learnt anew, too: its decomposition is dear."""
+SLOW, PATIENCE = 0.9, 10
 """The contraction of the decrement, a step in the mean over some, above which L-BFGS makes way for a Newton step."""
-MAX_INNER = 100
-STALLED = 3
-"""Steps without a smaller promise than half the best, where promises are of the size of rounding, that end a walk."""
+ROUGH, SHARP = 1e-2, 1e-24
+"""The shares of the residuals' square at which conjugate gradients end: far away, and for the last digits."""
+LAG = 1e-3
+"""The share of the requested gap that a step may promise while the gap is still larger, before a sharp Newton step."""
+MAX_INNER, ENOUGH = 500, 0.3
+"""Steps of conjugate gradients, at most; and the share of what may be left at which they end."""
+SHORTEST, LONGEST, HALVINGS = 0.1, 10.0, 40
+"""The shares of a step that Newton's method in one dimension may ask for; and how often they are halved, at most."""
+NOISE, STALLED = {4: 4e-7, 8: 4e-15}, 5
+"""By the bytes of a number, the share of a cost that its summation may lose; and the steps without half of what was
+left that tell of rounding there."""
 POLISHES = 2
 """Newton steps that are tried where L-BFGS comes no further: its pairs are then differences of rounding."""
-GOAL = 0.3
-"""The share of the requested gap that a decrement may have at the end."""
+GOAL = 0.9
+"""The share of the requested gap that the walk may leave; of the decrement, which only estimates it, a third."""
+TIGHTER, TIGHTER_ESTIMATE = 0.3, 0.03
+"""What the goal is multiplied by where the proof was not content, with a gap and with an estimate."""
 
 
 class Descent:
     """A point of a softmax risk that walks down."""
 
-    def __init__(self, problem: Classes, V: NDArray):
-        self.problem, self.V = problem, V
-        self.Z = problem.scores(V)
-        self.value, self.P = problem.look(self.Z, V)
-        self.G = problem.gradient(self.P, V)
-        self.pairs, self.number = Pairs(MEMORY), 0
+    def __init__(self, risk: Risk, w: Vector):
+        self.problem = Classes(risk, np.float32 if fits_single(risk) else np.float64)
+        self.V = self.problem.enter(w)
+        self.pairs, self.number, self.polishes = Pairs(MEMORY), 0, POLISHES
         self.decrements: list[float] = []
-        self.step, self.decrement = np.zeros_like(V), np.inf
-        self.learn()
-
-    def learn(self) -> None:
-        """Take the metric from the probabilities here."""
+        self.best, self.idle, self.spent = np.inf, 0, False
+        self._stand()
         self.metric = Kronecker(self.problem.moments(self.P))
 
-    def _solve(self, g: Vector) -> Vector:
-        return self.metric.solve(g.reshape(self.V.shape)).ravel()
+    def _stand(self) -> None:
+        """Read what the rows tell here."""
+        self.Z = self.problem.scores(self.V)
+        self.value, self.P = self.problem.look(self.Z, self.V)
+        self.G = self.problem.gradient(self.P, self.V)
+        self.step: NDArray | None = None
 
-    def look(self, target: float) -> float:
+    def gap(self, gradient: NDArray) -> float:
+        """What a gradient proves under an l2 penalty: the duality gap of the natural point."""
+        G, l2 = gradient[:, : self.problem.d], self.problem.risk.l2
+        return float(np.vdot(G, G)) / (2.0 * l2) if l2 > 0 else np.nan
+
+    def arrived(self, target: float) -> bool:
+        """Whether the gap is as small as that, or without l2 the decrement a third of it."""
+        if self.problem.risk.l2 > 0:
+            return self.gap(self.G) <= target
+        if self.step is None:
+            self._aim(target)
+        return self.decrement <= target / 3.0
+
+    def move(self, goal: float, target: float) -> tuple[float, float]:
+        """Take the next step; where rounding allows none, in double precision, then a Newton step."""
+        if self.step is None:
+            self._aim(target)
+        if not (self._at_rounding() or (self._lags(target) and self.problem.kind == np.float32)):
+            share, length = self._take()
+            if share > 0.0:
+                return share, length
+        if self.problem.kind == np.float32:
+            reads, self.problem = self.problem.reads, Classes(self.problem.risk)
+            self.problem.reads, self.best, self.idle = reads, np.inf, 0
+            self.pairs.pairs.clear()
+            self._stand()
+        elif self.polishes:
+            self.polishes -= 1
+            self.pairs.pairs.clear()
+            self.metric = Kronecker(self.problem.moments(self.P))
+            self._newton(0.0, SHARP)
+            self.best, self.idle = np.inf, 0
+        else:
+            self.spent = True
+        return 0.0, 0.0
+
+    def _lags(self, target: float) -> bool:
+        """Whether the gradient proves far more than what a step promises, as in columns of wild units."""
+        return self.problem.risk.l2 > 0 and self.decrement <= LAG * target
+
+    def _at_rounding(self) -> bool:
+        """Whether steps have not brought down what is left, which is of the size of rounding."""
+        left = self.decrement if self.problem.risk.l2 == 0 else self.gap(self.G)
+        self.best, self.idle = (left, 0) if left < 0.5 * self.best else (self.best, self.idle + 1)
+        return self.idle >= STALLED and self.decrement <= 8.0 * NOISE[self.problem.kind.itemsize] * abs(self.value)
+
+    def _aim(self, target: float) -> None:
         """The next step, and half of the decrease that its model promises."""
         if self.number in REFRESH:
-            self.learn()
-        step = -self.pairs.solve(self.G.ravel(), self._solve).reshape(self.V.shape)
-        decrement = -0.5 * float(np.sum(self.G * step))
-        if not decrement > 0:
+            self._learn()
+        self._quasi_newton()
+        if not self.decrement > 0.0:
             self.pairs.pairs.clear()
-            step = -self.metric.solve(self.G)
-            decrement = -0.5 * float(np.sum(self.G * step))
-        self.decrements.append(decrement)
+            self._quasi_newton()
+        self.decrements.append(self.decrement)
         recent = self.decrements[-PATIENCE - 1 :]
-        if decrement > target and len(recent) > PATIENCE and recent[-1] > SLOW**PATIENCE * recent[0]:
-            self.learn()
-            step, decrement = self._newton(target)
+        lags = self._lags(target)
+        if lags or (len(recent) > PATIENCE and recent[-1] > SLOW**PATIENCE * recent[0]):
+            self.metric = Kronecker(self.problem.moments(self.P))
+            self._newton(target, SHARP if lags else ROUGH)
             self.decrements = []
-        self.step, self.decrement = step, decrement
-        return decrement
 
-    def polish(self) -> None:
-        """A Newton step as the next one, solved to the last digits, and no pairs."""
-        self.learn()
-        self.pairs.pairs.clear()
-        self.step, self.decrement = self._newton(0.0, 1e-12)
+    def _learn(self) -> None:
+        """Take the metric from the probabilities here."""
+        if self.problem.d <= PRECISE or self.number == COSTLY:
+            self.metric = Kronecker(self.problem.moments(self.P))
+        else:
+            self.metric.turn(self.problem.covariance(self.P))
+        if self.number <= FORGET:
+            self.pairs.pairs.clear()
 
-    def move(self) -> float:
-        """Take the step or a share of it that lowers the cost, by scores known at both of its ends; the share or 0."""
-        dZ = self.problem.scores(self.step)
-        slope, t = float(np.sum(self.G * self.step)), 1.0
-        if not slope < 0:
-            return 0.0
-        for _ in range(40):
-            V = self.V + t * self.step
-            Z = self.Z + t * dZ
-            value, P = self.problem.look(Z, V)
-            if np.isfinite(value) and value <= self.value + 1e-4 * t * slope + 1e-15 * abs(self.value):
+    def _quasi_newton(self) -> None:
+        """The step of L-BFGS, in the precision of the scores."""
+        size, kind = float(np.linalg.norm(self.G)) or 1.0, self.problem.kind
+        unit = (self.G / size).astype(kind).ravel()
+        step = self.pairs.solve(unit, lambda q: self.metric.solve(q.reshape(self.G.shape)).astype(kind).ravel())
+        self.step = (-size * step.astype(np.float64)).reshape(self.G.shape)
+        self.decrement = -0.5 * float(np.vdot(self.G, self.step))
+
+    def _take(self) -> tuple[float, float]:
+        """Take a share of the step that lowers the cost, by scores known at both of its ends; the share, the length."""
+        problem, step = self.problem, self.step
+        assert step is not None
+        dZ, slope = problem.scores(step), -2.0 * self.decrement
+        curvature = problem.along(self.P, dZ, step)
+        t = min(max(-slope / curvature, SHORTEST), LONGEST) if curvature > 0.0 else 1.0
+        noise = NOISE[problem.kind.itemsize] * abs(self.value)
+        for _ in range(HALVINGS):
+            V, Z = self.V + t * step, self.Z + t * dZ
+            value, P = problem.look(Z, V)
+            if np.isfinite(value) and value <= self.value + 1e-4 * t * slope + noise:
                 break
             t *= 0.5
         else:
-            return 0.0
-        G = self.problem.gradient(P, V)
-        self.pairs.add((t * self.step).ravel(), (G - self.G).ravel())
+            return 0.0, 0.0
+        G = problem.gradient(P, V)
+        length, kind = t * float(np.linalg.norm(step)), problem.kind
+        self.pairs.add((t / length * step).astype(kind).ravel(), ((G - self.G) / length).astype(kind).ravel())
         self.V, self.Z, self.value, self.P, self.G, self.number = V, Z, value, P, G, self.number + 1
-        return t
+        self.step = None
+        return t, length
 
-    def _newton(self, target: float, share: float = 0.01) -> tuple[NDArray, float]:
-        """The Newton step by conjugate gradients to a `share` of its first residual, and half of what it promises."""
+    def _newton(self, target: float, share: float) -> None:
+        """The Newton step by conjugate gradients, and half of what it promises.
+
+        They end at a `share` of the first residual, or where what is left of the gradient would prove the target.
+        """
         step, r = np.zeros_like(self.G), -self.G
         y = self.metric.solve(r)
-        p, ry = y, float(np.sum(r * y))
+        p, ry = y, float(np.vdot(r, y))
         first = ry
         for _ in range(MAX_INNER):
             if ry <= 0.0:
                 break
             Hp = self.problem.curve(self.P, p)
-            curvature = float(np.sum(p * Hp))
+            curvature = float(np.vdot(p, Hp))
             if curvature <= 0.0:
                 break
             a = ry / curvature
             step = step + a * p
             r = r - a * Hp
             y = self.metric.solve(r)
-            ry, previous = float(np.sum(r * y)), ry
-            if ry <= share * first or ry <= 0.1 * target:
+            ry, previous = float(np.vdot(r, y)), ry
+            if ry <= share * first or self.gap(r) <= ENOUGH * target:
                 break
             p = y + (ry / previous) * p
-        if not step.any():
-            step = y
-        return step, -0.5 * float(np.sum(self.G * step))
-
-    def gap(self) -> float:
-        """The duality gap of the natural point under an l2 penalty: what the gradient proves."""
-        G, l2 = self.G[:, : self.problem.d], self.problem.risk.l2
-        return float(np.sum(G * G)) / (2.0 * l2) if l2 > 0 else 0.0
+        self.step = step if step.any() else y
+        self.decrement = -0.5 * float(np.vdot(self.G, self.step))
 
 
 @dataclass(frozen=True)
@@ -145,33 +214,5 @@ class NewtonCG:
     def blocks(self, cost: Cost, w: Vector, rng: np.random.Generator, budget: Budget) -> Iterator[Block]:
         """Walk from `w`."""
         assert isinstance(cost, Risk)
-        problem = Classes(cost)
-        walk = Descent(problem, problem.enter(w))
-        unit, goal = cost_scale(cost) / 1000.0, self.tol * GOAL
-        noise = 8 * float(np.finfo(cost.X.dtype).eps)
-        best, stalled, counted, polishes = np.inf, 0, 0.0, POLISHES
-        while True:
-            target = goal * max(abs(walk.value), unit)
-            decrement = walk.look(target)
-            done = decrement <= target and walk.gap() <= 3.0 * target
-            stalled = stalled + 1 if 0.5 * best < decrement <= noise * abs(walk.value) else 0
-            best = min(best, decrement)
-            still = done or stalled >= STALLED or problem.reads >= self.max_reads
-            before, value, norm = walk.V, walk.value, float(np.linalg.norm(walk.G))
-            t = 0.0 if still else walk.move()
-            if t == 0.0 and not done and polishes and problem.reads < self.max_reads:
-                polishes -= 1
-                walk.polish()
-                t, stalled = walk.move(), 0
-            if t > 0:
-                reads, counted = problem.reads - counted, problem.reads
-                log = one_step(value, norm, t * float(np.linalg.norm(walk.step)), t, max(1, round(reads)))
-                yield Block(log, problem.leave(walk.V), int(reads * problem.n), problem.leave(before)[None, :])
-                continue
-            point = problem.leave(walk.V)
-            found = certificate(cost, point)
-            assert found is not None
-            if found.relative <= self.tol or not done or goal < 1e-16:
-                yield ending(cost, self.tol, point, found, round(problem.reads - counted))
-                return
-            goal *= 0.03
+        tighter = TIGHTER if cost.l2 > 0 else TIGHTER_ESTIMATE
+        yield from descend_classes(cost, self.tol, Descent(cost, w), GOAL * self.tol, tighter, self.max_reads, budget)

@@ -16,13 +16,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from descender.costs.certificate import certificate, cost_scale
 from descender.costs.cost import Cost, Vector
 from descender.costs.risk import Risk
 from descender.kernels.coordinates import minimise_kronecker
-from descender.methods.classes import WIDE, Classes, Moments
-from descender.methods.ending import ending
-from descender.methods.method import Block, Budget, one_step
+from descender.methods.class_walk import descend_classes
+from descender.methods.classes import Classes
+from descender.methods.kronecker import WIDE, Moments
+from descender.methods.method import Block, Budget
 
 NEAR = 0.9
 """The share of l1 from which a gradient makes its column one that may have weights."""
@@ -32,11 +32,19 @@ REFRESH = 5
 """Steps after which the metric is learnt anew."""
 SETTLED = 0.02
 """The share of the support that a step may change for it to count as standing."""
+PATIENCE = 5
+"""Proximal steps after which a Newton step is tried all the same: what adds to all classes alike costs only l1, so that
+a weight or two may come and go for ever."""
 CONJUGATE, SHARPER = 60, 1e-6
 """Steps of conjugate gradients for a Newton step; the share of the residuals' square at which they end."""
+NOISE = 4e-15
+"""The share of a cost that its summation may lose."""
 INFLATE = 4.0
 """What the metric is multiplied by after a step that was too long."""
-TIGHTER, TIGHTEST = 0.1, 1e-16
+MOST_STILL = 3
+"""Steps that change nothing after which none will."""
+TIGHTER = 0.1
+"""What the goal is multiplied by where the proof was not content."""
 
 
 class Descent:
@@ -50,6 +58,7 @@ class Descent:
         self.columns, self.age = np.empty(0, np.int64), 0
         self.moments: Moments | None = None
         self.inflation, self.promise, self.stands = 1.0, np.inf, False
+        self.still, self.waited, self.spent = 0, 0, False
 
     def absolute(self, V: NDArray) -> float:
         """The l1 penalty."""
@@ -117,7 +126,37 @@ class Descent:
         crossed = on & (sign * (self.V + step) < 0)
         return np.where(crossed, -self.V, step)
 
-    def move(self, step: NDArray) -> float:
+    def arrived(self, target: float) -> bool:
+        """Whether what the natural dual point lacks and what the last step gained are as small."""
+        return self.off() <= target and self.promise <= target
+
+    def move(self, goal: float, target: float) -> tuple[float, float]:
+        """A step: Newton's where the support stands, and where that fails, or not, a proximal one."""
+        value, off = self.value, self.off()
+        share, step = self._step(goal)
+        rests = share == 0.0 or (self.value >= value and self.off() > 0.5 * off)
+        self.still = self.still + 1 if rests else 0
+        self.spent = self.still >= MOST_STILL
+        return share, share * float(np.linalg.norm(step))
+
+    def _step(self, goal: float) -> tuple[float, NDArray]:
+        """The share that was taken, and the step."""
+        self.waited += 1
+        if (self.stands or self.waited > PATIENCE) and self.V[:, : self.problem.d].any():
+            self.waited = 0
+            before, step = self.value, self.newton()
+            t = self.take(step)
+            if t > 0.0:
+                self.stands, self.promise = False, before - self.value
+                return t, step
+        step = self.proximal(0.1 * goal * self.l1)
+        before = self.value
+        t = self.take(step)
+        self.promise = before - self.value if t > 0.0 else 0.0
+        self.inflation = min(self.inflation * INFLATE, 1e6) if t < 1.0 else max(1.0, self.inflation / INFLATE)
+        return t, step
+
+    def take(self, step: NDArray) -> float:
         """Take the step or a share of it that lowers the cost, by scores known at both of its ends; the share or 0."""
         problem = self.problem
         dZ = problem.scores(step)
@@ -129,7 +168,7 @@ class Descent:
             V, Z = self.V + t * step, self.Z + t * dZ
             smooth, P = problem.look(Z, V)
             value = smooth + self.absolute(V)
-            if np.isfinite(value) and value <= self.value + 1e-4 * t * slope + 1e-15 * abs(self.value):
+            if np.isfinite(value) and value <= self.value + 1e-4 * t * slope + NOISE * abs(self.value):
                 break
             t *= 0.5
         else:
@@ -163,40 +202,6 @@ class ProximalSoftmax:
     def blocks(self, cost: Cost, w: Vector, rng: np.random.Generator, budget: Budget) -> Iterator[Block]:
         """Walk from `w`."""
         assert isinstance(cost, Risk)
-        problem = Classes(cost)
+        problem = Classes(cost, rows=cost.X.dtype)
         walk = Descent(problem, problem.enter(w))
-        unit, goal, counted, still = cost_scale(cost) / 1000.0, self.tol, 0.0, 0
-        while True:
-            target = goal * max(abs(walk.value), unit)
-            off = walk.off()
-            done = off <= target and walk.promise <= target
-            if done or still > 2 or problem.reads >= self.max_reads:
-                point = problem.leave(walk.V)
-                found = certificate(cost, point)
-                assert found is not None
-                if found.relative <= self.tol or not done or goal < TIGHTEST:
-                    yield ending(cost, self.tol, point, found, round(problem.reads - counted))
-                    return
-                goal *= TIGHTER
-            before, value, norm = walk.V, walk.value, float(np.linalg.norm(walk.G))
-            t, step = self._step(walk, goal)
-            still = still + 1 if t == 0.0 or (walk.value >= value and walk.off() > 0.5 * off) else 0
-            if t > 0.0:
-                reads, counted = problem.reads - counted, problem.reads
-                log = one_step(value, norm, t * float(np.linalg.norm(step)), t, max(1, round(reads)))
-                yield Block(log, problem.leave(walk.V), int(reads * problem.n), problem.leave(before)[None, :])
-
-    def _step(self, walk: Descent, goal: float) -> tuple[float, NDArray]:
-        """One step: Newton's where the support stands, and where that fails, or not, a proximal one; its share."""
-        if walk.stands and walk.V[:, : walk.problem.d].any():
-            before, step = walk.value, walk.newton()
-            t = walk.move(step)
-            if t > 0.0:
-                walk.stands, walk.promise = False, before - walk.value
-                return t, step
-        step = walk.proximal(0.1 * goal * walk.l1)
-        before = walk.value
-        t = walk.move(step)
-        walk.promise = before - walk.value if t > 0.0 else 0.0
-        walk.inflation = min(walk.inflation * INFLATE, 1e6) if t < 1.0 else max(1.0, walk.inflation / INFLATE)
-        return t, step
+        yield from descend_classes(cost, self.tol, walk, self.tol, TIGHTER, self.max_reads, budget)

@@ -1,0 +1,166 @@
+"""Softmax by L-BFGS in a Kronecker metric: products, metric, proof and walk against independent formulas."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+from scipy.special import log_softmax, softmax
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+
+from descender import minimize
+from descender.costs.certificate import certificate, cost_scale
+from descender.costs.risk import Risk
+from descender.methods.class_proof import prove
+from descender.methods.classes import Classes, fits_single
+from descender.methods.kronecker import Kronecker, Moments
+
+
+def drawn(n=700, d=12, K=5, seed=0, noise=1.0, shares=0.0):
+    """Rows, and classes whose scores are linear in them, some rarer than others."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n, d))
+    X[:, 1:] = 0.6 * X[:, :-1] + 0.8 * X[:, 1:]
+    Z = X @ rng.standard_normal((d, K)) - shares * np.arange(K)
+    return X, np.argmax(Z + noise * rng.gumbel(size=(n, K)), axis=1).astype(float)
+
+
+def straight(risk, V):
+    """The smooth cost over rows (x, 1) in double precision, by SciPy's own softmax."""
+    X = risk.X.toarray() if risk.sparse else risk.X
+    s = np.ones(len(risk.y)) if risk.sample_weight is None else risk.sample_weight
+    Z = X.astype(np.float64) @ V[:, :-1].T + V[:, -1]
+    losses = -log_softmax(Z, axis=1)[np.arange(len(Z)), risk.y.astype(int)]
+    return s @ losses / s.sum() + 0.5 * risk.l2 * np.sum(V[:, :-1] ** 2), softmax(Z, axis=1)
+
+
+@pytest.mark.parametrize("single", [False, True])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("form", ["dense", "sparse", "far"])
+def test_readings_are_derivatives(form, weighted, single):
+    X, y = drawn()
+    X = sparse.csr_matrix(np.where(np.abs(X) > 0.8, X, 0.0)) if form == "sparse" else X + 100.0 * (form == "far")
+    s = np.random.default_rng(1).integers(0, 4, len(y)).astype(float) if weighted else None
+    risk = Risk(X, y, "softmax", l2=1e-2, sample_weight=s)
+    problem, rng = Classes(risk, np.float32 if single else np.float64), np.random.default_rng(2)
+    w, step = 0.1 * rng.standard_normal((2, risk.n_parameters))
+    tight = {"rtol": 2e-4, "atol": 1e-5} if single else {"rtol": 1e-6, "atol": 1e-8}
+
+    def at(t):
+        W, b = risk.split(w + t * step)
+        return straight(risk, np.column_stack([W, b]))[0]
+
+    V, D = problem.enter(w), problem.enter(step)
+    Z = problem.scores(V)
+    value, P = problem.look(Z, V)
+    G, H = problem.gradient(P, V), problem.curve(P, D)
+    h = 1e-3
+    assert value == pytest.approx(at(0.0), rel=1e-6 if single else 1e-13)
+    assert np.allclose(P.T, straight(risk, np.column_stack([risk.split(w)[0], risk.split(w)[1]]))[1], atol=1e-4)
+    assert np.allclose(np.vdot(G, D), (at(h) - at(-h)) / (2 * h), **tight)
+    bend = (at(h) - 2 * at(0.0) + at(-h)) / h**2
+    assert np.vdot(D, H) == pytest.approx(bend, rel=1e-3)
+    assert problem.along(P, problem.scores(D), D) == pytest.approx(bend, rel=1e-3)
+
+
+@pytest.mark.parametrize("scales", [0.0, 3.0])
+def test_the_metric_is_the_inverse_of_the_product(scales):
+    rng = np.random.default_rng(3)
+    unit = 10.0 ** np.linspace(-scales, scales, 6)
+    M = rng.standard_normal((30, 6)) * unit
+    S, p = M.T @ M / 30, np.array([0.5, 0.3, 0.2])
+    A, ridge = np.diag(p) - np.outer(p, p), 0.1 * np.diag(S) if scales else np.full(6, 0.1)
+    metric, G = Kronecker(Moments(A, S, ridge)), rng.standard_normal((3, 6)) * unit
+    whole = np.kron(A, S) + np.kron(np.eye(3), np.diag(ridge))
+    assert np.allclose((whole @ metric.solve(G).ravel()).reshape(G.shape) / unit, G / unit, rtol=1e-7, atol=1e-7)
+    metric.turn(2.0 * A)
+    whole += np.kron(A, S)
+    if not scales:
+        assert np.allclose(whole @ metric.solve(G).ravel(), G.ravel(), rtol=1e-7, atol=1e-7)
+
+
+@pytest.mark.parametrize("intercept", [True, False])
+@pytest.mark.parametrize("form", ["dense", "sparse", "float32", "far"])
+def test_the_proof_is_the_certificate(form, intercept):
+    X, y = drawn(shares=0.5)
+    X = {"sparse": sparse.csr_matrix, "float32": np.float32}.get(form, np.asarray)(X + 1e4 * (form == "far"))
+    risk = Risk(X, y, "softmax", l2=1e-2, intercept=intercept)
+    w = minimize(risk, tol=1e-3).x
+    found, general = prove(risk, w, cost_scale(risk)), certificate(risk, w)
+    assert found.found.rigorous
+    assert found.found.value <= general.value * (1 + 1e-12)
+    bottom = minimize(risk, tol=1e-10)
+    assert found.found.value - found.found.gap <= bottom.fun * (1 + 1e-12)
+    assert found.found.gap <= 1.05 * general.gap + 1e-12
+    value, gradient = risk.value_and_gradient(found.point)
+    digits = 1e-5 if form == "float32" else 1e-9
+    assert found.final[0] == pytest.approx(value, rel=digits)
+    assert np.allclose(found.final[1], gradient, atol=digits * max(1.0, np.abs(X).max()))
+
+
+def test_a_wrong_gradient_would_be_noticed():
+    X, y = drawn()
+    risk = Risk(X, y, "softmax", l2=1e-2)
+    w = minimize(risk, tol=1e-6).x
+    good = prove(risk, w, cost_scale(risk)).found.relative
+    assert prove(risk, 1.01 * w, cost_scale(risk)).found.relative > 100 * good
+
+
+def test_digits_end_where_scikit_learn_ends():
+    X, y = load_digits(return_X_y=True)
+    X = X[:600, X.std(axis=0) > 1.0]
+    X = (X - X.mean(axis=0)) / X.std(axis=0)
+    y = y[:600]
+    walk = minimize(Risk(X, y.astype(float), "softmax", l2=1e-2), tol=1e-9)
+    peer = LogisticRegression(C=1.0 / (len(y) * 1e-2), tol=1e-10, max_iter=5000).fit(X, y)
+    assert walk.success
+    assert np.allclose(walk.x[: peer.coef_.size].reshape(peer.coef_.shape), peer.coef_, atol=2e-5)
+
+
+@pytest.mark.parametrize("tol", [1e-2, 1e-6, 1e-11])
+def test_a_tolerance_beyond_single_precision_is_reached(tol):
+    X, y = drawn(n=2500, d=30, K=12, shares=0.4)
+    walk = minimize(Risk(X, y, "softmax", l2=1e-4), tol=tol)
+    assert walk.success
+    assert walk.certificate.rigorous
+    assert walk.certificate.relative <= tol
+
+
+@pytest.mark.parametrize("units", ["even", "wild", "shifted", "duplicated"])
+def test_units_and_copies_of_columns_do_not_matter(units):
+    X, y = drawn(n=2500, d=30, K=12)
+    if units == "wild":
+        X = X * 10.0 ** np.random.default_rng(0).uniform(-6, 6, X.shape[1])
+    elif units == "shifted":
+        X = X + 1e6
+    elif units == "duplicated":
+        X = np.column_stack([X, X, X[:, :3] + 1e-9])
+    walk = minimize(Risk(X, y, "softmax", l2=1e-8 if units == "wild" else 1e-4), tol=1e-5)
+    assert walk.success
+    assert walk.certificate.relative <= 1e-5
+    assert len(walk.record) < 120
+
+
+@pytest.mark.parametrize("l2", [1e-7, 0.0])
+def test_nearly_separable_classes(l2):
+    X, y = drawn(n=2500, d=40, K=8, noise=0.02)
+    walk = minimize(Risk(X.astype(np.float32), y, "softmax", l2=l2), tol=1e-4)
+    assert np.isfinite(walk.x).all()
+    assert walk.success or l2 == 0.0
+    assert walk.fun < 0.05
+
+
+def test_a_class_without_rows_and_one_with_a_single_row():
+    X, y = drawn(n=2500, d=30, K=12)
+    y[y == 3] = 4.0
+    y[y == 7] = 8.0
+    y[5] = 7.0
+    walk = minimize(Risk(X, y, "softmax", l2=1e-3), tol=1e-5)
+    assert walk.success
+    assert np.isfinite(walk.x).all()
+
+
+def test_numbers_beyond_single_precision_are_walked_on_in_double():
+    X, y = drawn(n=2500, d=30, K=12)
+    risk = Risk(X * 1e20, y, "softmax", l2=1e36)
+    assert not fits_single(risk)
+    assert minimize(risk, tol=1e-5).success
