@@ -1,12 +1,16 @@
 """What notebooks show: tables with the numbers of the result, in which names are text."""
 
+import re
+import sys
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from sklearn.utils.validation import check_is_fitted
 
 import descender
+from descender import live
 from descender.doctor.finding import Finding
 
 SCRIPT = "<script>alert(1)</script>"
@@ -85,3 +89,96 @@ def test_estimators_keep_scikit_learns():
     model = descender.LinearRegressor(l2=0.1).fit(np.arange(8.0).reshape(4, 2) ** 2, np.arange(4.0))
     check_is_fitted(model)
     assert "sk-" in model._repr_html_()
+
+
+class Notebook:
+    """What a notebook was asked to show, each time anew, with a clock that goes as it is told."""
+
+    def __init__(self, monkeypatch, each):
+        self.shown, self.now, self.each = [], 0.0, each
+        shell = SimpleNamespace(get_ipython=lambda: SimpleNamespace(kernel=object()))
+        display = SimpleNamespace(HTML=str, display=self.display)
+        monkeypatch.setitem(sys.modules, "IPython", shell)
+        monkeypatch.setitem(sys.modules, "IPython.display", display)
+        monkeypatch.setattr(live.time, "monotonic", self.tick)
+
+    def tick(self):
+        self.now += self.each
+        return self.now
+
+    def display(self, text, display_id=False):
+        assert display_id
+        self.shown.append(text)
+        return SimpleNamespace(update=self.shown.append)
+
+
+def test_a_long_walk_tells_a_notebook_how_far_it_is(monkeypatch):
+    notebook = Notebook(monkeypatch, each=0.05)
+    walk = descender.minimize(
+        lambda w: float((w**4).sum()), [3.0], "gd", gradient=lambda w: 4 * w**3, learning_rate=0.001, max_steps=300
+    )
+    *told, last = notebook.shown
+    steps = [int(re.search(r"step ([\d,]+), cost", text)[1].replace(",", "")) for text in told]
+    assert steps == sorted(steps)
+    assert 1 < len(steps) <= notebook.now / live.APART
+    assert walk.nit == 300
+    assert last == ""
+    assert live.current() is None
+
+
+def test_a_short_walk_and_one_outside_of_notebooks_show_nothing(monkeypatch):
+    notebook = Notebook(monkeypatch, each=0.0)
+    descender.minimize("x**4", "x=3", "gd", learning_rate=0.001, max_steps=200)
+    assert notebook.shown == []
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: None))
+    notebook.each = 1.0
+    descender.minimize("x**4", "x=3", "gd", learning_rate=0.001, max_steps=200)
+    assert notebook.shown == []
+
+
+def test_a_fit_and_all_within_it_share_a_line_in_which_names_are_text(monkeypatch, hostile):
+    notebook = Notebook(monkeypatch, each=0.3)
+    X = np.random.default_rng(0).normal(size=(80, 2))
+    found = descender.fit({SCRIPT: X[:, 0], "b": X[:, 1], "<b>y</b>": X[:, 0] + 1}, "<b>y</b>")
+    assert found.walk.success
+    assert notebook.shown[-1] == ""
+    assert any("read" in text for text in notebook.shown)
+    assert not any("<script" in text or "<b>" in text for text in notebook.shown)
+
+
+def test_the_line_goes_away_when_something_fails(monkeypatch):
+    notebook = Notebook(monkeypatch, each=1.0)
+    with pytest.raises(descender.errors.TargetError):
+        descender.fit({"a": [1.0, 2.0, 3.0], "y": [1.0, 1.0, 1.0]}, "y", task="binary")
+    assert live.current() is None
+    assert notebook.shown[-1:] in ([], [""])
+
+
+@pytest.mark.slow
+def test_a_real_notebook_shows_progress_and_takes_it_away():
+    nbformat = pytest.importorskip("nbformat", reason="nbclient is not installed")
+    nbclient = pytest.importorskip("nbclient", reason="nbclient is not installed")
+    source = (
+        "import time, numpy as np, descender\n"
+        "def slow(w):\n    time.sleep(0.02)\n    return float((w**4).sum())\n"
+        "walk = descender.minimize(slow, [3.0], 'gd', gradient=lambda w: 4*w**3, learning_rate=0.001, max_steps=100)\n"
+        "walk"
+    )
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
+    shown = []
+    client = nbclient.NotebookClient(book, timeout=120, kernel_name="python3")
+    client.on_notebook_complete = None
+    handle = client.process_message
+
+    def see(message, cell, at):
+        if message["msg_type"] in ("display_data", "update_display_data"):
+            shown.append(message["content"]["data"]["text/html"])
+        return handle(message, cell, at)
+
+    client.process_message = see
+    client.execute()
+    assert any(re.search(r"step \d+, cost", text) for text in shown)
+    assert len(shown) < 30
+    assert shown[-1] == ""
+    *_, result = book.cells[0].outputs
+    assert "gradient norm" in result["data"]["text/html"]

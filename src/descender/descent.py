@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from descender import cards
+from descender import cards, live
 from descender.costs.cost import Cost, Vector
 from descender.costs.counted import Counted, as_cost, counted
 from descender.costs.risk import Risk
@@ -254,7 +254,7 @@ def descend(
     outcome: Outcome | None = look.at(0, w) if look else None
     block = None
     try:
-        with one_blas_thread() if cost.n_samples else nullcontext():
+        with one_blas_thread() if cost.n_samples else nullcontext(), live.line():
             walks = budget.steps > 0 and outcome is None
             for block in method.blocks(cost, w, np.random.default_rng(seed), budget) if walks else ():
                 outcome = watch.see(block)
@@ -390,6 +390,7 @@ class _Watch:
             outcome = Outcome("held_out", f"{text} {self.best.step:,}")
         if outcome is None and self.look is not None:
             outcome = self.look.at(self.steps, self.w)
+        live.step(self.steps, self.previous)
         self.asked = self.count.asked
         return outcome
 
@@ -449,8 +450,7 @@ class _Watch:
             self.rows_seen += int(reads.sum())
             self.steps += count
             self.previous = log[-1, 0]
-            if np.isnan(self.first):
-                self.first = log[0, 0]
+            self.first = log[0, 0] if np.isnan(self.first) else self.first
         self.last_time = now
         if block.epoch_ends and not cut:
             self.epochs += 1

@@ -144,7 +144,9 @@ def read_limits(limits: Any, names: Sequence[str]) -> Box:
         pairs = np.asarray(limits, dtype=np.float64).reshape(-1, 2)
     except (TypeError, ValueError):
         pairs = np.empty((0, 2))
-    if len(pairs) != len(names) or not np.isfinite(pairs).all() or not (pairs[:, 0] < pairs[:, 1]).all():
+    with np.errstate(over="ignore", invalid="ignore"):
+        width = pairs[:, 1] - pairs[:, 0]
+    if len(pairs) != len(names) or not (np.isfinite(width) & (width > 0)).all():
         expected = "(low, high)" if len(names) == 1 else f"a pair (low, high) for each of {', '.join(names)}"
         raise OptionError(f"limits={limits!r}: expected {expected}, finite and low < high")
     return Box(pairs[:, 0], pairs[:, 1])

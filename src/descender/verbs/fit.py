@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from descender import live
 from descender.costs.losses import DEFAULT, LOSSES, parameters, read_loss
 from descender.costs.risk import Risk
 from descender.data.target import TargetCoding
@@ -52,6 +53,7 @@ TEXTBOOK = ("method", "learning_rate", "batch_size", "epochs")
 """What is asked for where a textbook method is to walk, and its penalty is not to be chosen for it."""
 
 
+@live.line()
 def fit(
     data: Any,
     target: str | ArrayLike | None = None,
@@ -159,7 +161,7 @@ def fit(
     given = {"loss": loss, "l2": l2, "method": None if method == "auto" else method, "epochs": epochs}
     given |= {"learning_rate": None if learning_rate == "auto" else learning_rate, "holdout": holdout}
     plan = _plan(preset, given | {"batch_size": batch_size})
-    say = Teller(progress)
+    say, moving = Teller(progress), moving or live.current()
     table = read_table(data, target, excluded, sql, task, Roles(weight, time, group), say, plan["loss"])
     held = hold_out(table, plan["holdout"], seed, say)
     loss_name = suitable_loss(plan["loss"], table.coding)

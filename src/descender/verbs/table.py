@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from descender import live
 from descender.costs.losses import read_loss
 from descender.data.columns import Number, is_text
 from descender.data.encode import Encoder
@@ -44,6 +45,8 @@ class Teller:
         self.lines.append((word, text, spent))
         if self.progress:
             self.progress(word, text, spent or 0.0)
+        if told := live.current():
+            told(f"{word} {text}")
 
 
 class Roles(NamedTuple):
