@@ -1,19 +1,21 @@
-"""The page of findings, from the list of causes and what was measured on the corpus.
+"""The pages of findings, one for each, from the list of causes and what was measured on the corpus.
 
 python docs/make_findings.py
 """
 
 import json
+import re
 from pathlib import Path
 
-from descender.doctor.causes import CAUSES
+from descender.doctor.causes import BY_SLUG, CAUSES
 
-PAGE = Path(__file__).parent / "findings.md"
+DOCS = Path(__file__).parent
 MEASURED = Path(__file__).parent.parent / "benchmarks" / "doctor" / "measured.json"
 MEANS = """
 Measured on the held-out programs of `benchmarks/doctor/corpus`, whole programs by which no rule was chosen; in brackets
 Wilson's intervals of 95 %.
 """
+MADE = "<!-- made by `python docs/make_findings.py` from src/descender/doctor/causes.py; change it there -->"
 TEXT = """# Findings
 
 <!-- made by `python docs/make_findings.py` from src/descender/doctor/causes.py; change it there -->
@@ -27,33 +29,62 @@ found, the root is named before its symptoms.
 |---|---|---|
 {table}
 
-{sections}
+```{{toctree}}
+:hidden:
+:glob:
+
+findings/*
+```
 """
 
 
-def section(cause, measured):
+def page_of(cause, measured):
     """What one cause means, how it is recognised, and what helps."""
-    lines = [f"## {cause.code}", "", f"**{cause.title}** (`{cause.slug}`). {cause.meaning}", ""]
-    lines += [f"*Known by*: {cause.signs}", "", f"*What helps*: {'; '.join(cause.remedies)}."]
-    if cause.above:
-        lines += ["", f"*Named before*: {', '.join(f'`{name}`' for name in cause.above)}."]
-    if cause.aliases:
-        lines += ["", f"*Also called*: {', '.join(f'`{name}`' for name in cause.aliases)}."]
+    lines = [f"# {cause.code}: {cause.title}", "", MADE, "", cause.meaning, ""]
+    lines += ["## Known by", "", f"{_sentence(cause.signs)}", "", "## What helps", ""]
+    lines += [f"- {remedy}" for remedy in cause.remedies]
+    others = [BY_SLUG[name] for name in cause.above]
+    roots = [other for other in CAUSES if cause.slug in other.above]
+    if others or roots:
+        lines += ["", "## Beside others", ""]
+    if others:
+        lines += [f"It is the root of, and named before: {', '.join(map(_link, others))}.", ""]
+    if roots:
+        lines += [f"It may be a symptom of {', '.join(map(_link, roots))}, which is then named first.", ""]
     rows = [half["causes"][cause.slug] for half in measured.values() if cause.slug in half["causes"]]
     if rows:
         first, runs, wrong, others = (sum(row[key] for row in rows) for key in ("first", "runs", "wrong", "others"))
-        lines += ["", f"*Measured*: named first in {first} of {runs} faulty runs that were held out; "
+        lines += ["", "## Measured", "", f"Named first in {first} of {runs} faulty runs that were held out; "
                   f"wrongly named in {wrong} of {others} other held-out runs."]  # fmt: skip
-    return "\n".join(lines)
+    words = ", ".join(f"`{name}`" for name in (cause.slug, *cause.aliases))
+    lines += ["", "## Its words", "", f"{words}. A finding is ignored by its code or any of them, as in "
+              f'`ignore=("{cause.code}",)`. [All findings](../findings.md).', ""]  # fmt: skip
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines))
 
 
-def page():
-    """The text of the page."""
+def _sentence(text):
+    return f"{text[:1].upper()}{text[1:]}" + "." * (not text.endswith("."))
+
+
+def _link(cause):
+    return f"[{cause.title}]({cause.code.lower()}.md)"
+
+
+def pages():
+    """The text of every page, by its name in the folder of documents."""
     measured = json.loads(MEASURED.read_text(encoding="utf-8")) if MEASURED.exists() else {}
-    table = "\n".join(f"| [{c.code}](#{c.code.lower()}) | `{c.slug}` | {c.title} |" for c in CAUSES)
+    made = {f"findings/{cause.code.lower()}.md": page_of(cause, measured) for cause in CAUSES}
+    return {"findings.md": page(measured), **made}
+
+
+def page(measured):
+    """The text of the page that lists them."""
+    table = "\n".join(f"| [{c.code}](findings/{c.code.lower()}.md) | `{c.slug}` | {c.title} |" for c in CAUSES)
     said = MEANS + "".join(f"\n{half['said']}\n" for half in measured.values()) if measured else ""
-    return TEXT.format(table=table, measured=said, sections="\n\n".join(section(c, measured) for c in CAUSES))
+    return TEXT.format(table=table, measured=said)
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")
+    for name, text in pages().items():
+        (DOCS / name).parent.mkdir(exist_ok=True)
+        (DOCS / name).write_text(text, encoding="utf-8")

@@ -18,7 +18,7 @@ from docs_pages import FLAGS, blocks, check_shown, commands
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-PAGES = [page for folder in (".", "tutorials", "methods") for page in sorted((DOCS / folder).glob("*.md"))]
+PAGES = [page for folder in (".", "tutorials", "methods", "findings") for page in sorted((DOCS / folder).glob("*.md"))]
 PAGES.remove(DOCS / "design.md")
 CALLS = [(page, *call) for page in PAGES for call in commands(page)]
 OURS = [call for call in CALLS if call[1].startswith("descender ")]

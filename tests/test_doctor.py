@@ -337,7 +337,7 @@ def test_a_finding_is_plain_data():
     finding = Finding("learning-rate-too-high", "critical", "evidence", "remedy", {"step": 3})
     assert finding.as_dict() == {
         "code": "D101", "severity": "critical", "cause": "learning-rate-too-high", "title": "learning rate too high",
-        "evidence": "evidence", "where": {"step": 3}, "remedy": "remedy", "page": "docs/findings.md#d101",
+        "evidence": "evidence", "where": {"step": 3}, "remedy": "remedy", "page": "docs/findings/d101.md",
     }  # fmt: skip
     assert str(finding) == "D101 learning rate too high: evidence\n     remedy"
 
@@ -370,6 +370,12 @@ def test_the_root_is_named_before_its_symptom():
     assert [finding.code for finding in without(found, ["D201", "feature scaling"])] == ["D013", "D101"]
 
 
-def test_the_page_of_findings_is_made_from_the_list():
-    made = runpy.run_path(str(DOCS / "make_findings.py"))
-    assert made["PAGE"].read_text(encoding="utf-8") == made["page"]()
+def test_every_cause_has_its_page_made_from_the_list():
+    pages = runpy.run_path(str(DOCS / "make_findings.py"))["pages"]()
+    for name, text in pages.items():
+        assert (DOCS / name).read_text(encoding="utf-8") == text, "run: python docs/make_findings.py"
+    there = {path.relative_to(DOCS).as_posix() for path in (DOCS / "findings").glob("*")} | {"findings.md"}
+    assert there == set(pages)
+    for cause in CAUSES:
+        text = (DOCS.parent / cause.page).read_text(encoding="utf-8")
+        assert text.startswith(f"# {cause.code}: {cause.title}")

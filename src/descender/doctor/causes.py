@@ -1,7 +1,7 @@
 """The causes that the doctor knows: one list, by which findings are named, ordered and documented.
 
 A cause is a slug that never changes, with a code that is never given to another.  :data:`CAUSES` is in the order of
-its codes; ``docs/findings.md`` is made of it.
+its codes; ``docs/findings`` is made of it.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from descender.errors import OptionError
 
-PAGE = "docs/findings.md"
-"""The page on which each code has its section."""
+PAGES = "docs/findings"
+"""The folder in which each code has its page."""
 
 
 class Cause(NamedTuple):
@@ -32,7 +32,7 @@ class Cause(NamedTuple):
     @property
     def page(self) -> str:
         """Where it is explained."""
-        return f"{PAGE}#{self.code.lower()}"
+        return f"{PAGES}/{self.code.lower()}.md"
 
 
 _C = Cause
