@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from descender import LinearClassifier
-from descender.costs.losses import LogLoss
+from descender.costs.losses import Huber, LogLoss, Poisson, SquaredHinge
 from descender.costs.risk import Risk, column_extremes
 from descender.descent import descend
 from descender.estimators.base import two_classes
 from descender.methods.auto import choose
-from descender.methods.centred import Centred
+from descender.methods.centred import Centred, heavy
 from descender.methods.sampling import draw
 
 
@@ -41,6 +41,41 @@ def test_value_and_slope_by_one_exponential_are_the_formulas(dtype, close):
         exact = z.astype(np.float64), y.astype(np.float64)
         np.testing.assert_allclose(value, LogLoss.value(*exact), rtol=close, atol=close)
         np.testing.assert_allclose(slope, LogLoss.slope(*exact), rtol=10 * close, atol=close)
+
+
+@pytest.mark.parametrize("loss", [Huber(0.7), SquaredHinge, Poisson])
+@pytest.mark.parametrize(("dtype", "close"), [(np.float32, 3e-6), (np.float64, 1e-13)])
+def test_value_and_slope_at_once_are_the_formulas(loss, dtype, close):
+    z = np.linspace(-8, 8, 2001).astype(dtype)
+    for y in (np.zeros_like(z), np.ones_like(z)) + (() if loss is SquaredHinge else (np.full_like(z, 5.0),)):
+        value, slope = loss.fused(z, y)
+        assert value.dtype == slope.dtype == dtype
+        exact = z.astype(np.float64), y.astype(np.float64)
+        np.testing.assert_allclose(value, loss.value(*exact), rtol=close, atol=5 * close)
+        np.testing.assert_allclose(slope, loss.slope(*exact), rtol=close, atol=5 * close)
+
+
+@given(st.integers(1, 3000), st.integers(0, 6), st.integers(0, 99))
+def test_few_heavy_rows_stand_for_all(n, steepness, seed):
+    """The sums of weights, and of what they weigh, stay what they are; no row becomes lighter than it was."""
+    h = np.random.default_rng(seed).random(n) ** (2 * steepness)
+    kept, rows = heavy(h)
+    assert rows is None or (len(kept) == len(rows) < 0.8 * n + 1)
+    rows = np.arange(n) if rows is None else rows
+    assert kept.sum() == pytest.approx(h.sum(), abs=2 * h.mean())
+    assert (kept >= h[rows] * (1 - 1e-12)).all()
+
+
+def test_targets_far_from_zero_keep_their_digits():
+    """In float32 they lose less than their spread does, or they are not kept in it."""
+    X, y = rows(500, 3, np.float32)
+    for shift, dtype in ((0.0, np.float32), (1e6, np.float64)):
+        numbers = y + np.random.default_rng(0).normal(size=500) + shift
+        problem, _ = Centred.of(Risk(X, numbers, "huber 1", l2=0.1))
+        assert problem.targets.dtype == dtype
+        v = np.append(np.zeros(3), shift)
+        exact = problem.read(v, exact=True)
+        assert problem.read(v).value == pytest.approx(exact.value, rel=1e-5)
 
 
 def test_scores_beyond_the_exponential_fall_back_to_the_formula():

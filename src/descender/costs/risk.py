@@ -19,7 +19,7 @@ from descender.kernels.assemble import method_text, text_of
 BLOCK_BYTES, BLOCK_ROWS = 768 * 1024, 4096
 """A block of a reading: it stays in the second-level cache between the two products, and is so short that sums within
 it, in the dtype of X, keep their digits."""
-EXTREME_WIDTH, EXTREME_BYTES = 4000, 512 * 1024
+EXTREME_WIDTH, EXTREME_BYTES = 4000, 1024 * 1024
 """Numbers that a row of :func:`column_extremes` has at least (of 10 columns: 8 times faster), bytes of its blocks."""
 
 

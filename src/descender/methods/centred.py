@@ -21,6 +21,9 @@ FINE_JITTER, ROUGH_JITTER = 1e-14, 2e-7
 """What the diagonal of a metric gains, as a share of it; the second where the Hessian was summed in float32."""
 FLAT = 1e-4
 """What a row on a straight part of its loss counts for in the metric, as a share of the largest curvature."""
+LIGHT, FEWER = 1.0, 0.8
+"""The share of the mean curvature from which on a row is always in the Hessian of a sample; and the share of the rows
+above which none is left out."""
 FEW_ROWS = 1000
 """Rows that tell the centre and the size of a column well enough to stand there."""
 
@@ -69,10 +72,10 @@ class Centred:
         self.intercept, self.l2 = risk.intercept, risk.l2
         self.size = self.d + self.intercept
         self.height, self.far, self.unit = block_height(X), far, unit
+        self.kept = self.n  # the rows that the last Hessian was made of
         even = self.n > 0 and bool((sigma == sigma[0]).all())
         self.even = float(sigma[0]) if even else None
-        classes = bool(((y == 0.0) | (y == 1.0)).all())
-        self.targets = y.astype(X.dtype) if classes else y  # numbers would lose digits
+        self.targets = y.astype(X.dtype) if X.dtype != y.dtype and _near_zero(y, FAR[X.dtype.itemsize]) else y
         self.fused = risk.loss.fused if risk.loss.fuses(y) else None
         self.compiles = sparse.issparse(risk.X) and risk.X.nnz >= WORTH_COMPILING
         self.moving: NDArray | None = None  # the columns that are not constant, where some are
@@ -178,7 +181,7 @@ class Centred:
         scores = np.empty(self.n, dtype=dtype)
         total, slopes = 0.0, 0.0
         sums: NDArray = np.zeros(self.d)
-        y = self.targets.astype(dtype) if self.targets.dtype != np.float64 else self.targets
+        y = self.y if dtype == np.float64 else self.targets
         for part, rows in self._blocks(dtype):
             z = scores[part] = rows @ w + shift
             losses, r = self._losses(z, y[part])
@@ -239,28 +242,43 @@ class Centred:
         """The smooth cost at known scores."""
         return float(self.sigma @ self.loss.value(scores, self.y)) + self.ridge(v)
 
+    def quick_value(self, scores: NDArray, v: Vector) -> float:
+        """The same in the dtype of X."""
+        values, _ = self._losses(scores.astype(self.X.dtype), self.targets)
+        return float(self.sigma @ np.broadcast_to(values, self.n)) + self.ridge(v)
+
     def _weights(self, scores: NDArray, cautious: bool) -> NDArray:
         return self.sigma * row_curvatures(self.loss, scores, self.y, FLAT, cautious)
 
-    def hessian(self, scores: NDArray, cautious: bool = False) -> NDArray:
-        """The second derivatives at known scores; with `cautious`, by the largest curvature that the loss can have."""
-        H = self.moment(self._weights(scores, cautious))
+    def hessian(self, scores: NDArray, cautious: bool = False, share: float = 1.0) -> NDArray:
+        """The second derivatives at known scores; with `cautious`, by the largest curvature that the loss can have.
+
+        Of standardised rows it takes no more than a `share`.
+        """
+        h = self._weights(scores, cautious)
+        h, rows = (h, None) if self.unit is None else heavy(h, share)
+        self.kept = len(h)
+        H = self.moment(h, rows)
         H[np.arange(self.d), np.arange(self.d)] += self.l2
         return H
 
-    def moment(self, h: NDArray) -> NDArray:
-        """The sum over rows of h x x', with x = 1 for the intercept; of standardised rows in their own float32."""
+    def moment(self, h: NDArray, chosen: NDArray | None = None) -> NDArray:
+        """The sum over rows, or those `chosen`, of h x x', with x = 1 for the intercept.
+
+        Of standardised rows it is summed in their own float32.
+        """
         H = np.zeros((self.size, self.size))
         dtype = np.float64 if self.unit is None else self.X.dtype
         edge, root = np.zeros(self.d), np.sqrt(h).astype(dtype)
         height = self.n if sparse.issparse(self.X) else BLOCK_ROWS  # tall blocks: each adds to a whole matrix
-        for start in range(0, self.n, height):
-            part = slice(start, min(start + height, self.n))
+        for start in range(0, len(h), height):
+            part = slice(start, min(start + height, len(h)))
             if sparse.issparse(self.X):
                 H[: self.d, : self.d] += sparse_gram(self.X, h, self.compiles)
                 edge += self.X.T @ h
                 continue
-            rows = self.X[part] - self.mean if self.unit is None else self.X[part]
+            rows = self.X[part] if chosen is None else self.X.take(chosen[part], axis=0)
+            rows = rows - self.mean if self.unit is None else rows
             scaled = rows * root[part, None]
             H[: self.d, : self.d] += scaled.T @ scaled
             edge += scaled.T @ root[part]
@@ -292,6 +310,26 @@ class Centred:
         if self.intercept:
             diagonal[self.d] = h.sum()
         return diagonal
+
+
+def heavy(h: NDArray, share: float = 1.0) -> tuple[NDArray, NDArray | None]:
+    """Weights that sum up about the same in fewer rows, and which these are; None where all are worth it.
+
+    A row that weighs less than :data:`LIGHT` times the mean stands for several of its kind, evenly; of all rows about
+    a `share` stays.
+    """
+    least = LIGHT * float(h.mean()) if len(h) else 0.0
+    kept = share * (np.minimum(1.0, h / least) if least > 0.0 else np.ones(len(h)))
+    if float(kept.sum()) > FEWER * len(h):
+        return h, None
+    rows = np.flatnonzero(np.diff(np.floor(np.cumsum(kept) + 0.5), prepend=0.0) > 0.0)
+    return h[rows] / kept[rows], rows
+
+
+def _near_zero(y: NDArray, width: float) -> bool:
+    """Whether numbers lie within so many deviations of zero: in few digits they then lose what their spread does."""
+    size = float(np.abs(y).max(initial=0.0))
+    return size <= min(width * float(y.std()), 1e30) or size <= 1.0
 
 
 def row_curvatures(loss: Loss, scores: NDArray, y: NDArray, flat: float, cautious: bool = False) -> NDArray:

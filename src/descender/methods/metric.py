@@ -40,6 +40,10 @@ FIRST_SHRINK, MOST_FAILED = 0.03, 3
 as small as asked before another dual point is looked for."""
 LIKELY, HOPEFUL = 0.9, 0.3
 """The share of what is asked at which a proof is expected to succeed: where the reading is there, and before it is."""
+FIRST_ROWS = 3
+"""Rows a column of the first Hessian, which the walk will soon leave behind."""
+HESSIAN = 15
+"""Columns for which a Hessian costs as much as a reading of its rows."""
 STAGE_SHARE = 0.3
 """A sample of k rows knows the minimum to about d/(2k) of the cost; its descent stops at this share of that."""
 
@@ -166,7 +170,7 @@ class _Descent:
         """What the last reading proves, and how many times the decrement that is."""
         walker = self.walker
         assert self.proof is not None
-        gap = self.proof.gap(walker.v, walker.reading, walker.metric, LIKELY * enough)
+        gap = self.proof.gap(walker.v, walker.reading, walker, LIKELY * enough)
         self.inflation = min(gap / max(self.decrement, 1e-300), 4.0 * self.inflation)
         self.failed += 1
         return gap
@@ -189,7 +193,7 @@ class _Descent:
         if decrement > target and self.iteration > 0 and not (self.stale or small):
             contraction = min(max(decrement / self.previous, 1e-3), 0.99)
             ahead = np.log(decrement / target) / -np.log(contraction)
-            if ahead > self.problem.d / 15 * self.part.n / self.problem.n + 3:
+            if ahead > self.problem.d / HESSIAN * self.part.kept / self.problem.n + 3:
                 self._learn()
                 decrement = walker.look()
         if 0.0 < self.previous < np.inf:  # good and bad steps alternate
@@ -218,7 +222,9 @@ class _Descent:
     def _learn(self, cautious: bool = False) -> None:
         scores = self.walker.reading.scores
         scores = scores if self.rows is None else scores[self.rows]
-        self.walker.learn(self.part.hessian(scores, cautious), self.part.jitter)
+        far = self.part.n >= self.problem.n and self.iteration == 0
+        share = min(1.0, FIRST_ROWS * self.problem.d / self.part.n) if far else 1.0
+        self.walker.learn(self.part.hessian(scores, cautious, share), self.part.jitter)
 
     def _block(self, before: Vector, value: float, gradient: Vector) -> Block:
         """What the log says of the step that was taken."""
@@ -245,7 +251,7 @@ def better_start(cost: Risk, problem: Centred, w: Vector) -> tuple[Vector | None
         scores: NDArray = np.full(1, w[d] if cost.intercept else 0.0)  # those of all rows, where w is 0
         if w[:d].any():
             scores = problem.X @ w[:d].astype(problem.X.dtype) + scores
-        value = problem.value_at(scores, w) + cost.l1 * float(np.abs(w[:d]).sum())
+        value = problem.quick_value(scores, w) + cost.l1 * float(np.abs(w[:d]).sum())
         v = np.zeros(problem.size)
         for rows in (slice(None, None, max(problem.n // FEW_TARGETS, 1)), slice(None)):
             y, sigma = problem.y[rows], problem.sigma[rows]
@@ -268,7 +274,8 @@ def descend_sample(problem: Centred, sample: Draw, part: Centred, v: Vector, m: 
     for k in sizes:
         stage = part if k == m else sample.part(problem, k / m)[0]
         walker = Walker(stage, v, l1)
-        walker.learn(stage.hessian(walker.reading.scores) if H is None else H, stage.jitter)
+        share = min(1.0, max(FIRST_ROWS * d, 2000) / stage.n)
+        walker.learn(stage.hessian(walker.reading.scores, share=share) if H is None else H, stage.jitter)
         for _ in range(50):
             if walker.look() < STAGE_SHARE * d / (2 * k) * walker.value or not walker.move():
                 break

@@ -82,9 +82,9 @@ class Proof:
             gap = moved + self._missed(v, left, few.sigma * theta)
             rest = left - ridge * p
             size = float(rest @ metric.solve(rest))
-            better, solved = gap < WORTH * best, size < WORTH**2 * last
+            better = gap < WORTH * best or (np.isinf(best) and size < WORTH**2 * last)
             best, last = min(best, gap), size
-            if best <= enough or not (better or solved) or moved > 2.0 * enough:
+            if best <= enough or not better or moved > 2.0 * enough:
                 break
         return max(best, 0.0) + rounding + ROUNDING * abs(reading.value)
 

@@ -47,6 +47,10 @@ class Walker:
         self.hessian, self.metric = H, Dense(H, jitter)
         self.pairs.pairs.clear()
 
+    def solve(self, g: Vector) -> Vector:
+        """The inverse of the metric times g, with what the walk has taught."""
+        return self.pairs.solve(g, self.metric.solve)
+
     def look(self) -> float:
         """The next step, and half of what its model promises: the decrement."""
         if self.l1 > 0:
@@ -56,7 +60,7 @@ class Walker:
             self.step, self.decrement = proximal_step(self.v, gradient, self.hessian, strengths, self.damping)
         else:
             g = self.reading.gradient
-            self.step = -self.pairs.solve(g, self.metric.solve)
+            self.step = -self.solve(g)
             self.decrement = -0.5 * float(g @ self.step)
             if self.decrement < 0:
                 self.pairs.pairs.clear()

@@ -32,7 +32,7 @@ class BaseLoss:
         return np.isfinite(y)
 
     fused: Any = None
-    """Value and slope by one exponential, where there is such a formula; `fuses` tells for which targets."""
+    """Value and slope at once, where there is such a formula; `fuses` tells for which targets."""
 
     bend: Any = None
     """The second derivative by the slope alone, where `fused` holds and the slope is a difference of probabilities."""

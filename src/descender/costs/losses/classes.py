@@ -231,6 +231,13 @@ class SquaredHinge(BaseLoss):
         return np.where((2.0 * y - 1.0) * z < 1.0, 2.0, 0.0)
 
     @staticmethod
+    def fused(z, y):
+        """Value and slope by one margin."""
+        sign = 2.0 * y - 1.0
+        short = np.maximum(0.0, 1.0 - sign * z)
+        return short * short, -2.0 * sign * short
+
+    @staticmethod
     def dual(theta, y):
         """-loss*(-theta)."""
         return theta * (2.0 * y - 1.0) - 0.25 * theta * theta

@@ -99,6 +99,12 @@ class Huber(BaseLoss):
         """Its second derivative by z."""
         return np.where(np.abs(z - y) <= self.delta, 1.0, 0.0)
 
+    def fused(self, z, y):
+        """Value and slope by one comparison of the residual."""
+        residual = z - y
+        slope = np.clip(residual, -self.delta, self.delta)
+        return slope * (residual - 0.5 * slope), slope
+
     @staticmethod
     def dual(theta, y):
         """-loss*(-theta)."""
@@ -200,10 +206,10 @@ class Poisson(BaseLoss):
     @staticmethod
     def fused(z, y):
         """Value and slope by one exponential; not finite where it overflows."""
-        none = y == 0.0
-        some = y + none
+        some = y + (y == 0.0)
         above = z - np.log(some)
-        slope = some * np.expm1(above) + none
+        short = y.dtype == np.float32  # in which an exponential is fast, and z knows no more digits
+        slope = some * np.exp(above) - y if short else some * np.expm1(above) + (some - y)
         return slope - y * above, slope
 
     @staticmethod
