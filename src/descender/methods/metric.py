@@ -143,7 +143,8 @@ class _Descent:
             provable = self.proof is not None and self.tol > ROUNDING and self.failed < MOST_FAILED
             used_up = walker.reads >= self.max_reads
             done = (self.decrement <= self.goal * self._unit() and not provable) or used_up
-            exact = self._expected(self.decrement * self.shrinks) <= HOPEFUL * asked
+            near = self.decrement <= NOISE[self.problem.X.dtype.itemsize] * self._unit()  # where quick readings differ
+            exact = near or walker.reading.exact or self._expected(self.decrement * self.shrinks) <= HOPEFUL * asked
             block = None if done else self._step(exact)
             if block is not None:
                 yield block
