@@ -266,22 +266,20 @@ def test_a_visit_finds_the_best_theta_of_a_row(z, theta, y, q, known):
     """One row of one entry, in plain Python: no theta is better than the one found; a second visit settles it."""
     low, high = y - 1.0, y
     old = min(max(theta, low), high)
-    state = {"w": np.array([z]), "theta": np.array([old]), "known": np.array([known])}
+    table, w = np.array([[y, low, high, q, 1.0, old, known, 0.0]]), np.array([z])
     one = (np.array([0, 1]), np.array([0]), np.array([1.0]), False)
-    visit = (np.array([y]), (), np.array([low]), np.array([high]), np.array([q]), np.ones(1), 0.0)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kernel, "slope", lambda p, u, y: LogLoss.slope(u, y))
         patch.setattr(kernel, "curvature", lambda p, u, y: LogLoss.curvature(u, y))
+        patch.setattr(kernel, "fetch", lambda array, place: None)
         for _ in range(3):
-            kernel.ascend_smooth(
-                one, np.array([0]), *visit, state["w"], state["theta"], np.zeros(2), np.empty(1), state["known"]
-            )
+            kernel.ascend_smooth(one, np.array([0]), table, (), 0.0, w, np.zeros(2))
 
     def below(t):
         return -(LogLoss.dual(t, y) - t * z - 0.5 * q * (t - old) ** 2)
 
     best = minimize_scalar(below, bounds=(low, high), method="bounded", options={"xatol": 1e-12})
-    found = float(state["theta"][0])
+    found = float(table[0, kernel.THETA])
     assert low <= found <= high
     assert below(found) <= best.fun + 1e-6 * (1.0 + abs(best.fun))
 

@@ -36,6 +36,7 @@ from descender.costs.certificate import Certificate, balanced, best_shift, cost_
 from descender.costs.cost import Cost, Vector
 from descender.costs.losses import parameters
 from descender.costs.risk import Risk
+from descender.kernels import dual as kernel
 from descender.kernels.dual import ascend_box, ascend_smooth, compiled
 from descender.methods.ending import ending
 from descender.methods.method import Block, Budget, Method, one_step
@@ -98,12 +99,14 @@ class Ascent:
         self.kinks = self.loss.dual_curvature == 0.0
         self.share, (self.low, self.high) = self.sigma / risk.l2, risk.loss.dual_range(self.y)
         self.pack(double)
+        self.table = self.tabulate()
+        self.theta, self.visited = self.table[:, kernel.THETA], self.table[:, kernel.SCORE]
         self.constant = CONSTANT * float(self.packed.squares.mean()) if risk.intercept else 0.0
         self.b = np.zeros(2)
         if risk.intercept:
             self.b[0] = start[-1] or risk.loss.trivial(self.y, self.sigma)
-        self.theta, self.visited = self.begin(start), np.zeros(len(self.y))
-        self.known, self.first, self.before = np.full(len(self.y), np.nan), True, (float(self.b[0]), 0.0)
+        self.theta[:] = self.begin(start)
+        self.first, self.before = True, (float(self.b[0]), 0.0)
         self.refresh()
 
     def pack(self, double: bool) -> None:
@@ -114,11 +117,23 @@ class Ascent:
         # where thetas rest at their ends, rounding of the weights is all that is left of a round
         self.w = np.zeros(self.risk.n_features, np.float64 if self.kinks else kind)
 
+    def tabulate(self) -> NDArray:
+        """What the loops keep of each row."""
+        table = np.zeros((len(self.y), 8))
+        c = self.loss.dual_curvature
+        table[:, kernel.TARGET] = (
+            self.y if c is None else self.loss.dual(np.ones_like(self.y), self.y) + 0.5 * float(c)
+        )
+        table[:, kernel.LOW], table[:, kernel.HIGH], table[:, kernel.SHARE] = self.low, self.high, self.share
+        table[:, kernel.SQUARE], table[:, kernel.KNOWN] = self.packed.squares, np.nan
+        return table
+
     def sharpen(self) -> bool:
         """Go on in double precision; False if that is so already."""
         if self.packed.rows[2].dtype == self.X.dtype and self.w.dtype == np.float64:
             return False
         self.pack(double=True)
+        self.table[:, kernel.SQUARE] = self.packed.squares
         self.refresh()
         return True
 
@@ -198,15 +213,12 @@ class Ascent:
     def epoch(self, rows: NDArray, slack: float) -> tuple[NDArray, float]:
         """One pass over some rows in random order; those that still move, and the largest slope among them."""
         order, loss = bucketed(rows, self.rng), self.loss
-        of_rows = (self.low, self.high, self.share, self.packed.squares, self.constant)
-        state = (self.w, self.theta, self.b, self.visited)
+        given = (self.packed.rows, order, self.table)
         if loss.dual_curvature is None:
-            ascend = compiled(ascend_smooth, loss)
-            ascend(self.packed.rows, order, self.y, parameters(loss), *of_rows, *state, self.known)
+            compiled(ascend_smooth, loss)(*given, parameters(loss), self.constant, self.w, self.b)
             return rows, np.inf
         c = float(loss.dual_curvature)
-        t = loss.dual(np.ones_like(self.y), self.y) + 0.5 * c
-        kept, largest = compiled(ascend_box)(self.packed.rows, order, t, c, *of_rows, *state, slack)
+        kept, largest = compiled(ascend_box)(*given, c, self.constant, self.w, self.b, slack)
         return order[:kept], largest
 
     def look(self, scale: float) -> Look:
@@ -218,7 +230,7 @@ class Ascent:
         theta = balanced(self.theta, sigma) if risk.intercept else self.theta
         shift, w = float(self.b.sum()), self.weights(theta)
         if not self.kinks:  # which want their thetas at the ends of their intervals
-            self.theta, self.b[:], self.w[:] = theta, (shift, 0.0), w
+            self.theta[:], self.b[:], self.w[:] = theta, (shift, 0.0), w
         z, size = self.scores(w), 0.5 * risk.l2 * float(w @ w)
         if risk.intercept:
             shift = best_shift(risk, z, shift, steps=100 if self.kinks else 1)
