@@ -75,11 +75,25 @@ def spread(rows, i, factor, w):
             w[columns[k]] += step * values[k]
 
 
+def expect(rows, order, k):
+    """The row that is visited AHEAD visits after the k-th: ask for it, and for where the one twice as far begins."""
+    starts, columns, values, uniform = rows
+    last = order.shape[0] - 1
+    fetch(starts, np.uint64(order[min(k + 2 * AHEAD, last)]))
+    i = np.uint64(order[min(k + AHEAD, last)])
+    for j in range(starts[i], starts[i + np.uint64(1)], np.uint64(LINE)):
+        fetch(columns, j)
+        if not uniform:
+            fetch(values, j)
+    return i
+
+
 def pack(rows, order, starts, columns, values, uniform, squares):
     """Copy rows in a new order, next to each other, with their squares; whether each has one value, if `uniform`."""
     old_starts, old_columns, old_values = rows
     end = 0
     for k in range(order.shape[0]):
+        expect((old_starts, old_columns, old_values, False), order, k)
         first, last = old_starts[order[k]], old_starts[order[k] + 1]
         size = last - first
         taken, put = old_columns[first:last], columns[end : end + size]
@@ -107,19 +121,6 @@ def pack(rows, order, starts, columns, values, uniform, squares):
     return True
 
 
-def expect(rows, table, order, k):
-    """Ask for the row that is visited AHEAD visits after the k-th, and for where the one twice as far begins."""
-    starts, columns, values, uniform = rows
-    last = order.shape[0] - 1
-    fetch(starts, np.uint64(order[min(k + 2 * AHEAD, last)]))
-    i = np.uint64(order[min(k + AHEAD, last)])
-    fetch(table, i * np.uint64(8))
-    for j in range(starts[i], starts[i + np.uint64(1)], np.uint64(LINE)):
-        fetch(columns, j)
-        if not uniform:
-            fetch(values, j)
-
-
 def ascend_box(rows, order, table, c, constant, w, b, slack):
     """One epoch for a dual that is a parabola, theta t - c theta^2 / 2, on an interval: each theta to its best value.
 
@@ -131,7 +132,7 @@ def ascend_box(rows, order, table, c, constant, w, b, slack):
     kept = 0
     largest = 0.0
     for k in range(order.shape[0]):
-        expect(rows, table, order, k)
+        fetch(table, expect(rows, order, k) * np.uint64(8))
         i = order[k]
         row = table[i]
         old, low, high, share = row[THETA], row[LOW], row[HIGH], row[SHARE]
@@ -165,7 +166,7 @@ def ascend_smooth(rows, order, table, p, constant, w, b):
     not a number, the search goes on within a bracket.  The rest is as in ascend_box.
     """
     for k in range(order.shape[0]):
-        expect(rows, table, order, k)
+        fetch(table, expect(rows, order, k) * np.uint64(8))
         i = order[k]
         row = table[i]
         old, share, y = row[THETA], row[SHARE], row[TARGET]
@@ -230,7 +231,7 @@ def compiled(function: Callable, loss: Any = None) -> Callable:
     name, parts = function.__name__, []
     if function is not pack:
         parts += [text_of(score, "score"), text_of(spread, "spread")]
-    if function in (ascend_box, ascend_smooth):
+    if function in (pack, ascend_box, ascend_smooth):
         parts += [text_of(expect, "expect")]
     if loss is not None:
         fields = tuple(getattr(loss, "__dataclass_fields__", ()))
