@@ -28,7 +28,7 @@ NaN where there was none; and the score that was met."""
 AHEAD, LINE = 12, 16
 """Rows that are asked for so many visits ahead, as they lie anywhere: an epoch over text takes two thirds of the time.
 A line of the cache holds so many columns."""
-FETCH = '''
+FETCH = """
 from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
@@ -46,7 +46,7 @@ def fetch(context, array, index):
         return context.get_dummy_value()
 
     return types.void(array, index), code
-'''
+"""
 
 
 def score(rows, i, w):
@@ -244,5 +244,5 @@ def compiled(function: Callable, loss: Any = None) -> Callable:
 
 def numbers_text() -> str:
     """The constants above, as the assembled module has them."""
-    names = "NEAR MOST AHEAD LINE TARGET LOW HIGH SHARE SQUARE THETA KNOWN SCORE".split()
+    names = ["NEAR", "MOST", "AHEAD", "LINE", "TARGET", "LOW", "HIGH", "SHARE", "SQUARE", "THETA", "KNOWN", "SCORE"]
     return "\n".join(f"{name} = {globals()[name]}" for name in names)

@@ -121,9 +121,7 @@ class Ascent:
         """What the loops keep of each row."""
         table = np.zeros((len(self.y), 8))
         c = self.loss.dual_curvature
-        table[:, kernel.TARGET] = (
-            self.y if c is None else self.loss.dual(np.ones_like(self.y), self.y) + 0.5 * float(c)
-        )
+        table[:, kernel.TARGET] = self.y if c is None else self.loss.dual(np.ones_like(self.y), self.y) + 0.5 * float(c)
         table[:, kernel.LOW], table[:, kernel.HIGH], table[:, kernel.SHARE] = self.low, self.high, self.share
         table[:, kernel.SQUARE], table[:, kernel.KNOWN] = self.packed.squares, np.nan
         return table
