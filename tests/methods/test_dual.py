@@ -1,5 +1,7 @@
 """Dual coordinate ascent on sparse rows: against scikit-learn and another method, on kind matrices and on hard ones."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -18,6 +20,7 @@ from descender.methods import auto, dual
 from descender.methods.auto import choose
 from descender.methods.diagonal import DiagonalLBFGS
 from descender.methods.dual import DualAscent
+from descender.methods.interior import InteriorPoint
 from descender.methods.packed import Packed, bucketed, canonical
 
 TOL = 1e-8
@@ -337,3 +340,24 @@ def test_where_epochs_gain_little_another_method_goes_on():
     assert dual.epochs_ahead([1.0, 0.5, 0.25, 0.125, 0.0625], 0.0625 / 8) == pytest.approx(3.0)
     assert dual.epochs_ahead([1.0] * 5, 0.1) == np.inf
     assert dual.epochs_ahead([1.0] * 4, 0.1) == dual.epochs_ahead([1.0] * 5, 2.0) == 0.0
+
+
+def test_where_a_hinge_gains_little_an_interior_point_goes_on():
+    rng = np.random.default_rng(3)
+    X = sparse.csr_array(sparse.random_array((600, 2100), density=0.02, rng=rng, data_sampler=rng.standard_exponential))
+    y = (X @ rng.normal(size=2100) + 3.0 * rng.normal(size=600) > 0).astype(float)
+    risk = Risk(20.0 * X, y, "hinge", l2=1e-5)
+    method, why = choose(risk, 1e-5)
+    assert "an interior point method goes on" in why
+    ended = []
+
+    class Watched(InteriorPoint):
+        def blocks(self, *given):
+            ended.append(self)
+            return super().blocks(*given)
+
+    walk = fit(risk, 1e-5, method=replace(method, otherwise=Watched(1e-5)))
+    assert len(ended) == 1
+    honest(walk, risk, 1e-5)
+    wide = Risk(sparse.csr_array((4, auto.LARGEST_INTERIOR + 1)), np.array([0.0, 1.0, 0.0, 1.0]), "hinge", l2=1.0)
+    assert "goes on" not in choose(wide, 1e-5)[1]

@@ -41,6 +41,8 @@ READINGS: dict[str, dict[str, Any]] = {
 METHODS = ("auto", *RULES, *READINGS, *REDUCTIONS, "lbfgs", "cg")
 POLISHED = 4e-24
 """The tol of a walk to rounding: Newton's decrement is the square of the distance that is left."""
+LARGEST_INTERIOR = 6000
+"""Columns up to which a matrix of curvatures, and its factor, may stand by for a dual ascent that gains little."""
 
 
 def choose(cost: Cost, tol: float | None = None) -> tuple[Method, str]:
@@ -108,8 +110,10 @@ def _for_kinks(cost: Risk, tol: float) -> tuple[Method, str]:
         method = InteriorPoint(tol)
         return method, f"{method.name}, because the slope of {cost.loss.name} jumps and {size} allows all curvatures"
     if cost.l2 > 0 and cost.l1 == 0:
-        ascent = DualAscent(tol)
-        return ascent, f"{ascent.name}, because the slope of {cost.loss.name} jumps and {size} are too many columns"
+        ascent = DualAscent(tol, otherwise=InteriorPoint(tol) if cost.n_features <= LARGEST_INTERIOR else None)
+        reason = f"the slope of {cost.loss.name} jumps and {size} are too many columns"
+        ahead = f"; should epochs gain little, {ascent.otherwise.name} goes on" if ascent.otherwise else ""
+        return ascent, f"{ascent.name}, because {reason}{ahead}"
     raise CapabilityError(
         f"{cost.loss.name} with {'l1' if cost.l1 > 0 else 'no penalty'} on {cost.n_features:,} columns has no method "
         "here: give l2 and no l1, or fewer columns, or a smooth loss such as squared_hinge or huber"
