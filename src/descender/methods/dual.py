@@ -47,9 +47,10 @@ CONSTANT = 0.03
 5e-6, 5e-7, 3e-6 and 1e-4 with 0.01, 0.03, 0.1 and 0.3."""
 SOME, MANY = 16, 20_000
 """One row in so many tells the gap of an epoch, where rows are many."""
-LONGEST, SETTLED = 50, 0.4
+LONGEST, SETTLED, SOON, EARLY = 50, 0.1, 0.4, 5
 """Epochs without the rows at rest, at most; they come back when the largest slope of the others has fallen by this
-factor.  With 0.1 a gap of 1e-2 and 1e-4 on text takes half as long again, one of 1e-6 as long."""
+factor: by the second in the first few rounds, which takes a third of the time off a gap of 1e-2 or 1e-4 on text; later
+the multiplier of the intercept wants rounds that settle."""
 PATIENCE = 50
 """Epochs without a visible fall of the gap after which it is put to the proof, whatever is expected."""
 OPTIMISM = 2.0
@@ -106,7 +107,7 @@ class Ascent:
         if risk.intercept:
             self.b[0] = start[-1] or risk.loss.trivial(self.y, self.sigma)
         self.theta[:] = self.begin(start)
-        self.first, self.before = True, (float(self.b[0]), 0.0)
+        self.rounds, self.before = 0, (float(self.b[0]), 0.0)
         self.refresh()
 
     def pack(self, double: bool) -> None:
@@ -179,13 +180,15 @@ class Ascent:
         """An epoch over all rows, then epochs over those that still move until they settle; what the first met."""
         some = slice(None, None, SOME if len(self.y) >= MANY else 1)
         before, size = self.theta[some].copy(), 0.5 * self.risk.l2 * float(self.w @ self.w)
+        self.rounds += 1
         moving, largest = self.epoch(np.arange(len(self.y), dtype=np.uint32), np.inf)
         z, y, sigma = self.visited[some], self.y[some], self.sigma[some]
         values, reads, first = self.loss.value(z, y), 1.0, largest
         gap = float(sigma @ (values - self.loss.dual(before, y) + before * z))
         if self.kinks:
+            settled = (SOON if self.rounds <= EARLY else SETTLED) * first
             for _ in range(LONGEST):
-                if self.first or not len(moving) or largest <= SETTLED * first:
+                if self.rounds == 1 or not len(moving) or largest <= settled:
                     break
                 reads += len(moving) / len(self.y)
                 moving, largest = self.epoch(np.sort(moving), largest)
@@ -200,13 +203,12 @@ class Ascent:
         Where rounds settle, as with kinks, by as much as a secant of the last two says.
         """
         here, held = float(self.b[0]), float(self.b[1])
-        factor = 0.0 if self.first else 1.0
+        factor = 0.0 if self.rounds == 1 else 1.0
         if self.kinks:
             fall = self.before[1] - held
             factor = min(max((here - self.before[0]) / fall if fall != 0.0 else 1.0, 1.0), FARTHEST)
             self.before = (here, held)
         self.b[0] += factor * held
-        self.first = False
 
     def epoch(self, rows: NDArray, slack: float) -> tuple[NDArray, float]:
         """One pass over some rows in random order; those that still move, and the largest slope among them."""
