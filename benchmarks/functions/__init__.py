@@ -1,6 +1,6 @@
-"""A suite of test functions, and a race of methods over it: ``python -m benchmarks.functions``."""
+"""Two suites of test functions, and a race of methods over them: ``python -m benchmarks.functions``."""
 
-from . import classics, cute, mgh_any, mgh_fixed, models
-from .problem import PROBLEMS, Problem
+from . import andrei, classics, cute, mgh_any, mgh_fixed, models, others
+from .problem import PROBLEMS, SECOND, Problem
 
-__all__ = ["PROBLEMS", "Problem", "classics", "cute", "mgh_any", "mgh_fixed", "models"]
+__all__ = ["PROBLEMS", "SECOND", "Problem", "andrei", "classics", "cute", "mgh_any", "mgh_fixed", "models", "others"]

@@ -15,6 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 Formula = Callable[[Any], Any]
 PROBLEMS: list[Problem] = []
 """Every function of the suite, in the order in which the modules of the families define them."""
+SECOND: list[Problem] = []
+"""Those of the second suite, on which nothing was ever chosen."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,11 +51,13 @@ class Problem:
         return again
 
 
-def problem(family: str, name: str, start: ArrayLike, lowest: float | None = None) -> Callable[[Formula], Formula]:
-    """Add a function to the suite."""
+def problem(
+    family: str, name: str, start: ArrayLike, lowest: float | None = None, into: list[Problem] = PROBLEMS
+) -> Callable[[Formula], Formula]:
+    """Add a function to a suite."""
 
     def add(formula: Formula) -> Formula:
-        PROBLEMS.append(Problem(name, family, formula, np.asarray(start, dtype=np.float64), lowest))
+        into.append(Problem(name, family, formula, np.asarray(start, dtype=np.float64), lowest))
         return formula
 
     return add

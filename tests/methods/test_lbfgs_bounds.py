@@ -1,5 +1,7 @@
 """L-BFGS within a box, beside SciPy's L-BFGS-B: the same minima, and no point outside."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import scipy.optimize
@@ -10,6 +12,7 @@ from descender.costs.function import Function
 from descender.descent import Stop, descend
 from descender.methods.auto import quasi_newton
 from descender.methods.bounds import Bounds, read_bounds
+from descender.methods.conjugate_gradient import ConjugateGradient
 from descender.methods.lbfgs import LBFGS
 from descender.verbs.minimize import minimize
 
@@ -55,15 +58,18 @@ FUNCTIONS = {
 }
 
 
+METHODS = {"L-BFGS": LBFGS, "thrifty": partial(LBFGS, thrifty=True), "conjugate gradient": ConjugateGradient}
+
+
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("name", FUNCTIONS)
-@pytest.mark.parametrize("thrifty", [False, True])
-def test_the_minima_are_those_of_scipy_and_no_point_is_outside(name, seed, thrifty):
+@pytest.mark.parametrize("method", METHODS)
+def test_the_minima_are_those_of_scipy_and_no_point_is_outside(name, seed, method):
     fun, slope, start = FUNCTIONS[name]
     start, random = np.array(start), np.random.default_rng(seed)
     below, above = random.uniform(0, 1.5, (2, len(start)))
     box = Bounds(start - below, start + above)
-    ours = descend(Fenced(fun, slope, box), start, LBFGS(bounds=box, thrifty=thrifty), Stop(max_steps=3000))
+    ours = descend(Fenced(fun, slope, box), start, METHODS[method](bounds=box), Stop(max_steps=3000))
     theirs = scipy.optimize.minimize(
         fun, start, jac=slope, method="L-BFGS-B", bounds=[*zip(*box, strict=True)],
         options={"ftol": 1e-16, "gtol": 1e-11, "maxiter": 3000},

@@ -34,6 +34,8 @@ LEVEL = 1e-9
 """A gradient that over the length of w changes J by less than this share of the walk is as good as zero."""
 STRETCHES = (0.01, 0.1, 0.5, 1.0)
 """Parts of the way from the start, beyond the end of a walk: a cost that falls at each of them has no minimum there."""
+WINDOW, CONTRACTS = 3, 0.5
+"""Steps whose decreases are compared with those of as many before; at most this share of them is a contraction."""
 AROUND, FAR = 4, (0.1, 1.0, 10.0, 100.0)
 """Directions at random along which both sides of a flat start are looked at, and how far, in units of w."""
 PLATEAU = "a plateau: the gradient and all curvatures are zero, and J has no walls around; start elsewhere"
@@ -50,15 +52,26 @@ class Arrival:
         self.escapes, self.escaped, self.box, self.thrifty = escapes, 0, box, thrifty
         self.steps: deque[Vector] = deque(maxlen=memory)
         self.evaluations, self.last = 1, np.inf
+        self.decreases: deque[float] = deque(maxlen=2 * WINDOW)
 
     def walked(self, step: Vector, decrease: float, evaluations: int) -> None:
         """Remember a step."""
         self.steps.append(step)
         self.evaluations, self.last = self.evaluations + evaluations, decrease
+        self.decreases.append(decrease)
+
+    def remaining(self) -> float:
+        """What J will still fall by if its decreases go on as a geometric series; infinite if they do not contract."""
+        if len(self.decreases) < 2 * WINDOW:
+            return np.inf
+        recent = [*self.decreases]
+        older, newer = sum(recent[:WINDOW]), sum(recent[WINDOW:])
+        return newer * newer / (older - newer) if newer < CONTRACTS * older else np.inf
 
     def left(self, value: float) -> None:
         """Begin anew from another point: what was gained so far no longer counts."""
         self.escaped, self.start_value, self.last = self.escaped + 1, value, np.inf
+        self.decreases.clear()
         self.steps.clear()
 
     def quick(self, promise: float) -> bool:

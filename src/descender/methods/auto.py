@@ -127,7 +127,7 @@ def quasi_newton(cost: Cost, bounds: Bounds | None = None) -> LBFGS:
     """
     if not isinstance(cost, Function):
         return LBFGS(bounds=bounds)
-    return LBFGS(memory=min(max(cost.n_parameters, 20), 100), tol=1e-13, thrifty=True, bounds=bounds)
+    return LBFGS(memory=min(max(cost.n_parameters, 20), 100), tol=1e-11, thrifty=True, bounds=bounds)
 
 
 def polishing_tol(cost: Cost, tol: float) -> float:

@@ -20,6 +20,8 @@ MAX_IDLE = 5
 """Steps without a visible decrease of J that may follow each other: near the bottom only slopes still improve."""
 QUICK = 2e-3
 """A promise below this share of the last decrease tells of a superlinear end; a plateau or a valley has none."""
+STILL = 1e-2
+"""Share of `tol` below which a promise is small beside J itself, however the walk went."""
 ROUNDING = 1e-17
 """Of the decrease of the whole walk; less is not worth a step."""
 
@@ -102,9 +104,9 @@ class LBFGS:
     .. math:: p = -H g, \qquad w \leftarrow w + a p
 
     H is the inverse Hessian that the last `memory` steps imply.  The walk is content when the decrease that its model
-    still promises, :math:`\tfrac12 g \cdot H g`, is below `tol` of what the walk gained, and either as small beside J
-    or far below the last decrease: tests without a scale, which no plateau passes.  There curvature is looked at: all
-    of it, or if `thrifty` only what the cost knows or what takes no more than a tenth of the evaluations of the walk.
+    still promises, :math:`\tfrac12 g \cdot H g`, is below `tol` of what the walk gained, and either far below the last
+    decrease, or the decreases shrink so fast that their sum to come is below it, too, or it is a hundred times as small
+    beside J: tests without a scale, which no plateau passes.  There curvature is looked at: all of it, or if `thrifty` only what the cost knows or what takes no more than a tenth of the evaluations of the walk.
     From a saddle or a maximum it goes on downhill.
 
     Within `bounds` the parameters that stand at a bound and press against it are left out of the model, the step is
@@ -184,8 +186,11 @@ class LBFGS:
 
     def _least(self, value: float, scale: float, story: Arrival) -> float:
         """The promise with which the walk is content."""
-        here = max(self.tol * abs(value), QUICK * story.last)
-        return max(min(self.tol * scale, here), ROUNDING * scale)
+        least = self.tol * scale
+        sure = max(STILL * self.tol * abs(value), QUICK * story.last)
+        if story.remaining() <= least:
+            sure = least
+        return max(min(least, sure), ROUNDING * scale)
 
     def _direction(self, pairs: Pairs, w: Vector, gradient: Vector, unit: Vector) -> Vector:
         """The quasi-Newton step; the first is as long as a tenth of w, at least 1, in units of the parameters."""

@@ -76,7 +76,7 @@ def within(cost: Cost, chosen: Any, why: str, bounds: Bounds | None, method: str
         return chosen, why
     if not hasattr(chosen, "bounds"):
         if method != "auto":
-            raise CapabilityError(f"method={method!r} keeps no bounds; use 'lbfgs', or leave method out")
+            raise CapabilityError(f"method={method!r} keeps no bounds; use 'lbfgs' or 'cg', or leave method out")
         if getattr(cost, "l1", 0) or not cost.smooth:
             raise CapabilityError("bounds together with an l1 penalty or a loss with kinks: leave one of them out")
         chosen, why = quasi_newton(cost), "L-BFGS, because there are bounds and the cost is smooth"
