@@ -1,10 +1,11 @@
 """Race `auto` against SciPy's methods over the test functions, and print the tables of docs/test-functions.md.
 
 python -m benchmarks.functions                     the standard starts
+python -m benchmarks.functions --suite second      other functions
 python -m benchmarks.functions --starts random     one start at random near each
 python -m benchmarks.functions --starts 10         ten times as far from the origin, as in Moré's suite
 python -m benchmarks.functions --only Wood Meyer   some of them
-python -m benchmarks.functions --write             the standard starts, into the page
+python -m benchmarks.functions --write             the standard starts, into the page: each suite has its place
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ from pathlib import Path
 
 import numpy as np
 
-from . import PROBLEMS, Problem
+from . import PROBLEMS, SECOND, Problem
 from .race import race, summary, table
 
 PAGE = Path(__file__).parents[2] / "docs" / "test-functions.md"
-BEGIN, END = "<!-- the race begins -->", "<!-- the race ends -->"
+SUITES = {"first": (PROBLEMS, "the race"), "second": (SECOND, "the second race")}
+"""The problems, and between which marks of the page their tables stand: ``<!-- the race begins -->``."""
 
 
 def moved(problem: Problem, starts: str) -> Problem:
@@ -38,17 +40,20 @@ def main() -> None:
     """Run the race as asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--starts", default="standard", help="standard, random, or a factor such as 10")
+    parser.add_argument("--suite", default="first", choices=SUITES)
     parser.add_argument("--only", nargs="+", default=[], help="functions whose names begin so")
     parser.add_argument("--write", action="store_true", help="put the tables into the page of the docs")
     given = parser.parse_args()
-    chosen = [p for p in PROBLEMS if not given.only or p.name.startswith(tuple(given.only))]
+    problems, place = SUITES[given.suite]
+    chosen = [p for p in problems if not given.only or p.name.startswith(tuple(given.only))]
     rows = race(moved(problem, given.starts) for problem in chosen)
     text = "\n".join([*summary(rows), "", *table(rows)])
     print(text)
     if given.write:
         page = PAGE.read_text(encoding="utf-8")
-        head, rest = page.split(BEGIN)
-        PAGE.write_text(f"{head}{BEGIN}\n{text}\n{END}{rest.split(END)[1]}", encoding="utf-8")
+        begin, end = f"<!-- {place} begins -->", f"<!-- {place} ends -->"
+        head, rest = page.split(begin)
+        PAGE.write_text(f"{head}{begin}\n{text}\n{end}{rest.split(end)[1]}", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -170,7 +170,7 @@ def qp2(x):
     return jnp.sum((x[:-1] ** 2 - jnp.sin(x[:-1])) ** 2) + (jnp.sum(x**2) - 100) ** 2
 
 
-@andrei("Extended quadratic exponential EP1 20", np.full(20, 1.5) + np.tile([0.0, 0.3], 10), 0.0)
+@andrei("Extended quadratic exponential EP1 20", np.full(20, 1.5) + np.tile([0.0, 0.3], 10))
 def ep1(x):
     d = x[::2] - x[1::2]
     return jnp.sum((jnp.exp(d) - 5) ** 2 + d**2 * (d - 11) ** 2)
@@ -341,19 +341,20 @@ def hairy(x):
     return hair + 100 * jnp.sqrt(0.01 + (x[0] - x[1]) ** 2) + 100 * jnp.sqrt(0.01 + x[0] ** 2)
 
 
-@andrei("MEXHAT", [0.86, 0.72])
+@andrei("A hat with a bent brim", [0.86, 0.72])
 def mexhat(x):
     r = (x[0] - 1) ** 2 + (x[1] - 1) ** 2
-    return -2 * (x[0] - 1) ** 2 + 1e4 * (-0.02 + 1e-4 * (x[1] - x[0] ** 2) ** 2 / 1e-4 + r) ** 2
+    return -2 * (x[0] - 1) ** 2 + 1e4 * (-0.02 + (x[1] - x[0] ** 2) ** 2 + r) ** 2
 
 
-@andrei("DIXMAANJ-like 90", np.full(90, 2.0), 1.0)
+@andrei("DIXMAANJ 90", np.full(90, 2.0), 1.0)
 def dixmaanj(x):
     n, m = len(x), len(x) // 3
     weights = (places(x) / n) ** 2
-    chain = 0.0625 * x[:-1] ** 2 * (x[1:] + x[1:] ** 2) ** 2
-    quartics = 0.0625 * x[: 2 * m] ** 2 * x[m:] ** 4
-    return 1 + jnp.sum(weights * x**2) + jnp.sum(chain) + jnp.sum(quartics) + jnp.sum(0.0625 * weights[:m] * x[:m] * x[2 * m :])
+    chain = jnp.sum(x[:-1] ** 2 * (x[1:] + x[1:] ** 2) ** 2)
+    quartics = jnp.sum(x[: 2 * m] ** 2 * x[m:] ** 4)
+    products = jnp.sum(weights[:m] * x[:m] * x[2 * m :])
+    return 1 + jnp.sum(weights * x**2) + 0.0625 * (chain + quartics + products)
 
 
 @andrei("LIARWHD 30", np.full(30, 4.0), 0.0)

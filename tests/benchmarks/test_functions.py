@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("jax", reason="the suite is differentiated by JAX")
 sys.path.insert(0, str(Path(__file__).parents[2]))
-from benchmarks.functions import PROBLEMS
+from benchmarks.functions import PROBLEMS, SECOND
 from benchmarks.functions.race import CONTENDERS, Result, Row, auto, race, ratios, summary, table
 
 from descender.costs.function import Function
@@ -43,6 +43,13 @@ def test_the_suite_is_large_enough_and_no_name_comes_twice():
     assert sum(len(problem.start) >= 100 for problem in PROBLEMS) >= 20
 
 
+def test_the_second_suite_has_other_functions():
+    names = {problem.name for problem in SECOND}
+    assert len(names) == len(SECOND) >= 100
+    assert names.isdisjoint(BY_NAME)
+    assert sum(len(problem.start) >= 100 for problem in SECOND) >= 20
+
+
 @pytest.mark.parametrize("name", FEW)
 def test_gradients_are_those_of_the_values(name):
     problem = BY_NAME[name]
@@ -52,7 +59,7 @@ def test_gradients_are_those_of_the_values(name):
 
 @pytest.mark.slow
 def test_all_gradients_are_those_of_the_values():
-    for problem in PROBLEMS:
+    for problem in [*PROBLEMS, *SECOND]:
         size = np.maximum(1.0, np.abs(problem.start))
         point = problem.start + 0.01 * size * np.random.default_rng(0).normal(size=len(problem.start))
         with np.errstate(over="ignore"):

@@ -141,7 +141,9 @@ class Course:
         else:
             self.direction, self.since = ahead, self.since + 1
         # the change of J to first order, as in this step
-        self.first = float(slope @ step) / float(self.direction @ self.slope) if self.norm > 0 and square > 0 else t.step
+        self.first = (
+            float(slope @ step) / float(self.direction @ self.slope) if self.norm > 0 and square > 0 else t.step
+        )
 
 
 def _next(direction: Vector, gradient: Vector, new: Vector, y: Vector) -> Vector | None:

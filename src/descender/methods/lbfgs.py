@@ -106,7 +106,8 @@ class LBFGS:
     H is the inverse Hessian that the last `memory` steps imply.  The walk is content when the decrease that its model
     still promises, :math:`\tfrac12 g \cdot H g`, is below `tol` of what the walk gained, and either far below the last
     decrease, or the decreases shrink so fast that their sum to come is below it, too, or it is a hundred times as small
-    beside J: tests without a scale, which no plateau passes.  There curvature is looked at: all of it, or if `thrifty` only what the cost knows or what takes no more than a tenth of the evaluations of the walk.
+    beside J: tests without a scale, which no plateau passes.  There curvature is looked at: all of it, or if `thrifty`
+    only what the cost knows or what takes no more than a tenth of the evaluations of the walk.
     From a saddle or a maximum it goes on downhill.
 
     Within `bounds` the parameters that stand at a bound and press against it are left out of the model, the step is
