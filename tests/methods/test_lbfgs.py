@@ -258,6 +258,22 @@ def test_an_infimum_that_is_not_reached_is_no_minimum(start):
     assert np.isfinite(result.x).all()
 
 
+@pytest.mark.parametrize(
+    ("fun", "start"),
+    [
+        (lambda w: np.tanh(w[0]) + w[1] ** 2, [2.0, 1.0]),
+        (lambda w: 1 / (1 + np.exp(-w[0])), [1.0]),
+        (lambda w: 1 / (1 + np.exp(-w[0])) + (w[1] - 2) ** 2, [1.0, 0.0]),
+        (lambda w: np.arctan(w[0]) + w[1] ** 2, [1.0, 3.0]),
+    ],
+    ids=["tanh", "sigmoid", "sigmoid beside a valley", "arctan"],
+)
+def test_an_infimum_that_is_not_attained_is_no_minimum(fun, start):
+    assert minimize(fun, start).status == "no_minimum"
+    bottom = minimize(lambda w: fun(w) + 1e-3 * w[0] ** 2, start)
+    assert bottom.success, bottom.message
+
+
 @pytest.mark.parametrize("start", [[1.0, 1.0], [-3.0, 0.5], [30.0, -2.0]])
 def test_a_tail_beside_a_valley_is_no_flat_minimum(start):
     """1/(1+x^2) + y^2: the bottom of the valley falls for ever, along x."""

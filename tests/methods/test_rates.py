@@ -16,6 +16,7 @@ from descender.methods.auto import textbook
 from descender.methods.bounds import Bounds
 from descender.methods.rates import RATES, first_rate, read_rate, with_rate
 from descender.methods.rules import RULES, ScheduleFree
+from descender.verbs.minimize import minimize
 
 ROSENBROCK = Formula("(1-x)**2 + 100*(y-x**2)**2")
 BOWL = Formula("0.5*(3*(x-1)**2 + 2*(x-1)*(y+2) + 2*(y+2)**2)")
@@ -470,3 +471,20 @@ def test_every_rate_has_a_number_that_a_recovery_divides():
         rate = read_rate(words)
         assert first_rate(with_rate(rate, first_rate(rate) / 3)) == first_rate(rate) / 3
     assert list(itertools.islice(RATES, 1)) == ["constant"]
+
+
+@pytest.mark.parametrize("method", ["gd", "momentum", "adam", "averaging"])
+def test_a_search_ends_where_the_cost_has_no_digits_left(method):
+    walk = minimize("x**2/2 + 10*y**2 + 3", "x=-4, y=1", method)
+    assert (walk.success, walk.status) == (True, "small_change")
+    assert "a minimum" in walk.message
+    assert walk.nit < 1000
+    assert np.abs(walk.x).max() < 1e-6
+    further = minimize("x**2/2 + 10*y**2 + 3", "x=-4, y=1", method, gradient_tol=1e-12, max_steps=5000)
+    assert further.status in ("small_gradient", "small_step", "budget")
+
+
+def test_a_rate_that_is_searched_tells_a_fall_without_end():
+    walk = minimize("log(x) + (y-1)**2", "x=1, y=3", "gd")
+    assert (walk.success, walk.status) == (False, "unbounded")
+    assert "not defined" in walk.message

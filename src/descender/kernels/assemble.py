@@ -39,7 +39,7 @@ LASTING = ("w", "before", "direction_before", "ahead", "state", "state_before")
 VECTORS = ("w", "g", "w_before", "g_before", "origin")
 """What a rate may read, in the order of the arguments of ``rate_at``."""
 ENTRY = "numbers, data, order, starts, stops, vectors, states, memory, noise, first, log, path, answers"
-OWN = 2
+OWN = 3
 """Where in `memory` the numbers that a rule and a rate remember begin."""
 SHORT = 4
 """Weights up to which a formula's vectors are written out as numbers."""

@@ -14,9 +14,10 @@ import numpy as np
 COLUMNS = ("cost", "gradient_norm", "step_norm", "learning_rate", "clipped", "evaluations")
 FEW = 32
 """Numbers up to which Python's own norm is faster than NumPy's."""
-RAN, SMALL_GRADIENT, SMALL_STEP, NOT_FINITE = 0, 1, 2, 3
-LAST_RATE, NEXT_COST, OWN = 0, 1, 2
-"""Where in `memory` the last rate stands, the cost at `w` that a search has read (else NaN), and the rule's numbers."""
+RAN, SMALL_GRADIENT, SMALL_STEP, NOT_FINITE, NO_CHANGE = 0, 1, 2, 3, 4
+LAST_RATE, NEXT_COST, IDLE, OWN = 0, 1, 2, 3
+"""Where in `memory` the last rate stands, the cost at `w` that a search has read (else NaN), how many steps of a search
+in a row moved no digit of the cost, and the rule's numbers."""
 
 
 class Options(NamedTuple):
@@ -104,6 +105,7 @@ def advance(
                 update(new, new_state, memory, p, w, direction, state, origin, noise, i, rate, t)
                 if bounded:
                     project(new, lower, upper)
+            memory[2] = memory[2] + 1.0 if abs(memory[1] - value) <= 4.5e-16 * abs(value) else 0.0
         step = distance(new, w)
         memory[0] = rate
         log[i, 2] = step
@@ -128,6 +130,10 @@ def advance(
         if step <= options.step_tol:
             done = i + 1
             why = 2
+            break
+        if searches and memory[2] >= 50.0 and options.gradient_tol == 0.0:  # an exact search has nothing to go by
+            done = i + 1
+            why = 4
             break
     return done, why
 

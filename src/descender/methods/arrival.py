@@ -36,6 +36,10 @@ STRETCHES = (0.01, 0.1, 0.5, 1.0)
 """Parts of the way from the start, beyond the end of a walk: a cost that falls at each of them has no minimum there."""
 WINDOW, CONTRACTS = 3, 0.5
 """Steps whose decreases are compared with those of as many before; at most this share of them is a contraction."""
+SHRUNK, STEADY = 0.1, 0.5
+"""The last steps over those before: below the one a walk arrives, above the other it does not."""
+MIXED = 1e-4
+"""Share of a direction's largest component below which another is the rounding of measured curvatures."""
 AROUND, FAR = 4, (0.1, 1.0, 10.0, 100.0)
 """Directions at random along which both sides of a flat start are looked at, and how far, in units of w."""
 PLATEAU = "a plateau: the gradient and all curvatures are zero, and J has no walls around; start elsewhere"
@@ -73,6 +77,20 @@ class Arrival:
         self.escaped, self.start_value, self.last = self.escaped + 1, value, np.inf
         self.decreases.clear()
         self.steps.clear()
+
+    def longest(self) -> float:
+        """The longest of the last three steps as a share of the longest of the three before; 1 of fewer."""
+        lengths = [length(step) for step in [*self.steps][-2 * WINDOW :]]
+        before = max(lengths[:-WINDOW], default=0.0)
+        return max(lengths[-WINDOW:]) / before if before > 0 else 1.0
+
+    def steady(self) -> bool:
+        """Whether the last six steps did not shrink."""
+        return len(self.steps) >= 2 * WINDOW and self.longest() > STEADY
+
+    def jumped(self) -> bool:
+        """Whether the walk has come here by a leap, with hardly a step since."""
+        return self.escaped > 0 and len(self.steps) < 2 * WINDOW
 
     def quick(self, promise: float) -> bool:
         """Whether the end was superlinear, neither slow nor sudden: the model was right about the last step."""
@@ -114,7 +132,10 @@ def arrive(
     size = max(1.0, length(here.w), length(here.w - story.start))
     ahead = _newton(critical, value, gradient, direction)
     kind, text = _judged(cost, here.w, critical, ahead, 1e-12 * whole, size)
-    nearby = critical.kind != "minimum" and not story.quick(-0.5 * float(gradient @ direction))
+    # towards an infimum steps stay as long as they were
+    doubtful = critical.kind != "minimum" or story.jumped()
+    nearby = story.steady() or (doubtful and story.longest() > SHRUNK)
+    nearby = nearby and not story.quick(-0.5 * float(gradient @ direction))
     level = length(gradient) * max(1.0, length(here.w)) <= LEVEL * whole  # else J should have fallen: a wrong gradient
     if cost.smooth and nearby and (level if still else kind == "converged"):
         fall, spent = _falling(cost, here, critical, story)
@@ -132,26 +153,34 @@ def _falling(cost: Cost, here: Block, critical: Critical, story: Arrival) -> tup
     """What to say if J falls on and on the way that the walk took, and the evaluations that it took to see.
 
     A curvature of nearly zero may be that of a flat minimum, beyond which J rises, or of the tail of a cost that only
-    approaches its infimum.  The whole way tells, and the part of it along which no curvature was seen.
+    approaches its infimum.  The whole way tells, and the part of it along which no curvature was
+    seen, or where that is not known the course of the last steps.  Where the last
+    steps were all as long, as towards a minimum they are not, a tail whose digits are used up is told by being level.
     """
     assert here.final is not None
     w, (value, _), ways, spent = here.w, here.final, [here.w - story.start], 0
     if critical.directions is not None and len(critical.curvatures) == critical.directions.shape[1]:
         V = critical.directions[:, critical.curvatures <= FLAT_MEASURED * max(critical.curvatures[-1], 0.0)]
-        ways.append(V @ (V.T @ ways[0]))
+        flat = V @ (V.T @ ways[0])
+        ways.append(np.where(np.abs(flat) > MIXED * np.abs(flat).max(initial=0.0), flat, 0.0))
+    elif len(story.steps) > WINDOW:
+        course = np.sum([*story.steps][-2 * WINDOW :], axis=0)
+        ways.append(course * (length(ways[0]) / max(length(course), 1e-300)))
     for way in ways:
         if not length(way) > 0.0:
             continue
-        lowest = value
+        lowest, level = value, story.steady()
         for stretch in STRETCHES:
             spent += 1
             beyond = _beyond(cost, w + stretch * way, story.box)
-            if not beyond < lowest - 1e-12 * abs(lowest):
+            if not beyond < lowest - 1e-12 * abs(lowest) and not (level and beyond <= lowest):
                 break
             lowest = beyond
         else:
-            unit = way / length(way)
-            return f"no minimum: J keeps falling along ({bearing(cost, unit)}), towards {lowest:.4g} or below", spent
+            where = bearing(cost, way / length(way))
+            if lowest < value:
+                return f"no minimum: J keeps falling along ({where}), towards {lowest:.4g} or below", spent
+            return f"no minimum: J only approaches {lowest:.4g} along ({where}), as far as its digits tell", spent
     return "", spent
 
 

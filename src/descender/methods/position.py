@@ -48,8 +48,8 @@ def asked(formula: Callable) -> tuple[str, ...]:
 class Position:
     """Vectors as rows of one matrix, those that this walk needs; states; and `memory`, the scalars.
 
-    `memory` holds the last rate, the cost at `w` where a search has read it already (else NaN), then what the rule and
-    the rate declare.
+    `memory` holds the last rate, the cost at `w` where a search has read it already (else NaN), how many steps in a row
+    moved no digit of it, then what the rule and the rate declare.
     """
 
     def __init__(self, w: Vector, rule: Any, rate: Any, switches: Switches, bounds: Any = None):

@@ -284,6 +284,8 @@ def _outcome(why: int, log: NDArray, done: int) -> Outcome | None:
         return Outcome("small_gradient", f"the gradient is as small as asked: {log[done - 1, 1]:.3g}")
     if why == walk.SMALL_STEP:
         return Outcome("small_step", f"the step is as small as asked: {log[done - 1, 2]:.3g}")
+    if why == walk.NO_CHANGE:
+        return Outcome("small_change", "the last steps moved no digit of the cost")
     if why == walk.NOT_FINITE:
         value, norm = log[min(done, len(log) - 1), :2]
         what = "J" if not np.isfinite(value) else "gradient" if not np.isfinite(norm) else "point"

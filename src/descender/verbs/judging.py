@@ -15,6 +15,7 @@ from descender.methods.advance import length
 from descender.methods.arrival import PLATEAU, plateau
 from descender.methods.bounds import Bounds
 from descender.methods.critical import LARGEST, Critical, classify, leave
+from descender.methods.linesearch import STEEPER
 from descender.methods.rates import Constant
 from descender.methods.textbook import Textbook
 
@@ -62,7 +63,13 @@ def judge(cost: Cost, walk: Walk, method: Any) -> None:
     free = np.ones(len(walk.x), dtype=bool) if box is None else ~box.held(walk.x, walk.jac)
     critical: Critical = classify(cost, walk.x, free=free, box=box)
     newton, promise = critical.newton(np.where(free, walk.jac, 0.0))
-    if not critical.stable:
+    edge = "not finite" in " ".join(walk.notes) and length(walk.jac) > STEEPER * walk.record["gradient_norm"][0]
+    if not critical.stable and edge:
+        walk.success, walk.status = False, "unbounded"
+        walk.message = (
+            f"unbounded below: J falls ever more steeply to where it is not defined, and is {walk.fun:.4g} here"
+        )
+    elif not critical.stable:
         walk.success, walk.status = False, "stuck"
         walk.message = f"{walk.message}, but this is {critical.text}"
     elif (
