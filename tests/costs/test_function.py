@@ -339,3 +339,13 @@ def test_a_component_of_zero_beside_a_steep_one_is_no_overflow(steep):
     J = Function(lambda w: steep * w[0], 2, gradient=lambda w: [steep, 0.0])
     assert check_gradient(J, [1.0, 1.0]).ok
     assert not check_gradient(Function(J.fun, 2, gradient=lambda w: [1.01 * steep, 0.0]), [1.0, 1.0]).ok
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_the_rounding_of_a_gradient_at_a_minimum_is_not_wrong(full):
+    turns = Function(lambda w: float(np.sum(1 - np.cos(w))), 2, gradient=np.sin)
+    assert check_gradient(turns, np.full(2, 2 * np.pi), full=full).ok
+    expanded = Function(lambda w: float(w @ w - 2e4 * w.sum() + 3e8), 3, gradient=lambda w: 2 * w - 2e4)
+    assert check_gradient(expanded, np.full(3, 1e4) + 1e-6, full=full).ok
+    wrong = Function(lambda w: float(np.sum(1 - np.cos(w))), 2, gradient=lambda w: np.sin(w) + np.array([0, 1e-3]))
+    assert not check_gradient(wrong, np.full(2, 2 * np.pi), full=full).ok

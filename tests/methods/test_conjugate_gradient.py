@@ -47,6 +47,25 @@ def test_every_direction_is_one_of_descent_and_every_step_keeps_the_wolfe_condit
     assert checked >= 10
 
 
+@pytest.mark.parametrize("d", [2, 10])
+def test_the_directions_are_those_of_the_paper(d):
+    """Hager and Zhang's formula, in which only the line of the last direction counts, from point to point."""
+    path = walk(rosen, rosen_der, [-1.2, 1.0] * (d // 2)).record.path
+    gradients = [rosen_der(w) for w in path]
+    compared = 0
+    for k in range(1, len(path) - 1):
+        last, step = path[k] - path[k - 1], path[k + 1] - path[k]
+        y = gradients[k] - gradients[k - 1]
+        along = last @ y
+        beta = (y - 2 * last * (y @ y) / along) @ gradients[k] / along
+        expected = -gradients[k] + max(beta, 0.4 * (last @ gradients[k - 1]) / (last @ last)) * last
+        if np.linalg.norm(gradients[k]) < 1e-3:  # from here on the digits of the steps themselves decide
+            break
+        np.testing.assert_allclose(step / np.linalg.norm(step), expected / np.linalg.norm(expected), atol=1e-9)
+        compared += 1
+    assert compared >= 10
+
+
 def test_by_name_and_what_does_not_go_with_it():
     result = descender.minimize("(1-x)**2 + 100*(y-x**2)**2", "x=-1.2, y=1", "cg")
     assert result.success

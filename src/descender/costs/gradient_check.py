@@ -13,6 +13,8 @@ from descender.costs.cost import Cost, Vector
 from descender.costs.probes import GOOD, Limit, Probe, noise, ridders, units
 from descender.errors import InputError
 
+ZERO = 1e-7
+"""A slope is zero if over a unit it would change f by less than this share of what f changes over an eighth of it."""
 ALONG = "along a random direction"  # the name of what the cheap gradient check measured
 
 
@@ -103,7 +105,8 @@ def _measured(
 ) -> Limit | None:
     """The derivative along `direction`; one that contradicts the given is measured again from finer steps.
 
-    If that contradicts it, too, noise in the values may be why: it is measured, and reckoned with from then on.
+    If that contradicts it, too, noise in the values may be why: it is measured, and reckoned with from then on.  Two
+    derivatives that are both next to nothing beside what f does nearby are the roundings of zero at a minimum.
     """
     limit, allowed = ridders(probe, direction, unit, size), _allowed(probe, tolerance) * abs(given)
     if limit is None or abs(given - limit.value) <= limit.error + allowed:
@@ -111,6 +114,8 @@ def _measured(
     again = ridders(probe, direction, unit / 1024, size)
     if again and abs(given - again.value) + again.error <= allowed:
         return again
+    if max(abs(given), abs(limit.value)) * unit <= ZERO * _rise(probe, direction, unit):
+        return limit._replace(error=max(limit.error, abs(given - limit.value)))
     found = noise(probe, units(probe.w, 1.0))
     if found > probe.eps:
         probe.eps = found
@@ -118,6 +123,12 @@ def _measured(
         unseen = 3 * found * abs(given) * size / limit.step  # of a step that drowns in the rounding of w
         return limit._replace(error=max(limit.error, unseen))
     return limit
+
+
+def _rise(probe: Probe, direction: Vector, unit: float) -> float:
+    """By how much f changes over an eighth of a unit, to both sides."""
+    sides = [probe.beside(direction, h) - probe.centre for h in (unit / 8, -unit / 8)]
+    return float(np.nanmax(np.abs(sides))) if np.isfinite(sides).any() else 0.0
 
 
 def _balanced_direction(g: Vector, unit: Vector, eps: float, rng: np.random.Generator) -> Vector:

@@ -8,7 +8,8 @@ that is remembered, a batch B gives the estimate
 :math:`\theta = 1` makes it unbiased (SAGA, SVRG), :math:`\theta = |B|/n` is SAG.  SAG and SAGA remember the newest
 gradient of every sample, SVRG those of all samples at one point, the snapshot.  Each is a cost around a cost: the loop,
 the rules and the rates do not know of it.  Of a risk one slope a score is remembered instead of a gradient, and the
-penalty, whose gradient has no noise, stays out of it all.
+penalty, whose gradient has no noise, stays out of it all.  Of an l1 penalty a subgradient is taken, as by every rule of
+the loop: weights come near 0 and not to 0; the methods that `auto` chooses take proximal steps, whose zeros are exact.
 """
 
 from __future__ import annotations
