@@ -1,5 +1,6 @@
 """The page about a walk: what it says, that it is small, that names in it are text, that a browser plays it."""
 
+import json
 import re
 
 import numpy as np
@@ -81,3 +82,12 @@ def test_a_browser_plays_the_walk(page, tmp_path):
     assert '<output id="caption">step 3: J = ' in dom
     for picture in figures(read(page[1])):
         assert "main-svg" in dom[dom.index(f'id="{picture}"') :][:3000], picture
+
+
+@pytest.mark.parametrize("cost", ["(x**2 - 1)**2 + 0.1*x", "(x**2 - 1)**2 + 0.1*x + y**2"])
+def test_many_starts_are_shown_on_the_surface(cost):
+    walk = descender.minimize(cost, starts="sobol 9 -2..2")
+    (_, *groups, stars) = context(walk)["figures"]["basins"]["data"]
+    assert sum(len(group["x"]) for group in groups) == 9
+    assert stars["x"] == pytest.approx([minimum.x[0] for minimum in walk.minima])
+    assert json.dumps(groups, allow_nan=False)

@@ -44,7 +44,7 @@ def context(fit: Any) -> dict[str, Any]:
     figures, pictures = _quality_figures(fit)
     own = _own_figures(fit)
     figures |= {kind: figure for kind, (_, figure) in own.items()}
-    pictures = [(kind, title) for kind, (title, _) in own.items() if kind != "weights"] + pictures
+    pictures = [(kind, title) for kind, (title, _) in own.items() if kind not in ("weights", "layers")] + pictures
     found, linear = fit.certificate, fit.effects is None
     importance = fit.effects
     if linear:

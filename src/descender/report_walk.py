@@ -11,6 +11,7 @@ from descender.errors import InputError
 from descender.explain import number
 from descender.methods.advance import length
 from descender.pictures import page
+from descender.pictures.basins import plotly_basins
 from descender.pictures.film import describe_film, plotly_film
 from descender.pictures.kinds import KINDS, all_of, cost_of
 from descender.pictures.style import counted, short
@@ -45,6 +46,8 @@ def context(walk: Any, name: str | None = None, command: str = "") -> dict[str, 
         plotly = KINDS[kind].plotly
         if plotly:
             figures[kind] = plotly(replace(data, title="") if hasattr(data, "title") else data)
+    if _minima(walk) and len(walk.names) <= 2:
+        figures["basins"] = plotly_basins(walk.minima.basins())
     order = [kind for kind in ("surface", "slice", "path", *TITLES) if kind in figures]
     heading = name or str(record.facts.get("cost", "A walk"))
     return {

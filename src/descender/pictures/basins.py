@@ -13,12 +13,14 @@ from descender.costs.cost import Cost
 from descender.costs.minima import distinct
 from descender.errors import OptionError, ShapeError
 from descender.pictures.paths import read_limits, values_at
+from descender.pictures.plotly import DEPTHS, Spec, escaped, figure, plain, rounded, titled
 from descender.pictures.style import BLACK, COLOURS, GREY, MARKERS, axes, head, legend, short, styled, words
 from descender.record import Record
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+SYMBOLS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "x")
 SHOWN = 6
 """Minima with a colour of their own; the rest share one."""
 
@@ -133,21 +135,63 @@ def draw_basins(data: Basins, ax: Any = None) -> Axes:
         ax.plot(data.x, data.z, color=GREY, lw=1.2, zorder=1)
     else:
         _map(data, ax)
-    for label in (*range(min(len(data.minima), SHOWN)), SHOWN, -1):
-        chosen = data.labels == label if label < SHOWN else data.labels >= SHOWN
-        if chosen.any():
-            at = (data.starts[chosen, 0], data.start_costs[chosen] if d == 1 else data.starts[chosen, 1])
-            look = {"marker": "x", "color": BLACK} if label < 0 else _look(label)
-            edge = {} if label < 0 else {"edgecolor": "white", "linewidth": 0.5}
-            ax.scatter(*at, s=26, zorder=3, label=_words(data, label, chosen), **look, **edge)
-    for k, (w, value) in enumerate(zip(data.minima[:SHOWN], data.costs, strict=False)):
-        at = (w[0], value if d == 1 else w[1])
-        ax.plot(*at, "*", ms=17, color=COLOURS[k], mec="white", mew=1.2, zorder=5)
+    for label, chosen in _groups(data):
+        look = {"marker": "x", "color": BLACK} if label < 0 else _look(label)
+        edge = {} if label < 0 else {"edgecolor": "white", "linewidth": 0.5}
+        ax.scatter(*_at(data, chosen), s=26, zorder=3, label=_words(data, label, chosen), **look, **edge)
+    for k, place in enumerate(zip(*_bottoms(data), strict=True)):
+        ax.plot(*place, "*", ms=17, color=COLOURS[k], mec="white", mew=1.2, zorder=5)
     ax.set_xlabel(words(data.names[0]))
     ax.set_ylabel("cost J" if d == 1 else words(data.names[1]))
     head(ax, _title(data))
     legend(ax, beside=d == 2)
     return ax
+
+
+def plotly_basins(data: Basins) -> Spec:
+    """Each start over one or two variables in the colour of its minimum, and the minima as stars."""
+    d = len(data.names)
+    if d == 1:
+        ground: Spec = {"type": "scatter", "mode": "lines", "x": plain(data.x), "y": rounded(data.z, 7),
+                        "line": {"color": GREY, "width": 1.5}, "hoverinfo": "skip", "showlegend": False}  # fmt: skip
+    else:
+        height = np.sqrt(data.z - np.nanmin(data.z))
+        ground = {
+            "type": "contour", "x": plain(data.x), "y": plain(data.y), "z": rounded(height),
+            "colorscale": DEPTHS["Greys"], "ncontours": 14, "showscale": False, "hoverinfo": "skip",
+        }  # fmt: skip
+    traces = [ground]
+    for label, chosen in _groups(data):
+        (x, y), colour = _at(data, chosen), BLACK if label < 0 else _look(label)["color"]
+        mark = {"color": colour, "size": 8, "symbol": "x" if label < 0 else SYMBOLS[label % 7],
+                "line": {"color": "#FFFFFF", "width": 1}}  # fmt: skip
+        traces.append(
+            {"type": "scatter", "mode": "markers", "name": escaped(_words(data, label, chosen)), "x": plain(x),
+             "y": plain(y), "marker": mark, "text": [f"J = {short(v, 5)}" for v in data.start_costs[chosen]]}
+        )  # fmt: skip
+    x, y = _bottoms(data)
+    stars = {"symbol": "star", "size": 17, "color": list(COLOURS[: len(x)]), "line": {"color": "#FFFFFF", "width": 1.5}}
+    traces.append({"type": "scatter", "mode": "markers", "x": plain(x), "y": plain(y), "marker": stars,
+                   "showlegend": False, "hoverinfo": "skip"})  # fmt: skip
+    across, up = titled(data.names[0]), titled("cost J" if d == 1 else data.names[1])
+    return figure(traces, _title(data), across, up, height=460)
+
+
+def _groups(data: Basins) -> list[tuple[int, NDArray[np.bool_]]]:
+    """Which starts fell into each minimum with a colour of its own, into any other (``SHOWN``), and into none (-1)."""
+    labels = (*range(min(len(data.minima), SHOWN)), SHOWN, -1)
+    groups = [(label, data.labels == label if label < SHOWN else data.labels >= SHOWN) for label in labels]
+    return [(label, chosen) for label, chosen in groups if chosen.any()]
+
+
+def _at(data: Basins, chosen: NDArray[np.bool_]) -> tuple[NDArray, NDArray]:
+    one = len(data.names) == 1
+    return data.starts[chosen, 0], data.start_costs[chosen] if one else data.starts[chosen, 1]
+
+
+def _bottoms(data: Basins) -> tuple[NDArray, NDArray]:
+    """Where the minima are that have a colour of their own."""
+    return data.minima[:SHOWN, 0], data.costs[:SHOWN] if len(data.names) == 1 else data.minima[:SHOWN, 1]
 
 
 def _look(label: int) -> dict[str, Any]:
