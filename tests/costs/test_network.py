@@ -321,6 +321,24 @@ def test_the_error_vector_of_the_output_starts_the_way_back():
     np.testing.assert_allclose(gradient, network.gradient(w), atol=1e-15)
 
 
+@pytest.mark.parametrize("thin", [False, True])
+def test_a_start_does_not_depend_on_the_scale_of_the_samples(thin):
+    X, y, s = samples("softmax")
+    moved = 50.0 + 1e-3 * X
+    signals = []
+    for rows in (X, moved):
+        network = Network(
+            perceptron(4, [6], 3), sparse.csr_matrix(rows) if thin else rows, y, "softmax", sample_weight=s
+        )
+        signals.append(network.forward(network.start(0), network.X)[0])
+    np.testing.assert_allclose(signals[0], signals[1], atol=1e-8)
+    asked = [perceptron(4, [6], 3, initialisation="he")] * 2
+    starts = [Network(layers, part, y, "softmax").start(0) for layers, part in zip(asked, (X, moved), strict=True)]
+    np.testing.assert_array_equal(*starts)
+    constant = Network(perceptron(4, [6], 3), np.full_like(X, 3.0), y, "softmax")
+    assert np.isfinite(constant.value_and_gradient(constant.start(0))[1]).all()
+
+
 @pytest.mark.parametrize("name", INITIALISATIONS)
 def test_initialisations_have_the_variance_of_their_papers(name):
     fan_in, fan_out = 300, 200

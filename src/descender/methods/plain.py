@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from descender.methods.advance import OWN
+from descender.kernels.fused import VECTORS, fused
+from descender.methods.advance import OWN, length
 from descender.methods.position import asked as asked_by
-from descender.methods.position import picked
 
-PIECE = 1 << 15
+PIECE = 1 << 13
 """Numbers of a piece of a long vector: with what is made on the way, they fit into the second-level cache."""
 
 
@@ -56,15 +56,16 @@ def remember(rule: Any) -> Callable[..., None] | None:
     """What a rule remembers in numbers, once a step; None for one that does not."""
     if not hasattr(rule, "remember"):
         return None
-    slots, sums_of = len(rule.slots), sums(rule)
+    asked, slots, sums_of = asked_by(rule.remember), len(rule.slots), sums(rule)
     own = slice(OWN, OWN + len(rule.memory))
+    numbers_only = not {*asked} - {"p", "m", "rate", "t"}
 
     def note(memory, p, w, g, state, origin, rate, t):
-        s = tuple(state.reshape(slots, -1)) if slots else ()
-        given = {"p": p, "w": w, "g": g, "s": s, "rate": rate, "t": t, "origin": origin}
-        given["m"] = tuple(memory[own].tolist())
-        given["sums"] = sums_of(given)
-        memory[own] = rule.remember(*picked(rule.remember, given))
+        given = {"p": p, "rate": rate, "t": t, "m": tuple(memory[own].tolist())}
+        if not numbers_only:
+            given |= {"w": w, "g": g, "s": tuple(state.reshape(slots, -1)) if slots else (), "origin": origin}
+            given["sums"] = sums_of(given)
+        memory[own] = rule.remember(*[given[name] for name in asked])
 
     return note
 
@@ -132,6 +133,29 @@ class InPlace:
         """Nothing is copied to where it stands already, nor to where nobody looks."""
         if to is not None and to is not of:
             to[:] = of
+
+
+class Fused(InPlace):
+    """The same step as one compiled loop over the whole vectors, to the last bit: see :mod:`descender.kernels.fused`.
+
+    What was moved is left in place of the gradient.
+    """
+
+    def __init__(self, rule: Any):
+        super().__init__(rule)
+        self.names, self.numbers, self.step = fused(rule.formula, len(rule.slots))
+        self.further = [name for name in VECTORS[2:] if name in self.asked]
+
+    def update(self, new, new_state, memory, p, w, g, state, origin, noise, i, rate, t):
+        """One step: `new` is `w`, `new_state` is `state`."""
+        given = {"p": p, "rate": rate, "t": t, "m": tuple(memory[self.own].tolist())}
+        c = np.array(self.numbers(*[given[name] for name in self.names]), dtype=w.dtype)
+        if self.further:
+            known = {"origin": origin, "noise": noise[i] if len(noise) else None}
+            self.step(c, w, g, *[known[name] for name in self.further], *state.reshape(-1, w.size))
+        else:
+            self.step(c, w, g, *state.reshape(-1, w.size))
+        self.norm = length(g)
 
 
 def answer(rule: Any) -> Callable[..., None] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,13 +38,30 @@ class MeanPoint:
 
     def begin(self, w: Vector) -> None:
         """Forget what was: the walk goes on from here."""
-        self.mean[:], self.ones = w, 0.0
+        self.mean[:], self.ones, self.seen = w, 0.0, 0
 
-    def see(self, w: Vector, steps: int) -> Vector:
-        """Note the point after some more steps; the mean so far, a copy."""
+    def see(self, w: Vector, steps: int) -> None:
+        """Note the point after some more steps."""
         share = 1.0 - math.exp(-steps / self.memory)
         self.ones += share * (1.0 - self.ones)
         self.mean += w.dtype.type(share / self.ones) * (w - self.mean)
+
+    def within(self, update: Callable[..., None], every: int) -> Callable[..., None]:
+        """An update of a walk, after which every so many steps the new point is noted."""
+
+        def step(new, *rest):
+            update(new, *rest)
+            if (rest[-1] + 1) % every == 0:
+                self.see(new, every)
+                self.seen += every
+
+        return step
+
+    def answer(self, w: Vector, steps: int) -> Vector:
+        """The mean after a block of so many steps, a copy; those that were not noted yet end at `w`."""
+        if steps > self.seen:
+            self.see(w, steps - self.seen)
+        self.seen = 0
         return self.mean.copy()
 
 

@@ -31,7 +31,7 @@ def perceptron(
 
     `hidden` holds the width of each hidden layer, none for a linear model, or of the only one; `initialisation` is a
     name of ``INITIALISATIONS`` or ``"normal 0.1"``, by default what the activation calls for, times `gain`; the first
-    layer, whose inputs are taken to have deviation 1, then starts with its bends spread over the samples;
+    layer then starts with its bends spread over the samples, whatever their scale;
     `normalisation` is "batch" or "layer"; `dropout` the share of hidden values left out at a step; with `residual` each
     hidden layer that is as wide as the one before adds to it.
 
@@ -50,7 +50,9 @@ def perceptron(
     layers: list[Layer] = []
     before = inputs
     for width in widths:
-        dense = Dense(before, width, own, gain) if layers else Dense(before, width, first, gain * reach, reach, True)
+        dense = Dense(before, width, own, gain)
+        if not layers:
+            dense = Dense(before, width, first, gain * reach, reach, True, initialisation is None)
         block: list[Layer] = [dense]
         if normalisation is not None:
             block.append(NORMALISATIONS[normalisation](width))

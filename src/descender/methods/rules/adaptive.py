@@ -202,27 +202,25 @@ class NAdam(NamedTuple):
     gamma: float = 0.96**0.004
 
     slots = ("average", "squares")
-    memory = ("product", "now", "next", "ones2", "power")
+    memory = ("ones", "next_weight", "ones2")
     natural_rate = 0.01
     ranges = {"epsilon": POSITIVE}
 
     @staticmethod
     def remember(p, m, t):
-        """The product of all weights so far, this one and the next; the average of ones; the power of gamma."""
-        now = np.where(t == 0, p.beta1 * (1.0 - 0.5 * p.gamma), m[2])
-        power = np.where(t == 0, p.gamma, m[4]) * p.gamma
-        then = p.beta1 * (1.0 - 0.5 * power)
-        product = np.where(t == 0, 1.0, m[0]) * now
-        product = np.where(product > 1e-30, product, 0.0)  # arithmetic is slow below 1e-308
-        return product, now, then, p.beta2 * m[3] + (1.0 - p.beta2), power
+        """One minus the product of all weights so far; the weight of the next step; the average of ones."""
+        now = p.beta1 * (1.0 - 0.5 * p.gamma ** (t + 1.0))
+        then = p.beta1 * (1.0 - 0.5 * p.gamma ** (t + 2.0))
+        return 1.0 - (1.0 - m[0]) * now, then, p.beta2 * m[2] + (1.0 - p.beta2)
 
     @staticmethod
-    def formula(p, w, g, s, rate, m):
+    def formula(p, w, g, s, rate, t, m):
         """One step."""
         mean = p.beta1 * s[0] + (1.0 - p.beta1) * g
         v = p.beta2 * s[1] + (1.0 - p.beta2) * g * g
-        root = m[3] ** 0.5
-        now, then = rate * root * (1.0 - m[1]) / (1.0 - m[0]), rate * root * m[2] / (1.0 - m[0] * m[2])
+        root = m[2] ** 0.5
+        weight = p.beta1 * (1.0 - 0.5 * p.gamma ** (t + 1.0))
+        now, then = rate * root * (1.0 - weight) / m[0], rate * root * m[1] / (1.0 - (1.0 - m[0]) * m[1])
         return w - (now * g + then * mean) / (np.sqrt(v) + p.epsilon * root), (mean, v)
 
 
@@ -318,7 +316,7 @@ class Prodigy(NamedTuple):
         """What is summed: the gradient along the way back to the start, and the size of the sum of gradients."""
         d = np.maximum(m[0], p.first)
         step = rate * d * np.sqrt(p.beta2 * m[4] + (1.0 - p.beta2)) / (p.beta1 * m[3] + (1.0 - p.beta1))
-        return g * (origin - w), np.abs(np.sqrt(p.beta2) * s[2] + step * (d * g) / p.first)
+        return g * (origin - w), np.abs(p.beta2**0.5 * s[2] + step * (d * g) / p.first)
 
     @staticmethod
     def remember(p, sums, m, rate):
@@ -337,5 +335,5 @@ class Prodigy(NamedTuple):
         step = m[5]
         mean = p.beta1 * s[0] + (1.0 - p.beta1) * (d * g)
         v = p.beta2 * s[1] + (1.0 - p.beta2) * (d * g) * (d * g)
-        total = np.sqrt(p.beta2) * s[2] + step * (d * g) / p.first
+        total = p.beta2**0.5 * s[2] + step * (d * g) / p.first
         return w - step * mean / (np.sqrt(v) + m[0] * p.epsilon), (mean, v, total)
