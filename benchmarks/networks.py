@@ -31,7 +31,7 @@ from descender.costs.network.network import Network
 from descender.verbs.minimize import minimize
 
 TURNS, EPOCHS, HIDDEN = 3, 60, 100
-GRID = list(itertools.product((1e-3, 3e-3, 1e-2), (32, 64, 128)))
+GRID = list(itertools.product((1e-3, 3e-3, 1e-2, 3e-2), (32, 64, 128)))
 Epochs = Iterator[Callable[[np.ndarray], np.ndarray]]
 """After each epoch, a function from rows to classes."""
 

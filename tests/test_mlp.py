@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from descender.costs.network.activations import ACTIVATIONS
-from descender.errors import InputError, OptionError, TargetError
+from descender.errors import DataError, InputError, OptionError, TargetError
 from descender.estimators.mlp import MLPClassifier, MLPRegressor
 from descender.estimators.perceptron import column_scales
 
@@ -194,6 +194,36 @@ def test_what_does_not_fit_is_said(options, error, says):
     X, y = datasets.load_iris(return_X_y=True)
     with pytest.raises(error, match=says):
         MLPClassifier(**options).fit(X, y)
+
+
+@pytest.mark.parametrize("make", [MLPClassifier, MLPRegressor])
+@pytest.mark.parametrize("unit", [1e30, 1e300, 1e-300])
+def test_columns_of_any_size_are_learnt_from(make, unit):
+    X, _, y, _ = halves(datasets.load_iris)
+    y = (y == 0).astype(float)
+    plain = make((6,), max_iter=20).fit(X, y)
+    other = make((6,), max_iter=20).fit(X * [unit, 1.0, 1.0, 1.0], y)
+    np.testing.assert_allclose(other.predict(X * [unit, 1.0, 1.0, 1.0]), plain.predict(X), atol=1e-6)
+    assert all(np.isfinite(W).all() for W in other.coefs_ + other.intercepts_)
+
+
+def test_targets_of_any_size_are_learnt():
+    X, _, y, _ = halves(datasets.load_diabetes)
+    plain = MLPRegressor((6,), max_iter=10).fit(X, y).predict(X)
+    for unit in (1e300, 1e-300):
+        np.testing.assert_allclose(MLPRegressor((6,), max_iter=10).fit(X, unit * y).predict(X) / unit, plain, rtol=1e-6)
+
+
+@pytest.mark.parametrize("make", [MLPClassifier, MLPRegressor])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_not_finite_is_told(make, value):
+    X, _, y, _ = halves(datasets.load_iris)
+    gap, gone = X.copy(), y.astype(float)
+    gap[7, 2] = gone[3] = value
+    with pytest.raises(DataError, match="row 7, column 2"):
+        make((6,)).fit(gap, y)
+    with pytest.raises(TargetError, match="Leave out such rows"):
+        make((6,)).fit(X, gone)
 
 
 def test_one_class_is_refused():

@@ -8,6 +8,7 @@ from descender import MLPClassifier, minimize
 from descender.costs.network.build import perceptron
 from descender.costs.network.network import Network
 from descender.methods import textbook
+from descender.methods.advance import length
 from descender.methods.recovery import MeanPoint, Snapshots
 
 X, Y = load_digits(return_X_y=True)
@@ -104,3 +105,8 @@ def test_a_classifier_with_a_wild_rate_is_finite_and_tells():
     assert all(np.isfinite(W).all() for W in model.coefs_)
     assert model.record_.facts["events"]
     assert model.findings_
+
+
+def test_a_gradient_too_large_for_its_square_is_told_without_a_warning():
+    for dtype, size in ((np.float32, 1e30), (np.float64, 1e300)):
+        assert length(np.full(100, size, dtype)) == pytest.approx(10 * size)

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import validate_data
 
 from descender.costs.losses import LogLoss, Softmax
 from descender.costs.network.network import Network
@@ -67,9 +66,7 @@ class MLPRegressor(RegressorMixin, Perceptron):
 
     def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> MLPRegressor:
         """Train on X (n, d), dense or sparse, and y (n,) or (n, outputs)."""
-        X, y = validate_data(
-            self, X, y, accept_sparse="csr", dtype=[np.float64, np.float32], multi_output=True, y_numeric=True
-        )
+        X, y = self._read(X, y, multi_output=True, y_numeric=True)
         X, y, s = present(X, y, sample_weight)
         if not (self.warm_start and hasattr(self, "_y_center")):
             self._y_center, self._y_scale = column_scales(np.asarray(y, dtype=np.float64).reshape(len(y), -1), s)
@@ -152,7 +149,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):
 
     def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> MLPClassifier:
         """Train on X (n, d), dense or sparse, and labels y (n,) of at least two classes."""
-        X, y = validate_data(self, X, y, accept_sparse="csr", dtype=[np.float64, np.float32])
+        X, y = self._read(X, y)
         check_classification_targets(y)
         X, y, s = present(X, y, sample_weight)
         codes, s = learn_classes(self, y, s)

@@ -20,8 +20,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from descender.costs.network.build import perceptron
 from descender.costs.network.network import Network
+from descender.costs.risk import check_rows
 from descender.descent import Walk
-from descender.errors import OptionError
+from descender.errors import OptionError, TargetError
 from descender.estimators.base import curve
 from descender.methods.training import ALPHA
 from descender.verbs.train import How, Samples, set_aside, train
@@ -94,6 +95,18 @@ class Perceptron(BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+    def _read(self, X: Any, y: Any, **more: Any) -> tuple[Any, Any]:
+        """Rows and targets as they can be read; an entry that is not finite is told by its row and column."""
+        how: dict[str, Any] = {"accept_sparse": "csr", "dtype": [np.float64, np.float32], "ensure_all_finite": False}
+        try:
+            X, y = validate_data(self, X, y, **how, **more)
+        except ValueError as error:
+            if not str(error).startswith("Input y contains"):
+                raise
+            raise TargetError(f"{error} Leave out such rows, or fill in their targets.") from None
+        check_rows(X, np.zeros(X.shape[0]), None)
+        return X, y
 
     def _train(self, X: Any, y: NDArray, s: NDArray | None, loss: str, outputs: int, by_class: bool = False) -> None:
         """Train on scaled columns; y as the loss wants it."""
@@ -191,14 +204,27 @@ class Perceptron(BaseEstimator):
 
 
 def column_scales(X: Any, s: NDArray | None) -> tuple[NDArray, NDArray]:
-    """Mean and deviation of each column, float64; of sparse ones 0 and the root mean square.  A constant has 1."""
+    """Mean and deviation of each column, float64; of sparse ones 0 and the root mean square.  A constant has 1.
+
+    Columns are brought near 1 by a power of 2 before they are squared: those of 1e300 and 1e-300 have deviations, too.
+    """
     weights = np.full(X.shape[0], 1.0) if s is None else s
     weights = weights / weights.sum()
     if isinstance(X, np.ndarray):
-        center = weights @ X.astype(np.float64, copy=False)
+        unit, eps = powers_of_two(np.abs(X).max(axis=0)), np.finfo(X.dtype).eps
+        X = X / unit
+        center = weights @ X
         variance = weights @ np.square(X - center)
-        noise = (8 * np.finfo(X.dtype).eps * np.abs(center)) ** 2
+        noise = (8 * eps * np.abs(center)) ** 2
     else:
+        unit = powers_of_two(np.asarray(abs(X).max(axis=0).todense()).ravel())
+        X = X.multiply(1.0 / unit)
         center, noise = np.zeros(X.shape[1]), np.zeros(X.shape[1])
         variance = np.asarray(X.multiply(X).T @ weights).ravel()
-    return center, np.sqrt(np.where(variance > noise, variance, 1.0))
+    return center * unit, np.where(variance > noise, np.sqrt(variance) * unit, 1.0)
+
+
+def powers_of_two(sizes: NDArray) -> NDArray[np.float64]:
+    """The power of 2 at or above each size; 1 for 0."""
+    exponents = np.frexp(sizes.astype(np.float64))[1]
+    return np.where(sizes > 0, np.ldexp(1.0, np.clip(exponents, -1000, 1000)), 1.0)

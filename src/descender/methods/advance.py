@@ -143,7 +143,8 @@ def length(v):
     if v.size <= FEW:
         norm = math.hypot(*v.tolist())  # which lets an infinity outweigh a NaN
         return norm if norm < np.inf or not np.isnan(v).any() else np.nan
-    square = float(np.dot(v, v))
+    with np.errstate(over="ignore"):
+        square = float(np.dot(v, v))
     if 1e-25 < square < 1e37:  # neither float32 nor float64 lost anything
         return math.sqrt(square)
     largest = float(np.max(np.abs(v), initial=0.0))
