@@ -159,6 +159,7 @@ def plotly_basins(data: Basins) -> Spec:
         ground = {
             "type": "contour", "x": plain(data.x), "y": plain(data.y), "z": rounded(height),
             "colorscale": DEPTHS["Greys"], "ncontours": 14, "showscale": False, "hoverinfo": "skip",
+            "opacity": 0.5,
         }  # fmt: skip
     traces = [ground]
     for label, chosen in _groups(data):
@@ -173,7 +174,8 @@ def plotly_basins(data: Basins) -> Spec:
     stars = {"symbol": "star", "size": 17, "color": list(COLOURS[: len(x)]), "line": {"color": "#FFFFFF", "width": 1.5}}
     traces.append({"type": "scatter", "mode": "markers", "x": plain(x), "y": plain(y), "marker": stars,
                    "showlegend": False, "hoverinfo": "skip"})  # fmt: skip
-    across, up = titled(data.names[0]), titled("cost J" if d == 1 else data.names[1])
+    across = titled(data.names[0], range=[float(data.x[0]), float(data.x[-1])])
+    up = titled("cost J") if d == 1 else titled(data.names[1], range=[float(data.y[0]), float(data.y[-1])])
     return figure(traces, _title(data), across, up, height=460)
 
 
