@@ -102,3 +102,17 @@ def test_a_path_on_its_own_cost_or_on_a_given_one():
     with pytest.raises(CapabilityError):
         PathDisplay.from_record(scaled.record)
     assert PathDisplay.from_record(scaled.record, cost=scaled.cost, resolution=7).data.path[0].tolist() == [1.0, 2.0]
+
+
+def test_a_display_looks_into_a_pipeline_and_a_search():
+    from sklearn.model_selection import GridSearchCV
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    X = np.random.default_rng(3).normal(size=(60, 4))
+    pipe = make_pipeline(StandardScaler(), LinearClassifier(l2=0.1))
+    search = GridSearchCV(pipe, {"linearclassifier__l2": [0.1, 1.0]}, cv=2).fit(X, X[:, 0] > 0)
+    curve, expected = (LossCurveDisplay.from_estimator(one).data for one in (search, search.best_estimator_[-1]))
+    np.testing.assert_array_equal(curve.series[0].y, expected.series[0].y)
+    drawn = WeightImagesDisplay.from_estimator(search).data.images
+    np.testing.assert_array_equal(drawn.ravel(), search.best_estimator_[-1].coef_.ravel())

@@ -53,6 +53,7 @@ class LossCurveDisplay(Display):
 
         `options` are those of :func:`~descender.pictures.curves.describe_curve`: against, what, excess.
         """
+        estimator = _last(estimator)
         record = getattr(estimator, "record_", None)
         if record is None:
             costs = getattr(estimator, "loss_curve_", None)
@@ -152,6 +153,7 @@ class PenaltyPathDisplay(Display):
     @classmethod
     def from_estimator(cls, estimator: Any, *, features: Sequence[str] | None = None, ax: Any = None) -> Self:
         """That of an estimator with ``path_``, whose penalty was ``"auto"``; `ax` is a pair of axes."""
+        estimator = _last(estimator)
         path = getattr(estimator, "path_", None)
         if path is None or isinstance(path, list):
             told = "has a path for each output: give one of path_ to from_path" if path else "chose no penalty"
@@ -179,12 +181,20 @@ class WeightImagesDisplay(Display):
     @classmethod
     def from_estimator(cls, estimator: Any, *, shape: tuple[int, int] | None = None, ax: Any = None) -> Self:
         """That of an estimator with ``coef_``, whose columns are pixels row by row; `shape` is (height, width)."""
+        estimator = _last(estimator)
         if not hasattr(estimator, "coef_"):
             raise CapabilityError(f"{_name(estimator)} has no coef_: only a fitted linear model has weights to draw")
         coef = np.atleast_2d(estimator.coef_)
         classes = getattr(estimator, "classes_", None)
         titles = None if classes is None else classes if len(classes) == len(coef) else classes[-1:]
         return cls(weights.describe_weights(coef, titles, shape)).plot(ax)
+
+
+def _last(estimator: Any) -> Any:
+    """What was fitted at the end: the last step of a pipeline, the best estimator of a search."""
+    inner = getattr(estimator, "best_estimator_", None)
+    inner = estimator.steps[-1][1] if inner is None and hasattr(estimator, "steps") else inner
+    return estimator if inner is None else _last(inner)
 
 
 def _name(estimator: Any) -> str:
