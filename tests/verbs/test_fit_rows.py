@@ -1,6 +1,7 @@
 """fit: which rows teach and which judge, and what the model may know of them."""
 
 import datetime as dt
+import tracemalloc
 
 import numpy as np
 import pyarrow as pa
@@ -144,3 +145,18 @@ def test_a_time_must_have_an_order():
     with pytest.raises(DataError, match=r"the time town holds text such as '(Ulm|Bonn)', which has no order in time"):
         fit(frame, "y", time="town", compare=False)
     assert fit(frame, "y", time="quarter", compare=False).metrics["holdout"]
+
+
+def test_beside_the_data_a_fit_needs_little_more_than_the_design_matrix():
+    n, d = 80_000, 60
+    rng = np.random.default_rng(0)
+    columns = {f"x{j}": rng.standard_normal(n) for j in range(d)}
+    data = pa.table(columns | {"y": columns["x0"] + rng.standard_normal(n) > 0})
+    fit(data.slice(0, 200), "y", l2=1e-3)  # what is imported and compiled once
+    del columns
+    tracemalloc.start()
+    result = fit(data, "y", l2=1e-4)
+    peak = tracemalloc.get_traced_memory()[1] / (8 * n * d)
+    tracemalloc.stop()
+    assert 1.0 < peak < 1.3  # both sides of the matrix are there, and no second copy of either
+    assert result.walk.success

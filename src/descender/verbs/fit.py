@@ -172,12 +172,7 @@ def fit(
     plan |= {"l1": l1, "one_standard_error": one_standard_error, "hidden": hidden, "early_stopping": early_stopping}
     rows_weigh = _row_weights(class_weight, table, design, say)
     facts: dict[str, Any] = {"source": table.source.described, "n_rows": len(design.y), "seed": seed}
-    facts["recipe"] = {
-        "target": target if isinstance(target, str) else None if target is None else "y",
-        "excluded": excluded, "sql": sql, "task": task, "holdout": plan["holdout"], "reduction": plan["reduction"],
-        "class_weight": {str(k): float(v) for k, v in class_weight.items()}
-        if isinstance(class_weight, Mapping) else class_weight, **table.roles._asdict(),
-    }  # fmt: skip
+    facts["recipe"] = _recipe(asked | {"excluded": excluded}, plan, table.roles)
     fitter = fit_network if model == "mlp" else _linear
     fitted = fitter(table, design, held, rows_weigh, plan, say, moving)
     again = partial(fitter, table, design, held, rows_weigh, say=Teller(None), moving=None)
@@ -201,6 +196,20 @@ def fit(
         first_row(plan["loss"], design), fitted.path, comparison, fitted.risk, fitted.steps,
         fitted.effects,
     )  # fmt: skip
+
+
+def _recipe(asked: Mapping[str, Any], plan: Mapping[str, Any], roles: Roles) -> dict[str, Any]:
+    """What a model file keeps, so that its rows and its cost can be made again from the data (:func:`verify`)."""
+    target, by_class = asked["target"], asked["class_weight"]
+    if isinstance(by_class, Mapping):
+        by_class = {str(label): float(weight) for label, weight in by_class.items()}
+    return {
+        "target": target if target is None or isinstance(target, str) else "y",
+        **{key: asked[key] for key in ("excluded", "sql", "task")},
+        **{key: plan[key] for key in ("holdout", "reduction")},
+        "class_weight": by_class,
+        **roles._asdict(),
+    }
 
 
 def _linear(

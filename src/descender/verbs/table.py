@@ -123,27 +123,14 @@ def read_table(
     opened = open_source(data, sql=sql)
     columns = opened.table.num_columns
     source, name = add_target(opened, target)
-    for column in excluded:
-        if column not in source.table.column_names:
-            raise OptionError(f"exclude: {column!r} is no column; {suggest(column, source.table.column_names)}")
-        if column == name:
-            raise OptionError(f"exclude: {column!r} is the target, which is never learnt from")
-    for role, column in roles._asdict().items():
-        if column is not None and column not in source.table.column_names:
-            raise OptionError(f"{role}: {column!r} is no column; {suggest(str(column), source.table.column_names)}")
-        if column == name:
-            raise OptionError(f"{role}: {column!r} is the target; name another column")
+    _check_columns(source, name, excluded, roles)
     source = dataclasses.replace(source, read=(*source.read, *preset_exclude))
     rows, left_out = source.table.num_rows, source.left_out
     if rows < 2:
         raise TargetError(f"{rows} row has a value of {name}: nothing to learn from")
     lost = f"; {left_out:,} rows without a target left out" if left_out else ""
     say("read", f"{rows + left_out:,} rows, {columns} columns{lost}", "read")
-    coding, y = code_target(source.table[name], task, name, source.row_numbers)
-    if task is None and loss is not None and not is_text(source.table[name].type):
-        suited = read_loss(loss).tasks
-        if coding.task not in suited and "regression" in suited:
-            coding, y = code_target(source.table[name], "regression", name, source.row_numbers)
+    coding, y = _coded(source, name, task, loss)
     if named and task is None and coding.task == "multiclass" and not is_text(source.table[name].type):
         count = len(coding.classes)
         say("target", f"{name} has {count} whole numbers, taken as classes; if they are quantities: task regression")
@@ -153,6 +140,32 @@ def read_table(
         times=None if roles.time is None else _ranks(source, roles.time),
         groups=None if roles.group is None else _codes(source, roles.group),
     )  # fmt: skip
+
+
+def _check_columns(source: Source, target: str, excluded: list[str], roles: Roles) -> None:
+    """See that the columns that are named are there, and are not the target."""
+    known = source.table.column_names
+    for column in excluded:
+        if column not in known:
+            raise OptionError(f"exclude: {column!r} is no column; {suggest(column, known)}")
+        if column == target:
+            raise OptionError(f"exclude: {column!r} is the target, which is never learnt from")
+    for role, column in roles._asdict().items():
+        if column is not None and column not in known:
+            raise OptionError(f"{role}: {column!r} is no column; {suggest(str(column), known)}")
+        if column == target:
+            raise OptionError(f"{role}: {column!r} is the target; name another column")
+
+
+def _coded(source: Source, name: str, task: str | None, loss: str | None) -> tuple[TargetCoding, NDArray]:
+    """The targets as numbers; a loss of numbers says that they are none of classes."""
+    column = source.table[name]
+    coding, y = code_target(column, task, name, source.row_numbers)
+    if task is None and loss is not None and not is_text(column.type):
+        suited = read_loss(loss).tasks
+        if coding.task not in suited and "regression" in suited:
+            return code_target(column, "regression", name, source.row_numbers)
+    return coding, y
 
 
 def _weights(source: Source, name: str) -> NDArray[np.float64]:
