@@ -335,6 +335,10 @@ def test_cells_that_spell_the_same_are_accepted():
     encoder = Encoder.learn(TABLE)
     spelt = pa.table({"x": ["1", " 2", "3.0"], "c": ["a", "b", "a"], "t": ["true", "false", "true"], "d": TABLE["d"]})
     assert np.array_equal(encoder.transform(spelt), encoder.transform(TABLE))
+    signs = pa.table(
+        dict(zip(spelt.column_names, spelt.columns, strict=True)) | {"x": ["$1", "2 %", "3.0"], "t": ["Yes", "no", "T"]}
+    )
+    assert np.array_equal(encoder.transform(signs), encoder.transform(TABLE))
     empty = pa.table({name: pa.nulls(2) for name in TABLE.column_names})
     assert encoder.transform(empty)[:, 0].tolist() == [0, 0]
 

@@ -191,8 +191,16 @@ UNREADABLE = {
         "cannot be read: Unexpected end of GZIP",
     ),
     "bad.parquet": (b"PAR1 and no more", "cannot be read as parquet"),
-    "bad.jsonl": ('{"a":1}\n{"a":2\n{"a":3}\n', "bad.jsonl, line 2 cannot be read as json: Malformed JSON"),
-    "bad.json.gz": (gzip.compress(b'{"a":1}\n\n{"a"}\n'), "bad.json.gz, line 3 cannot be read as json: Malformed"),
+    "bad.jsonl": (
+        '{"a":1}\n{"a":2\n{"a":3}\n',
+        "bad.jsonl, line 2 is no JSON: Expecting ',' delimiter, at its 7. sign",
+    ),
+    "bad.json": ('[{"a":1},{"a"}]', "bad.json cannot be read as json: Malformed JSON"),
+    "latin.jsonl": (b'{"a":"x"}\n{"a":"\xe9"}\n', "latin.jsonl, line 2 is not UTF-8 text"),
+    "bad.json.gz": (
+        gzip.compress(b'{"a":1}\n\n{"a"}\n'),
+        "bad.json.gz, line 3 is no JSON: Expecting ':' delimiter, at its 5. sign",
+    ),
     "book.xlsx": (b"PK\3\4", "is an Excel workbook: save the sheet as CSV"),
     "data.pkl": (b"\x80\4", "is a pickle, which can run code"),
     "short.npy": (b"\x93NUMPY\1", "cannot be read as an array of numbers"),

@@ -280,18 +280,9 @@ def as_text(cells: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _parsed(cells: pa.ChunkedArray) -> pa.ChunkedArray:
     """Text that spells numbers, or the first cell that does not."""
-    import pyarrow as pa
-
-    try:
-        return cells.cast(pa.float64())
-    except pa.ArrowInvalid:
-        values: list[float | None] = []
-        for index, cell in enumerate(cells.to_pylist()):
-            try:
-                values.append(None if cell is None or not cell.strip() else float(cell))
-            except ValueError:
-                raise BadCellError(index, f'is "{cell[:40]}": expected a number, as in training') from None
-        return pa.chunked_array([pa.array(values, pa.float64())])
+    read = spelt_numbers(cells)
+    refuse_strays(cells, read, "a number")
+    return read
 
 
 @dataclass(frozen=True)
@@ -351,6 +342,7 @@ def refuse_strays(text: pa.ChunkedArray, read: pa.ChunkedArray, expected: str) -
     """See that all cells of text could be read, or raise :class:`BadCellError` for the first that could not."""
     import pyarrow.compute as pc
 
-    strays = pc.and_(pc.and_(text.is_valid(), pc.invert(pc.equal(text, ""))), read.is_null())
+    blank = pc.equal(pc.utf8_trim_whitespace(text), "")
+    strays = pc.and_(pc.and_(text.is_valid(), pc.invert(pc.fill_null(blank, True))), read.is_null())
     if (first := pc.index(strays, True).as_py()) >= 0:
         raise BadCellError(first, f'is "{text[first].as_py()[:40]}": expected {expected}, as in training')

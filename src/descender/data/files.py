@@ -100,27 +100,26 @@ def read_file(path: Path, shown: str) -> tuple[pa.Table, list[str]]:
     try:
         table = connect().sql(f"SELECT * FROM {scan(path, what)}").to_arrow_table()
     except duckdb.Error as error:
-        wrong = _first_that_is_no_json(path) if what == "json" else ""
-        raise DataError(f"{shown}{wrong} cannot be read as {what}: {reason(error)}") from None
+        wrong = _first_that_is_no_json(path) if what == "json" else None
+        raise DataError(f"{shown}{wrong or f' cannot be read as {what}: {reason(error)}'}") from None
     return table, []
 
 
-def _first_that_is_no_json(path: Path) -> str:
-    """Which line of a file of JSON lines is none, as far as one is; DuckDB counts otherwise."""
-    import gzip
+def _first_that_is_no_json(path: Path) -> str | None:
+    """Which line of a file of JSON lines is none, and why, as far as one is; DuckDB counts otherwise."""
+    from descender.data.encodings import unpacked
 
-    with path.open("rb") as file:
-        packed = file.read(2) == b"\x1f\x8b"
-    with gzip.open(path) if packed else path.open("rb") as lines:
-        if lines.read(1) == b"[":
-            return ""
-        lines.seek(0)
+    with unpacked(path) as lines:
         for number, line in enumerate(lines, 1):
+            if number == 1 and line.lstrip().startswith(b"["):
+                return None
             try:
                 json.loads(line.strip() or b"{}")
-            except ValueError:
-                return f", line {number:,}"
-    return ""
+            except json.JSONDecodeError as error:
+                return f", line {number:,} is no JSON: {error.msg}, at its {error.colno:,}. sign"
+            except UnicodeDecodeError:
+                return f", line {number:,} is not UTF-8 text"
+    return None
 
 
 def flat(table: pa.Table) -> pa.Table:
