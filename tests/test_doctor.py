@@ -333,6 +333,19 @@ def test_d031_knows_its_limits():
     assert leaking_column(alone, alone.transform(pa.table(kept)), target, 1.0) is None  # it is all there is
 
 
+def test_d031_counts_what_the_parts_of_a_moment_share_once():
+    rng, n = np.random.default_rng(0), 400
+    days = np.arange(n) * 0.9
+    trend, noise = (days - days.mean()) / days.std(), rng.normal(size=n)
+    data = {"when": np.datetime64("2023-01-01") + days.astype("timedelta64[D]"), "x": noise, "y": trend + noise}
+    encoder = Encoder.learn(pa.table(data), exclude="y")
+    X = encoder.transform(pa.table(data))
+    assert explained_alone(encoder, X, data["y"])["when"] > 0.9  # the days and the months tell the same
+    assert fit(pa.table(data), "y").findings == []
+    found = fit(pa.table(data | {"y": trend + 0.1 * noise}), "y").findings
+    assert [finding.title.split(" alone")[0] for finding in found] == ["when"]
+
+
 def test_a_finding_is_plain_data():
     finding = Finding("learning-rate-too-high", "critical", "evidence", "remedy", {"step": 3})
     assert finding.as_dict() == {

@@ -212,6 +212,17 @@ def test_dates_that_came_as_text_are_moments():
     assert learn_column("version", pa.chunked_array([["2024-01-99", "2024-02-01"] * 20])).levels
 
 
+def test_times_of_the_day_are_seconds_as_text_too():
+    cells = [dt.time(k % 24, 7 * k % 60, k % 60) for k in range(200)]
+    typed = learn_column("t", pa.chunked_array([cells]))
+    spelt = learn_column("t", pa.chunked_array([[str(cell) for cell in cells]]))
+    assert (spelt.mean, spelt.scale) == (typed.mean, typed.scale)
+    X = Encoder((typed,)).transform(pa.table({"t": ["07:30", None, "23:59:59.5"]}))
+    assert X[:, 0] * typed.scale + typed.mean == pytest.approx([27_000, typed.mean, 86_399.5])
+    with pytest.raises(DataError, match='column t, row 2 is "24:30": expected a number'):
+        Encoder((typed,)).transform(pa.table({"t": ["07:30", "24:30"]}))
+
+
 def test_one_number_far_from_all_others_is_told():
     x = np.random.default_rng(0).normal(size=400)
     x[7] = 1e6

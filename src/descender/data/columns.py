@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from descender.data.design import Marks, Piece, Values
-from descender.data.spelling import spelt_numbers, spelt_truths
+from descender.data.spelling import spelt_numbers, spelt_times, spelt_truths
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -279,8 +279,12 @@ def as_text(cells: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _parsed(cells: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Text that spells numbers, or the first cell that does not."""
+    """Text that spells numbers, or times of the day in seconds, or the first cell that does not."""
+    import pyarrow.compute as pc
+
     read = spelt_numbers(cells)
+    if not pc.any(read.is_valid()).as_py():
+        read = spelt_times(cells)
     refuse_strays(cells, read, "a number")
     return read
 

@@ -11,7 +11,7 @@ from descender.data.columns import Boolean, Number, as_text, is_identifier, is_n
 from descender.data.entries import Entries, is_entries
 from descender.data.levels import Category
 from descender.data.moments import Moment, spelling_of_moments
-from descender.data.spelling import spells_no_number_on_purpose, spelt_numbers
+from descender.data.spelling import spells_no_number_on_purpose, spelt_numbers, spelt_times
 from descender.data.words import Words, words_a_cell
 
 if TYPE_CHECKING:
@@ -72,6 +72,14 @@ def _are_codes(name: str, cells: pa.ChunkedArray) -> bool:
     return len(present) > 0 and bool((present == np.floor(present)).all()) and not is_identifier(name, present)
 
 
+def _are_times(text: pa.ChunkedArray) -> bool:
+    """Whether all cells of text spell times of the day; the first tell soon where they do not."""
+    import pyarrow.compute as pc
+
+    known = pc.drop_null(text)
+    return len(known) > 0 and all(spelt_times(part).null_count == 0 for part in (known.slice(0, 100), known))
+
+
 def _learn_text(name: str, cells: pa.ChunkedArray) -> Column:
     """Dates that are spelt out, numbers with strays among them, categories, or words."""
     import pyarrow.compute as pc
@@ -79,6 +87,8 @@ def _learn_text(name: str, cells: pa.ChunkedArray) -> Column:
     text = as_text(cells)
     if spelling := spelling_of_moments(text):
         return Moment.learn(name, text, spelling)
+    if _are_times(text):
+        return Number.learn(name, text)
     found = Category.learn(name, cells)
     if found.dropped in ("constant", "no value"):
         return found

@@ -18,6 +18,7 @@ GROUPED = {
 """Thousands set apart, with a decimal point and with a decimal comma."""
 TRUE, FALSE = ("true", "t", "yes", "y", "1", "1.0"), ("false", "f", "no", "n", "0", "0.0")
 """Truth values, in small letters."""
+TIME = r"^(?P<h>[01]\d|2[0-3]):(?P<m>[0-5]\d)(?::(?P<s>[0-5]\d(?:\.\d{1,6})?))?$"
 DECIMAL_COMMA = r"^[-+]?\d*,(?:\d{1,2}|\d{4,})$|^[-+]?\d{1,3}(?:[.\s]\d{3})+,\d+$"
 """What can only be a decimal comma."""
 
@@ -61,6 +62,23 @@ def spelt_truths(cells: pa.ChunkedArray) -> pa.ChunkedArray:
     text = pc.utf8_lower(pc.utf8_trim_whitespace(cells))
     known = pc.is_in(text, value_set=pa.array(TRUE + FALSE))
     return pc.if_else(known, pc.is_in(text, value_set=pa.array(TRUE)), pa.scalar(None, pa.bool_()))
+
+
+def spelt_times(cells: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Text as seconds of the day, missing where it spells no time of day.
+
+    >>> import pyarrow as pa
+    >>> spelt_times(pa.chunked_array([["07:30", "00:01:30.5", "25:00", "7", None]])).to_pylist()
+    [27000.0, 90.5, None, None, None]
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    parts = pc.extract_regex(pc.utf8_trim_whitespace(cells), TIME)
+    hours, minutes, seconds = (pc.struct_field(parts, k) for k in range(3))
+    seconds = pc.if_else(pc.equal(seconds, ""), "0", seconds)
+    h, m, s = (part.cast(pa.float64()) for part in (hours, minutes, seconds))
+    return pc.add(pc.add(pc.multiply(h, 3600.0), pc.multiply(m, 60.0)), s)
 
 
 def has_decimal_commas(cells: pa.ChunkedArray) -> bool:

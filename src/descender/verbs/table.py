@@ -128,7 +128,7 @@ def read_table(
     rows, left_out = source.table.num_rows, source.left_out
     if rows < 2:
         raise TargetError(f"{rows} row has a value of {name}: nothing to learn from")
-    lost = f"; {left_out:,} rows without a target left out" if left_out else ""
+    lost = f"; {left_out:,} row{'s' * (left_out > 1)} without a target left out" if left_out else ""
     say("read", f"{rows + left_out:,} rows, {columns} columns{lost}", "read")
     coding, y = _coded(source, name, task, loss)
     if named and task is None and coding.task == "multiclass" and not is_text(source.table[name].type):
