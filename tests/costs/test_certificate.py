@@ -426,7 +426,7 @@ def test_a_conjugate_that_forgets_l1_is_caught(monkeypatch):
     w = np.zeros(3)
     best = lowest(risk, w)
     honest(certificate(risk, w), risk, w, best)
-    monkeypatch.setattr(module, "_spread", lambda risk, weighted, centre=None: np.zeros((1, 3)))
+    monkeypatch.setattr(module, "spread", lambda risk, weighted, centre=None: np.zeros((1, 3)))
     assert certificate(risk, w).kind == "duality gap"
     caught(risk, w, best)
 

@@ -19,23 +19,27 @@ R. T. Rockafellar, *Convex Analysis*, 1970, §31.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
-from scipy.sparse.linalg import LinearOperator, cg
 
 from descender.costs.cost import Vector
-from descender.costs.losses import Loss, OneVsRest, Softmax, SquaredError
-from descender.costs.risk import Risk, block_height
+from descender.costs.dual_rows import (
+    LARGEST_HESSIAN,
+    exact_scores,
+    projected,
+    row_weights,
+    some_centre,
+    spread,
+    spread_size,
+)
+from descender.costs.losses import OneVsRest, Softmax, SquaredError
+from descender.costs.risk import Risk
 
 ROUNDING = 8 * np.finfo(np.float64).eps
 """The share of F that summation in float64 may lose; it is added to every gap."""
-LARGEST_HESSIAN, CONJUGATE_STEPS = 2000, 200
-FEW_COLUMNS = 8
-"""The share of the columns, as one of so many, up to which they are taken out of the rows."""
 FREE = 1e-11
 """What may be left of a sum, as a share of its terms, for theta to count as orthogonal to a column."""
 FAR = 0.1
@@ -72,13 +76,13 @@ def cost_scale(risk: Risk) -> float:
 
 def _cost_at_zero(risk: Risk) -> float:
     if risk.loss is Softmax:
-        return float(_sigma(risk).sum() * np.log(risk.n_classes))
+        return float(row_weights(risk).sum() * np.log(risk.n_classes))
     zero: Any = np.zeros((risk.n_classes, len(risk.y))) if risk.loss.scores_per_class else np.float64(0.0)
-    return float(_sigma(risk) @ risk.loss.value(zero, risk.y))
+    return float(row_weights(risk) @ risk.loss.value(zero, risk.y))
 
 
 def _trivial_excess(risk: Risk) -> float:
-    y, sigma = risk.y, _sigma(risk)
+    y, sigma = risk.y, row_weights(risk)
     if isinstance(risk.loss, OneVsRest):
         return sum(_trivial_excess(risk.against_rest(k)) for k in range(risk.n_classes))
     if risk.loss is Softmax:
@@ -109,8 +113,8 @@ def certificate(risk: Risk, w: Vector, theta: NDArray | None = None, alone: bool
     if isinstance(risk.loss, OneVsRest):
         parts = [certificate(risk.against_rest(k), risk.part_of(w, k)) for k in range(risk.n_classes)]
         return total_certificate(risk, [part for part in parts if part is not None])
-    scores = _scores(risk, w)
-    value = float(np.sum(_sigma(risk) * risk.loss.value(scores, risk.y))) + risk.penalty(w)
+    scores = exact_scores(risk, w)
+    value = float(np.sum(row_weights(risk) * risk.loss.value(scores, risk.y))) + risk.penalty(w)
     scale, kind = cost_scale(risk), "duality gap"
     if risk.l2 == 0 and risk.l1 == 0:
         kind, gap = _without_penalty(risk, w, value, scores, theta)
@@ -136,7 +140,7 @@ def total_certificate(risk: Risk, parts: Sequence[Certificate]) -> Certificate:
 
 def dual_value(risk: Risk, w: Vector, scores: NDArray, theta: NDArray | None = None) -> float:
     """The highest dual objective of some feasible points, or the sum of the lowest losses: a lower bound of min F."""
-    sigma, y = _sigma(risk), risk.y
+    sigma, y = row_weights(risk), risk.y
     z = _balance(risk, scores) if risk.intercept else scores
     natural = -np.atleast_2d(risk.loss.slope(z, y))
     points = [natural] if theta is None else [natural, np.atleast_2d(theta)]
@@ -147,21 +151,23 @@ def dual_value(risk: Risk, w: Vector, scores: NDArray, theta: NDArray | None = N
 def _given_value(risk: Risk, theta: NDArray) -> float:
     """The dual objective at a theta as it is given, but for what makes it feasible."""
     theta = _feasible(risk, np.atleast_2d(theta))
-    return _dual_with(risk, theta, _spread(risk, _sigma(risk) * theta, _centre(risk) if risk.intercept else None))
+    return _dual_with(
+        risk, theta, spread(risk, row_weights(risk) * theta, some_centre(risk) if risk.intercept else None)
+    )
 
 
 def _dual_at(risk: Risk, w: Vector, theta: NDArray) -> float:
     """The dual objective at a theta in the domain of the dual, with sums of zero, or where a Newton step moves it."""
-    sigma, centre = _sigma(risk), _centre(risk) if risk.intercept else None
-    u = _spread(risk, sigma * theta, centre)
+    sigma, centre = row_weights(risk), some_centre(risk) if risk.intercept else None
+    u = spread(risk, sigma * theta, centre)
     best = _dual_with(risk, theta, u)
     if risk.l1 == 0 or risk.loss.scores_per_class:  # for l2 alone the natural point is good
         return best
     weights = w[: risk.n_features]
     active = np.flatnonzero((weights != 0) | (np.abs(u[0]) > risk.l1))
     wanted = risk.l2 * weights + risk.l1 * np.sign(np.where(weights != 0, weights, u[0]))
-    moved = _feasible(risk, _projected(risk, theta[0], active, wanted[active])[None, :])
-    return max(best, _dual_with(risk, moved, _spread(risk, sigma * moved, centre)))
+    moved = _feasible(risk, projected(risk, theta[0], active, wanted[active])[None, :])
+    return max(best, _dual_with(risk, moved, spread(risk, sigma * moved, centre)))
 
 
 def _dual_with(risk: Risk, theta: NDArray, u: NDArray) -> float:
@@ -178,161 +184,12 @@ def _scaled(theta: NDArray, u: NDArray, l1: float) -> NDArray:
 
 
 def _dual_sum(risk: Risk, theta: NDArray) -> float:
-    return float(np.sum(_sigma(risk) * risk.loss.dual(theta if risk.loss is Softmax else theta[0], risk.y)))
-
-
-def _projected(risk: Risk, theta: NDArray, columns: NDArray, wanted: NDArray) -> NDArray:
-    r"""Theta moved so that :math:`\sum_i \sigma_i\theta_i x_i` is as `wanted` in some columns, and its sum zero.
-
-    Each moves in proportion to the room that it has to the ends of its interval, which for most losses is the
-    curvature: where theta is the natural point near the bottom, this is what a Newton step does to it.
-    """
-    sigma, rooms, d = _sigma(risk), room(risk.loss, theta, risk.y), risk.n_features
-    if not risk.sparse and len(columns) * FEW_COLUMNS > d and d < LARGEST_HESSIAN:
-        taken, kept = np.arange(d), columns  # to take some columns out of rows is dearer than to multiply all
-    else:
-        taken, kept = columns, np.arange(len(columns))
-    centre, many = _centre(risk)[taken], len(taken)
-    kept = np.append(kept, many) if risk.intercept else kept
-    buffer = np.ones((0 if risk.sparse else block_height(risk.X), many + risk.intercept))
-
-    def parts() -> Iterator[tuple[slice, Any]]:
-        start = 0
-        for X, y, _ in risk.blocks():
-            part, start = slice(start, start + len(y)), start + len(y)
-            if risk.sparse:
-                some = X[:, taken]
-                yield part, sparse.hstack([some, np.ones((len(y), 1))]).tocsr() if risk.intercept else some
-                continue
-            rows, some = buffer[: len(y)], X if many == d else X.take(taken, axis=1)
-            if centre.any():
-                np.subtract(some, centre, out=rows[:, :many])
-            else:
-                np.copyto(rows[:, :many], some)
-            yield part, rows
-
-    blocks = list(parts()) if risk.sparse else None  # sparse rows are one block: its columns are taken out once
-
-    def each() -> Iterator[tuple[slice, Any]]:
-        return parts() if blocks is None else iter(blocks)
-
-    wanted = np.append(wanted, 0.0) if risk.intercept else wanted
-    step: NDArray = np.zeros(many + risk.intercept)
-    off = sum((rows.T @ (sigma * theta)[part] for part, rows in each()), 0.0 * step)[kept] - wanted
-    if len(wanted) <= LARGEST_HESSIAN:
-        rough = risk.X.dtype == np.float32 and risk.l1 > 0 and not risk.sparse
-        solve = _direct(each, sigma * rooms, kept, np.float32 if rough else np.float64)
-    else:
-        solve = _iterated(each, sigma * rooms, len(wanted))
-    for _ in range(2):
-        step[kept], sums, theta = solve(off), 0.0 * step, theta.copy()
-        for part, rows in each():
-            theta[part] -= rooms[part] * (rows @ step)
-            sums += rows.T @ (sigma * theta)[part]
-        off = sums[kept] - wanted
-    return theta
-
-
-Parts = Callable[[], Iterator[tuple[slice, Any]]]
-Solver = Callable[[NDArray], NDArray]
-
-
-def _direct(parts: Parts, weights: NDArray, kept: NDArray, dtype: Any) -> Solver:
-    """Solves with the weighted second moments of the columns, by their eigenvectors: columns may depend on others.
-
-    In float32 they are summed three times as fast, and solve to what a second step corrects.
-    """
-    moment: Any = 0.0
-    for part, rows in parts():
-        root = np.sqrt(weights[part, None])
-        dense = isinstance(rows, np.ndarray)
-        scaled = np.multiply(rows, root, dtype=dtype, casting="same_kind") if dense else rows.multiply(root).tocsr()
-        square = scaled.T @ scaled
-        moment = moment + (square if dense else square.toarray())
-    moment = np.asarray(moment, dtype=np.float64)[np.ix_(kept, kept)]
-    scale = np.sqrt(np.maximum(np.diag(moment), 1e-300))
-    curvatures, V = np.linalg.eigh(moment / scale[:, None] / scale)
-    seen = curvatures > (1e-14 if dtype == np.float64 else 1e-6) * curvatures.max(initial=0.0)
-    V = V[:, seen] / scale[:, None]
-    return lambda off: V @ ((V.T @ off) / curvatures[seen])
-
-
-def _iterated(parts: Parts, weights: NDArray, size: int) -> Solver:
-    """The same by conjugate gradients, for many columns: each step reads the rows, and what is left is scaled away."""
-
-    def times(step: NDArray) -> NDArray:
-        return sum((rows.T @ (weights[part] * (rows @ step)) for part, rows in parts()), np.zeros(size))
-
-    squares = (rows.T**2 @ weights[part] if isinstance(rows, np.ndarray) else rows.multiply(rows).T @ weights[part]
-               for part, rows in parts())  # fmt: skip
-    diagonal = np.maximum(sum(squares, np.zeros(size)), 1e-300)
-    moment = LinearOperator((size, size), matvec=times)
-    scaled = LinearOperator((size, size), matvec=lambda r: r / diagonal)
-    return lambda off: cg(moment, off, rtol=1e-9, maxiter=CONJUGATE_STEPS, M=scaled)[0]
-
-
-def room(loss: Loss, theta: NDArray, y: NDArray) -> NDArray:
-    """How far each theta is from the ends of its interval; it may move by that much to either side."""
-    low, high = loss.dual_range(y)
-    below, above = theta - low, high - theta
-    open_low, open_high = np.isinf(low), np.isinf(high)
-    if open_low.any() or open_high.any():
-        with np.errstate(invalid="ignore"):
-            both = below * above / (high - low)
-        within = np.where(open_low, np.where(open_high, 1.0, above), np.where(open_high, below, both))
-    else:
-        within = below * above / (high - low)
-    return np.maximum(within, 0.0)
-
-
-def rounded_gap(value: float, dual: float) -> float:
-    """The gap between a cost and a lower bound, with what summation may have lost of it."""
-    return max(value - dual, 0.0) + ROUNDING * abs(value)
-
-
-def _sigma(risk: Risk) -> NDArray:
-    s = np.ones(len(risk.y)) if risk.sample_weight is None else risk.sample_weight
-    return s / risk.denominator
-
-
-def _scores(risk: Risk, w: Vector) -> NDArray:
-    """All scores in float64, whatever the rows are kept in, without loss of digits where columns are far from zero."""
-    centre = _centre(risk)
-    W, b = risk.split(w)
-    moved = risk.join(W, b + W @ centre) if risk.intercept else w
-    parts = []
-    for X, _, _ in risk.blocks():
-        X = X.astype(np.float64, copy=False)
-        parts.append(risk.scores(moved, X - centre if risk.intercept and centre.any() else X))
-    return np.concatenate(parts, axis=-1)
-
-
-def _centre(risk: Risk) -> NDArray:
-    """A point among the rows: where weights sum to zero, x may be taken from there, and keeps its digits."""
-    if risk.sparse:
-        return np.zeros(risk.n_features)
-    some = risk.X[:: max(1, len(risk.X) // 1000)].astype(np.float64)
-    mean = some.mean(axis=0)
-    # near zero nothing is gained, and the rows need not be moved
-    return mean if np.any(np.abs(mean) > 100.0 * some.std(axis=0)) else np.zeros(risk.n_features)
-
-
-def _spread(risk: Risk, weighted: NDArray, centre: NDArray | None = None) -> NDArray:
-    """The sum over rows of weights (K, n) times x, less a centre, in float64: (K, d)."""
-    u, start = np.zeros((weighted.shape[0], risk.n_features)), 0
-    for X, y, _ in risk.blocks():
-        part = weighted[:, start : start + len(y)]
-        X = X.astype(np.float64, copy=False)
-        if centre is not None and centre.any():
-            X = X - centre
-        u += (X.T @ part.T).T if risk.sparse else part @ X
-        start += len(y)
-    return u
+    return float(np.sum(row_weights(risk) * risk.loss.dual(theta if risk.loss is Softmax else theta[0], risk.y)))
 
 
 def _balance(risk: Risk, z: NDArray) -> NDArray:
     """Scores shifted by the best intercept for these weights."""
-    sigma, y = _sigma(risk), risk.y
+    sigma, y = row_weights(risk), risk.y
     if risk.loss is not Softmax:
         return z + best_shift(risk, z)
     for _ in range(50):
@@ -348,7 +205,7 @@ def _balance(risk: Risk, z: NDArray) -> NDArray:
 
 def best_shift(risk: Risk, z: NDArray, t: float = 0.0, steps: int = 100) -> float:
     """Where the weighted slopes sum to zero: `steps` of Newton's method on one number from t, within a bracket."""
-    sigma, y, loss = _sigma(risk), risk.y, risk.loss
+    sigma, y, loss = row_weights(risk), risk.y, risk.loss
     low, high, span = -np.inf, np.inf, 1.0
     size = 1.0 + float(np.abs(z).max(initial=0.0))
     for _ in range(steps):
@@ -368,7 +225,7 @@ def best_shift(risk: Risk, z: NDArray, t: float = 0.0, steps: int = 100) -> floa
 
 def _feasible(risk: Risk, theta: NDArray) -> NDArray:
     """Theta moved, as little as it needs, into the domain of the dual, with a weighted sum of zero for an intercept."""
-    sigma, n = _sigma(risk), theta.shape[1]
+    sigma, n = row_weights(risk), theta.shape[1]
     if risk.loss is not Softmax:
         low, high = risk.loss.dual_range(risk.y)
         theta = np.clip(theta, low, high)
@@ -398,7 +255,9 @@ def balanced(theta: NDArray, sigma: NDArray) -> NDArray:
 
 def _without_penalty(risk: Risk, w: Vector, value: float, scores: NDArray, theta: NDArray | None) -> tuple[str, float]:
     """The least gap that is known without a penalty, and what it is."""
-    known = {"the cost itself, as no loss is negative": value - float(np.sum(_sigma(risk) * risk.loss.lowest(risk.y)))}
+    known = {
+        "the cost itself, as no loss is negative": value - float(np.sum(row_weights(risk) * risk.loss.lowest(risk.y)))
+    }
     if risk.loss is SquaredError and risk.n_parameters <= LARGEST_HESSIAN:
         gap = _quadratic_gap(risk, w)
         known |= {} if gap is None else {"exact gap of a quadratic": gap}
@@ -412,30 +271,20 @@ def _without_penalty(risk: Risk, w: Vector, value: float, scores: NDArray, theta
 
 def _free_dual(risk: Risk, w: Vector, theta: NDArray) -> float:
     """The dual objective at theta made orthogonal to every column, less what rounding leaves of the products with w."""
-    sigma, (low, high) = _sigma(risk), risk.loss.dual_range(risk.y)
+    sigma, (low, high) = row_weights(risk), risk.loss.dual_range(risk.y)
     d = risk.n_features
-    theta = _projected(risk, np.clip(theta, low, high), np.arange(d), np.zeros(d))
+    theta = projected(risk, np.clip(theta, low, high), np.arange(d), np.zeros(d))
     with np.errstate(all="ignore"):
         shares = np.where(theta > high, high / theta, np.where(theta < low, low / theta, 1.0))
     theta = min(1.0, float(shares.min(initial=1.0))) * theta
-    centre = _centre(risk) if risk.intercept else None
-    left = np.abs(_spread(risk, (sigma * theta)[None, :], centre)[0])
-    most = _spread_size(risk, sigma * np.abs(theta), centre)
+    centre = some_centre(risk) if risk.intercept else None
+    left = np.abs(spread(risk, (sigma * theta)[None, :], centre)[0])
+    most = spread_size(risk, sigma * np.abs(theta), centre)
     total = abs(float(sigma @ theta)) if risk.intercept else 0.0
     if np.any(left > FREE * most) or total > FREE * float(sigma @ np.abs(theta)):
         return -np.inf
     shift = abs(float(w[d] + (w[:d] @ centre if centre is not None else 0.0))) if risk.intercept else 0.0
     return _dual_sum(risk, theta[None, :]) - 2.0 * float(left @ np.abs(w[:d]) + total * shift)
-
-
-def _spread_size(risk: Risk, weights: NDArray, centre: NDArray | None) -> NDArray:
-    """The sum over rows of weights times abs(x), less a centre: the size against which rounding is measured."""
-    size, start = np.zeros(risk.n_features), 0
-    for X, y, _ in risk.blocks():
-        part, start = weights[start : start + len(y)], start + len(y)
-        moved = X if risk.sparse or centre is None or not centre.any() else X - centre
-        size += abs(moved).T @ part
-    return size
 
 
 def _quadratic_gap(risk: Risk, w: Vector) -> float | None:
@@ -444,15 +293,15 @@ def _quadratic_gap(risk: Risk, w: Vector) -> float | None:
     QR and not the normal equations: columns that are nearly equal would lose twice the digits there.  None where a
     direction is lost to rounding and the residuals still lean on it.
     """
-    sigma, d = np.sqrt(_sigma(risk)), risk.n_features
-    residual = risk.y - _scores(risk, w)
+    sigma, d = np.sqrt(row_weights(risk)), risk.n_features
+    residual = risk.y - exact_scores(risk, w)
     total = float(sigma @ sigma)
     mean, shift = np.zeros(d), 0.0
     if risk.intercept:
         shift = float(sigma**2 @ residual) / total
         residual = residual - shift
-        centre = _centre(risk)
-        mean = centre + _spread(risk, (sigma**2 / total)[None, :], centre)[0]
+        centre = some_centre(risk)
+        mean = centre + spread(risk, (sigma**2 / total)[None, :], centre)[0]
     R: Any = np.zeros((0, d + 1))
     start = 0
     for X, y, _ in risk.blocks():

@@ -18,8 +18,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from descender.costs.certificate import Certificate, certificate, cost_scale, proved, room
+from descender.costs.certificate import Certificate, certificate, cost_scale, proved
 from descender.costs.cost import Cost, Vector
+from descender.costs.dual_rows import room
 from descender.costs.losses import Softmax, SquaredError
 from descender.costs.risk import Risk
 from descender.methods.advance import COLUMNS

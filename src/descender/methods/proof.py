@@ -26,8 +26,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from descender.costs.certificate import FREE, ROUNDING, room
+from descender.costs.certificate import FREE, ROUNDING
 from descender.costs.cost import Vector
+from descender.costs.dual_rows import room
 from descender.methods.centred import Centred, Reading
 from descender.methods.metrics import Metric
 

@@ -1,0 +1,174 @@
+"""What a certificate reads of the rows: their scores, sums of them, and theta moved to where sums are as wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.sparse.linalg import LinearOperator, cg
+
+from descender.costs.cost import Vector
+from descender.costs.losses import Loss
+from descender.costs.risk import Risk, block_height
+
+LARGEST_HESSIAN, CONJUGATE_STEPS = 2000, 200
+FEW_COLUMNS = 8
+"""The share of the columns, as one of so many, up to which they are taken out of the rows."""
+
+
+def row_weights(risk: Risk) -> NDArray:
+    """What each row weighs in the cost."""
+    s = np.ones(len(risk.y)) if risk.sample_weight is None else risk.sample_weight
+    return s / risk.denominator
+
+
+def exact_scores(risk: Risk, w: Vector) -> NDArray:
+    """All scores in float64, whatever the rows are kept in, without loss of digits where columns are far from zero."""
+    centre = some_centre(risk)
+    W, b = risk.split(w)
+    moved = risk.join(W, b + W @ centre) if risk.intercept else w
+    parts = []
+    for X, _, _ in risk.blocks():
+        X = X.astype(np.float64, copy=False)
+        parts.append(risk.scores(moved, X - centre if risk.intercept and centre.any() else X))
+    return np.concatenate(parts, axis=-1)
+
+
+def some_centre(risk: Risk) -> NDArray:
+    """A point among the rows: where weights sum to zero, x may be taken from there, and keeps its digits."""
+    if risk.sparse:
+        return np.zeros(risk.n_features)
+    some = risk.X[:: max(1, len(risk.X) // 1000)].astype(np.float64)
+    mean = some.mean(axis=0)
+    # near zero nothing is gained, and the rows need not be moved
+    return mean if np.any(np.abs(mean) > 100.0 * some.std(axis=0)) else np.zeros(risk.n_features)
+
+
+def spread(risk: Risk, weighted: NDArray, centre: NDArray | None = None) -> NDArray:
+    """The sum over rows of weights (K, n) times x, less a centre, in float64: (K, d)."""
+    u, start = np.zeros((weighted.shape[0], risk.n_features)), 0
+    for X, y, _ in risk.blocks():
+        part = weighted[:, start : start + len(y)]
+        X = X.astype(np.float64, copy=False)
+        if centre is not None and centre.any():
+            X = X - centre
+        u += (X.T @ part.T).T if risk.sparse else part @ X
+        start += len(y)
+    return u
+
+
+def spread_size(risk: Risk, weights: NDArray, centre: NDArray | None) -> NDArray:
+    """The sum over rows of weights times abs(x), less a centre: the size against which rounding is measured."""
+    size, start = np.zeros(risk.n_features), 0
+    for X, y, _ in risk.blocks():
+        part, start = weights[start : start + len(y)], start + len(y)
+        moved = X if risk.sparse or centre is None or not centre.any() else X - centre
+        size += abs(moved).T @ part
+    return size
+
+
+def projected(risk: Risk, theta: NDArray, columns: NDArray, wanted: NDArray) -> NDArray:
+    r"""Theta moved so that :math:`\sum_i \sigma_i\theta_i x_i` is as `wanted` in some columns, and its sum zero.
+
+    Each moves in proportion to the room that it has to the ends of its interval, which for most losses is the
+    curvature: where theta is the natural point near the bottom, this is what a Newton step does to it.
+    """
+    sigma, rooms, d = row_weights(risk), room(risk.loss, theta, risk.y), risk.n_features
+    if not risk.sparse and len(columns) * FEW_COLUMNS > d and d < LARGEST_HESSIAN:
+        taken, kept = np.arange(d), columns  # to take some columns out of rows is dearer than to multiply all
+    else:
+        taken, kept = columns, np.arange(len(columns))
+    centre, many = some_centre(risk)[taken], len(taken)
+    kept = np.append(kept, many) if risk.intercept else kept
+    buffer = np.ones((0 if risk.sparse else block_height(risk.X), many + risk.intercept))
+
+    def parts() -> Iterator[tuple[slice, Any]]:
+        start = 0
+        for X, y, _ in risk.blocks():
+            part, start = slice(start, start + len(y)), start + len(y)
+            if risk.sparse:
+                some = X[:, taken]
+                yield part, sparse.hstack([some, np.ones((len(y), 1))]).tocsr() if risk.intercept else some
+                continue
+            rows, some = buffer[: len(y)], X if many == d else X.take(taken, axis=1)
+            if centre.any():
+                np.subtract(some, centre, out=rows[:, :many])
+            else:
+                np.copyto(rows[:, :many], some)
+            yield part, rows
+
+    blocks = list(parts()) if risk.sparse else None  # sparse rows are one block: its columns are taken out once
+
+    def each() -> Iterator[tuple[slice, Any]]:
+        return parts() if blocks is None else iter(blocks)
+
+    wanted = np.append(wanted, 0.0) if risk.intercept else wanted
+    step: NDArray = np.zeros(many + risk.intercept)
+    off = sum((rows.T @ (sigma * theta)[part] for part, rows in each()), 0.0 * step)[kept] - wanted
+    if len(wanted) <= LARGEST_HESSIAN:
+        rough = risk.X.dtype == np.float32 and risk.l1 > 0 and not risk.sparse
+        solve = _direct(each, sigma * rooms, kept, np.float32 if rough else np.float64)
+    else:
+        solve = _iterated(each, sigma * rooms, len(wanted))
+    for _ in range(2):
+        step[kept], sums, theta = solve(off), 0.0 * step, theta.copy()
+        for part, rows in each():
+            theta[part] -= rooms[part] * (rows @ step)
+            sums += rows.T @ (sigma * theta)[part]
+        off = sums[kept] - wanted
+    return theta
+
+
+Parts = Callable[[], Iterator[tuple[slice, Any]]]
+Solver = Callable[[NDArray], NDArray]
+
+
+def _direct(parts: Parts, weights: NDArray, kept: NDArray, dtype: Any) -> Solver:
+    """Solves with the weighted second moments of the columns, by their eigenvectors: columns may depend on others.
+
+    In float32 they are summed three times as fast, and solve to what a second step corrects.
+    """
+    moment: Any = 0.0
+    for part, rows in parts():
+        root = np.sqrt(weights[part, None])
+        dense = isinstance(rows, np.ndarray)
+        scaled = np.multiply(rows, root, dtype=dtype, casting="same_kind") if dense else rows.multiply(root).tocsr()
+        square = scaled.T @ scaled
+        moment = moment + (square if dense else square.toarray())
+    moment = np.asarray(moment, dtype=np.float64)[np.ix_(kept, kept)]
+    scale = np.sqrt(np.maximum(np.diag(moment), 1e-300))
+    curvatures, V = np.linalg.eigh(moment / scale[:, None] / scale)
+    seen = curvatures > (1e-14 if dtype == np.float64 else 1e-6) * curvatures.max(initial=0.0)
+    V = V[:, seen] / scale[:, None]
+    return lambda off: V @ ((V.T @ off) / curvatures[seen])
+
+
+def _iterated(parts: Parts, weights: NDArray, size: int) -> Solver:
+    """The same by conjugate gradients, for many columns: each step reads the rows, and what is left is scaled away."""
+
+    def times(step: NDArray) -> NDArray:
+        return sum((rows.T @ (weights[part] * (rows @ step)) for part, rows in parts()), np.zeros(size))
+
+    squares = (rows.T**2 @ weights[part] if isinstance(rows, np.ndarray) else rows.multiply(rows).T @ weights[part]
+               for part, rows in parts())  # fmt: skip
+    diagonal = np.maximum(sum(squares, np.zeros(size)), 1e-300)
+    moment = LinearOperator((size, size), matvec=times)
+    scaled = LinearOperator((size, size), matvec=lambda r: r / diagonal)
+    return lambda off: cg(moment, off, rtol=1e-9, maxiter=CONJUGATE_STEPS, M=scaled)[0]
+
+
+def room(loss: Loss, theta: NDArray, y: NDArray) -> NDArray:
+    """How far each theta is from the ends of its interval; it may move by that much to either side."""
+    low, high = loss.dual_range(y)
+    below, above = theta - low, high - theta
+    open_low, open_high = np.isinf(low), np.isinf(high)
+    if open_low.any() or open_high.any():
+        with np.errstate(invalid="ignore"):
+            both = below * above / (high - low)
+        within = np.where(open_low, np.where(open_high, 1.0, above), np.where(open_high, below, both))
+    else:
+        within = below * above / (high - low)
+    return np.maximum(within, 0.0)
