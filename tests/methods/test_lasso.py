@@ -10,8 +10,10 @@ from sklearn.linear_model import ElasticNet
 
 from descender import LinearRegressor, minimize
 from descender.costs.risk import Risk
+from descender.data.split import crossed
 from descender.methods import path
 from descender.methods.path import homotopy, lasso
+from descender.verbs.path import choose_penalty
 
 
 def moments(seed, n, d, alike):
@@ -123,3 +125,23 @@ def test_lasso_notices_a_planted_fault():
     w = lasso(np.eye(3), np.array([3.0, -0.5, -2.0]), np.zeros(3), 1.0)
     off = w + np.array([1e-3, 0.0, 0.0])
     assert abs(off[0] - 3.0 + 1.0) > 1e-6 > abs(w[0] - 3.0 + 1.0)
+
+
+@pytest.mark.parametrize("kind", ["l1", "l2"])
+def test_gaps_of_a_path_in_float32_count_what_its_moments_lost(kind):
+    rng = np.random.default_rng(3)
+    X = (rng.normal(size=(400, 8)) + 50.0).astype(np.float32)
+    y = X @ rng.normal(size=8) + rng.normal(size=400)
+    strengths = np.geomspace(1.0, 1e-4, 5)
+    told = choose_penalty(Risk(X, y), kind, strengths=strengths, folds=crossed(400, 4))
+    assert told.certified.all()
+    assert told.gaps.max() < 1e-5
+    points = path.squares_path(Risk(X, y), kind, strengths, crossed(400, 4))
+    exact = path.squares_path(Risk(X.astype(np.float64), y), kind, strengths, crossed(400, 4))
+    for rough, fine in zip(points, exact, strict=True):
+        risk = Risk(X.astype(np.float64), y, **{kind: rough.strength})
+        lowest = risk.value(fine.w)
+        assert not rough.proved
+        assert fine.gap < 1e-9
+        assert fine.proved
+        assert risk.value(rough.w) - lowest <= 1e-9 * lowest

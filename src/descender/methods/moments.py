@@ -116,14 +116,18 @@ class Quadratic(NamedTuple):
         """At the columns of W."""
         return 0.5 * (self.square - 2.0 * (self.c @ W) + np.einsum("jl,jl->l", W, self.G @ W))
 
-    def gap(self, W: NDArray, l1: Any, l2: Any) -> NDArray:
-        """The duality gaps at the columns of W, one for each penalty, over the costs."""
+    def gap(self, W: NDArray, l1: Any, l2: Any, noise: float) -> NDArray:
+        """The duality gaps at the columns of W, one for each penalty, over the costs.
+
+        `noise` is what the moments may have lost, as a share of the sizes of the columns.
+        """
         l1, l2 = l1 + np.zeros(W.shape[1]), l2 + np.zeros(W.shape[1])
-        loss = self.value(W)
+        loss, sizes = self.value(W), np.sqrt(np.maximum(np.diag(self.G), 0.0))
+        lost = noise * (np.sqrt(max(self.square, 0.0)) + sizes @ np.abs(W))
         primal = loss + l1 * np.abs(W).sum(axis=0) + 0.5 * l2 * (W * W).sum(axis=0)
-        dual = dual_of_squares(loss, self.c[:, None] - self.G @ W, W, l1, l2)
+        dual = dual_of_squares(loss, self.c[:, None] - self.G @ W, W, l1, l2, sizes[:, None] * lost)
         unit = np.maximum(primal, max(1e-3 * self.square, 1e-300))
-        return (np.maximum(primal - dual, 0.0) + 1e-14 * self.square) / unit
+        return (np.maximum(primal - dual, 0.0) + lost**2 / noise) / unit
 
 
 def dual_of_squares(loss: Any, U: NDArray, W: NDArray, l1: Any, l2: Any, slack: Any = 0.0) -> NDArray:

@@ -21,7 +21,7 @@ from scipy.linalg.lapack import dposv
 
 from descender.costs.risk import Risk
 from descender.data.split import Folds
-from descender.methods.moments import Moments, Quadratic
+from descender.methods.moments import NOISE, Moments, Quadratic
 
 POINT_TOL = 1e-6
 """The relative gap to which a point of a path is descended: far below the standard error of any held-out loss."""
@@ -74,7 +74,12 @@ def squares_path(risk: Risk, kind: str, strengths: NDArray, folds: Folds, watch:
     else:
         solved = [_lassos(fit, strengths, risk.l1) for fit in fits]
     l1, l2 = (strengths, risk.l2) if kind == "l1" else (risk.l1, strengths)
-    gaps = np.max([fit.gap(W, l1, l2) for fit, W in zip(fits, solved, strict=True)], axis=0)
+    known, proof = (
+        np.max([fit.gap(W, l1, l2, noise) for fit, W in zip(fits, solved, strict=True)], axis=0)
+        for noise in (NOISE[8], NOISE[risk.X.dtype.itemsize])
+    )
+    proved = proof <= POINT_TOL  # where moments of float32 prove less, what they tell is an estimate
+    gaps = np.where(proved, proof, known)
     losses = np.array([judges[k].value(solved[k]) for k in range(len(judges))])
     squares = np.full_like(losses, np.nan)
     if len(judges) == 1:
@@ -83,7 +88,8 @@ def squares_path(risk: Risk, kind: str, strengths: NDArray, folds: Folds, watch:
     for at, strength in enumerate(strengths):
         w = solved[-1][:, at]
         b = fits[-1].level + moments.level - (fits[-1].mean + moments.centre) @ w
-        points.append(Point(float(strength), losses[:, at], squares[:, at], float(gaps[at]), risk.join(w, b), True))
+        told = float(gaps[at]), risk.join(w, b), bool(proved[at])
+        points.append(Point(float(strength), losses[:, at], squares[:, at], *told))
         if watch is not None and watch(points[-1]):
             break
     return points
@@ -122,9 +128,9 @@ def homotopy(G: NDArray, c: NDArray, strengths: NDArray, l2: float = 0.0) -> NDA
     kinks, ways = _kinks(H, c, float(strengths[-1]))
     # each strength lies on the line from the kink above it
     at = np.searchsorted(-kinks, -strengths, side="left") - 1
-    for k in np.unique(at[at >= 0]):
-        start, way = ways[k]
-        W[:, at == k] = start[:, None] + way[:, None] * (kinks[k] - strengths[at == k])
+    for k in np.flatnonzero(at >= 0):
+        start, way = ways[at[k]]
+        W[:, k] = start + way * (kinks[at[k]] - strengths[k])
     slopes = c[:, None] - H @ W
     off = np.where(W != 0, np.abs(slopes - np.sign(W) * strengths), np.abs(slopes) - strengths).max(axis=0, initial=0.0)
     for lost in np.flatnonzero(off > 1e-8 * (1e-3 * np.abs(c).max(initial=0.0) + strengths)):
@@ -132,44 +138,45 @@ def homotopy(G: NDArray, c: NDArray, strengths: NDArray, l2: float = 0.0) -> NDA
     return W
 
 
+@np.errstate(divide="ignore", invalid="ignore")
 def _kinks(H: NDArray, c: NDArray, last: float) -> tuple[NDArray, list[tuple[NDArray, NDArray]]]:
-    """The strengths at which the path turns, down to the `last`; where it is there, and how it goes on per unit."""
-    d, w, slope = len(c), np.zeros(len(c)), c.copy()
+    """The strengths at which the path turns, down to the `last`; where it is there, and how it goes on per unit.
+
+    The inverse of the curvatures of the weights that are not zero is kept in place, in the order in which they came.
+    """
+    w, slope, kinks, ways = np.zeros(len(c)), c.copy(), [], []
     level = float(np.abs(c).max(initial=0.0))
-    kinks, ways, on = [], [], np.array([int(np.abs(c).argmax())])
-    signs = np.sign(slope[on])
-    inverse = 1.0 / np.maximum(H[on[:, None], on], 1e-300)
-    for _ in range(10 * d + 10):
-        if level <= last or not len(on):
+    inverse, places, signs, m = np.empty_like(H), np.zeros(len(c), dtype=np.intp), np.zeros(len(c)), 1
+    places[0] = j = int(np.abs(c).argmax())
+    inverse[0, 0], signs[0] = 1.0 / max(H[j, j], 1e-300), np.sign(c[j])
+    for _ in range(10 * len(c) + 10):
+        if level <= last or not m:
             break
-        move = np.zeros(d)
-        move[on] = inverse @ signs
+        on, K, move = places[:m], inverse[:m, :m], np.zeros(len(c))
+        move[on] = K @ signs[:m]
         along = H @ move
         kinks.append(level)
         ways.append((w, move))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            below, above = (level - slope) / (1.0 - along), (level + slope) / (1.0 + along)
-            enter = np.minimum(_ahead(below, level), _ahead(above, level))
-            leave = _ahead(-w[on] / move[on], level)
+        below, above = (level - slope) / (1.0 - along), (level + slope) / (1.0 + along)
+        enter, leave = np.minimum(_ahead(below, level), _ahead(above, level)), _ahead(-w[on] / move[on], level)
         enter[on] = np.inf
         j, k = int(enter.argmin()), int(leave.argmin())
         step = min(float(enter[j]), float(leave[k]), level)
         w, slope, level = w + step * move, slope - step * along, level - step
         if leave[k] <= enter[j]:
-            w[on[k]] = 0.0
-            rest = np.arange(len(on)) != k
-            inverse = inverse[rest][:, rest] - np.outer(inverse[rest, k], inverse[k, rest]) / inverse[k, k]
-            on, signs = on[rest], signs[rest]
-        elif np.isfinite(enter[j]):
-            v = inverse @ H[on, j]
-            left = float(H[j, j] - H[on, j] @ v)
+            w[on[k]], column, m = 0.0, K[:, k].copy(), m - 1
+            K -= column[:, None] * (column / column[k])
+            K[k], on[k], signs[k] = K[m], on[m], signs[m]
+            K[:, k] = K[:, m]
+        elif enter[j] < np.inf:
+            v = K @ H[j, on]
+            left = float(H[j, j] - H[j, on] @ v)
             if left <= 1e-10 * H[j, j]:
                 break
-            larger = np.empty((len(on) + 1, len(on) + 1))
-            larger[:-1, :-1] = inverse + np.outer(v, v / left)
-            larger[-1, :-1] = larger[:-1, -1] = -v / left
-            larger[-1, -1] = 1.0 / left
-            inverse, on, signs = larger, np.append(on, j), np.append(signs, np.sign(slope[j]))
+            u = v / left
+            K += v[:, None] * u
+            inverse[m, :m] = inverse[:m, m] = -u
+            inverse[m, m], places[m], signs[m], m = 1.0 / left, j, np.sign(slope[j]), m + 1
     return np.array(kinks), ways
 
 
@@ -308,7 +315,7 @@ def leave_one_out(risk: Risk, strengths: NDArray) -> list[Point]:
     residual = (y[:, None] - X @ W) / np.maximum(1.0 - leverage, 1e-12)
     losses = 0.5 * residual**2
     fit = Quadratic(G, along_y, float(sigma @ y**2), mean, level)
-    gaps = fit.gap(W, 0.0, strengths)
+    gaps = fit.gap(W, 0.0, strengths, NOISE[8])
     return [
         Point(
             float(strength), sigma @ losses[:, [at]], sigma @ losses[:, [at]] ** 2, float(gaps[at]),
