@@ -111,7 +111,7 @@ def test_cells_of_another_kind_are_refused_with_their_row(models):
         ("x", ["1.5", "two", "3"], 'column x, row 2 is "two": expected a number, as in training'),
         ("x", [1.0, 2.0, np.inf], "column x, row 3 is infinite"),
         ("open", [0.0, 0.5, 1.0], "column open, row 2 is 0.5: expected true or false"),
-        ("day", ["2020-01-01", "soon", "2020-01-02"], "column day, row 1 holds text: expected dates"),
+        ("day", ["2020-01-01", "soon", "2020-01-02"], 'column day, row 2 is "soon": expected dates'),
     ]:
         with pytest.raises(DataError, match=text):
             models["binary"].predict({k: v[:3] for k, v in TABLE.items()} | {name: cells})
