@@ -57,8 +57,8 @@ def diagnose(source: Any, *, seed: int = 0, ignore: Iterable[str] | str = ()) ->
     return diagnose_log(source, ignore)
 
 
-def watch(module: Any, optimizer: Any, *, tell: Any = None, ignore: Iterable[str] | str = ()) -> Any:
-    """Watch a PyTorch module and its optimizer while your own loop trains them.
+def watch(module: Any = None, optimizer: Any = None, *, tell: Any = None, ignore: Iterable[str] | str = ()) -> Any:
+    """Watch a PyTorch module and its optimizer while your own loop trains them; or, without these, fits.
 
     It listens by hooks and never changes the training: not its numbers, and not its random numbers.  When the first
     gradient is not finite, the forward and backward pass that made it is done again on a copy, before the optimizer
@@ -76,7 +76,26 @@ def watch(module: Any, optimizer: Any, *, tell: Any = None, ignore: Iterable[str
     ...     optimizer.step()
     >>> watched.findings[0].code, watched.findings[0].evidence
     ('D014', 'row 1 of the batch of step 0 is nan in column 1')
+
+    Without a module it is a callback for estimators, scikit-learn's (from 1.9 on, those that know ``set_callbacks``)
+    and ours: after each step the loss of some rows is noted, and the fitted model is compared with the minimum of its
+    own objective.  Of estimators that know none, ``look(model, X, y)`` notes the loss after each ``partial_fit``.
+
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> watched = descender.watch()
+    >>> import warnings
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore")       # scikit-learn says that it did not converge
+    ...     model = LogisticRegression(max_iter=30).set_callbacks(watched).fit(X, y)
+    >>> watched.findings[0].code, watched.findings[0].cause
+    ('D011', 'unscaled-columns')
     """
+    if module is None and optimizer is None:
+        from descender.watching.fits import FitWatch
+
+        return FitWatch(tell, ignore)
     from descender.watching.listening import Watch
 
     return Watch(module, optimizer, tell, ignore)
