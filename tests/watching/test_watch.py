@@ -2,6 +2,7 @@
 
 import copy
 import gc
+import io
 import logging
 import math
 import weakref
@@ -204,3 +205,54 @@ def test_confirm_runs_a_loop_again():
 def test_what_cannot_be_watched_is_refused(given):
     with pytest.raises(CapabilityError, match="expected a torch"):
         descender.watch(*given)
+
+
+def test_a_copy_of_the_module_is_not_heard_and_can_be_saved():
+    loop = Loop(0, model=dropping)
+    with descender.watch(loop.module, loop.optimizer) as watch:
+        loop.step(next(iter(loop)))
+        average = copy.deepcopy(loop.module)  # as for an average of weights
+        average(loop.X)
+        loop.step(next(iter(loop)))
+        file = io.BytesIO()
+        torch.save(loop.module, file)
+    assert watch.training == 2
+    file.seek(0)
+    saved = torch.load(file, weights_only=False)
+    assert torch.equal(saved.eval()(loop.X), loop.module.eval()(loop.X))
+
+
+def test_a_pass_without_a_loss_holds_no_graph_for_long():
+    module = nn.Linear(3, 1)
+    optimizer = torch.optim.SGD(module.parameters(), 0.1)
+    with descender.watch(module, optimizer):
+        graphs = [weakref.ref(module(torch.randn(5, 3)).grad_fn) for _ in range(6)]
+        gc.collect()
+        assert sum(graph() is not None for graph in graphs) <= 2
+    assert all(graph() is None for graph in graphs)
+
+
+def test_random_numbers_of_the_pass_that_failed_are_drawn_again():
+    """A row is lost by what dropout left of it: the same must be left when it is done again."""
+
+    class Quotient(nn.Module):
+        def forward(self, x):
+            return x / x.sum(1, keepdim=True)
+
+    module = nn.Sequential(nn.Dropout(0.5), Quotient(), nn.Linear(3, 1))
+    optimizer = torch.optim.SGD(module.parameters(), 0.0)
+    torch.manual_seed(0)
+    told = []
+    with descender.watch(module, optimizer, tell=told.append):
+        for _ in range(60):
+            x = torch.rand(4, 3) + 0.5
+            optimizer.zero_grad()
+            out = module(x)
+            out.sum().backward()
+            bad = (~torch.isfinite(out)).flatten().nonzero().flatten().tolist()
+            optimizer.step()
+            if told:
+                break
+    assert bad
+    assert told[0].code == "D901"
+    assert (told[0].where["row"], told[0].where["layer"].split()[0]) == (bad[0], "1")

@@ -21,11 +21,11 @@ from descender.watching.network import Activations, Names, modes_matter
 from descender.watching.origin import traced
 from descender.watching.torch_ import torch
 
-LOOKS = (0, 1, 3, 10, 30)
-EVERY = 100
+LOOKS = (0, 1, 3, 10, 30, 100, 300)
+EVERY = 1000
 """Deep looks: at these updates, and every so many."""
-HELD = 4
-"""So many forward passes since the last update are held: their inputs, by reference."""
+HELD, ATTACHED = 4, 2
+"""So many forward passes since the last update are held: their inputs, by reference; of so many the graph, too."""
 LOG = logging.getLogger("descender")
 
 
@@ -36,9 +36,17 @@ class Pass:
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     rng: Any
-    modes: bool
-    out: Any = None
-    slopes: list[Any] = field(default_factory=list)
+    out: Any
+    kept: Any = None
+
+    @property
+    def slope(self) -> Any:
+        """The derivative of the loss by the outputs, once that is known."""
+        return self.out.grad if self.out is not None and self.out.retains_grad else self.kept
+
+    def settle(self) -> None:
+        """Let go of the graph."""
+        self.kept, self.out = self.slope, None if self.out is None else self.out.detach()
 
 
 @dataclass
@@ -49,6 +57,15 @@ class Look:
     gradients: dict[str, float]
     weights: dict[str, float]
     layers: list[Layer] = field(default_factory=list)
+
+
+class Nobody:
+    """What is left of a watch in a module that was saved while it was watched: hooks that do nothing."""
+
+    def _before_forward(self, *_: Any) -> None:
+        return
+
+    _after_forward = _before_update = _after_update = _before_forward
 
 
 class Watch:
@@ -72,17 +89,20 @@ class Watch:
         self._names = dict(module.named_parameters())
         self._given = {id(p) for group in optimizer.param_groups for p in group["params"]}
         self._small = [p for p in self._names.values() if p.ndim < 2] or list(self._names.values())
-        self._ends = [self._small[0], self._small[-1]]
+        self._ends = self._small[:1] + self._small[-1:]
         """On its way back what is not finite reaches the first biases; the last ones have it where the loss made it."""
         self._matter: bool | None = None
+        self._random = False
+        """Whether a forward pass was seen to draw random numbers: else their state need not be kept."""
         self._handles = [
-            module.register_forward_pre_hook(self._before_forward, with_kwargs=True),
-            module.register_forward_hook(self._after_forward),
+            module.register_forward_hook(self._after_forward, with_kwargs=True),
             optimizer.register_step_pre_hook(self._before_update),
             optimizer.register_step_post_hook(self._after_update),
         ]
         self._witness = next((p for p in self._small if p.requires_grad and id(p) in self._given), None)
-        self._heard: Any = None
+        self._heard: list[Any] = []
+        self._looking = False
+        self._rng: Any = None
         self._hear()
 
     def close(self) -> None:
@@ -91,13 +111,21 @@ class Watch:
             last = self._passes[-1].out
             if last is not None and not bool(torch.isfinite(last).all()):
                 self._trace()
-        for handle in (*self._handles, *([self._heard] if self._heard is not None else [])):
+        for handle in (*self._handles, *self._heard):
             handle.remove()
-        self._handles, self._heard = [], None
+        self._handles, self._heard = [], []
         self._passes.clear()
 
     def __enter__(self) -> Watch:
         return self
+
+    def __deepcopy__(self, memo: Any) -> Watch:
+        """A copy of the module, as one makes for an average of its weights, carries the hooks: they ignore it."""
+        return self
+
+    def __reduce__(self) -> Any:
+        """Saved with its module, it is nobody."""
+        return (Nobody, ())
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         self.error = error if isinstance(error, Exception) else None
@@ -111,34 +139,42 @@ class Watch:
 
     # hooks
 
-    def _before_forward(self, module: Any, args: Any, kwargs: Any) -> None:
-        if not torch.is_grad_enabled():
+    def _before_forward(self, module: Any, args: Any) -> None:
+        """Only where a look is due, or where the pass draws random numbers, which may have to be drawn again."""
+        if torch.is_grad_enabled() and module is self.module:
+            self._rng = torch.get_rng_state()
+
+    def _after_forward(self, module: Any, args: Any, kwargs: Any, out: Any) -> None:
+        if not torch.is_grad_enabled() or module is not self.module:
             return
         if module.training:
             self.training += 1
         else:
             self.evaluating += 1
-        self._passes.append(Pass(args, kwargs, torch.get_rng_state(), module.training))
-        if self._due():
-            self._observe()
-
-    def _after_forward(self, module: Any, args: Any, out: Any) -> None:
-        if not torch.is_grad_enabled() or not self._passes:
-            return
-        first = out if isinstance(out, torch.Tensor) else None
-        if first is not None:
-            held = self._passes[-1]
-            held.out = first.detach()
-            if first.requires_grad:
-                first.register_hook(held.slopes.append)
+        held = Pass(args, kwargs, self._rng, out if isinstance(out, torch.Tensor) else None)
+        if held.out is not None and out.requires_grad:
+            out.retain_grad()  # a hook of Python's own would cost as much as all else here
+        self._passes.append(held)
+        if len(self._passes) > ATTACHED:
+            self._passes[-1 - ATTACHED].settle()
+        if self._rng is not None:
+            self._random = self._random or not torch.equal(self._rng, torch.get_rng_state())
+            self._rng = None
+            if self._looking:
+                self._observe()
 
     def _hear(self) -> None:
-        """Listen to the gradient of one parameter where a look is due: a hook that is not there costs nothing."""
-        if self._heard is not None:
-            self._heard.remove()
-            self._heard = None
-        if self._witness is not None and self._due():
-            self._heard = self._witness.register_hook(self._slope_comes)
+        """Listen to forward passes and to the gradient of one parameter where a look is due.
+
+        A hook that is not there costs nothing.
+        """
+        for handle in self._heard:
+            handle.remove()
+        self._heard, self._looking = [], self._due()
+        if self._looking or self._random:
+            self._heard.append(self.module.register_forward_pre_hook(self._before_forward))
+        if self._looking and self._witness is not None:
+            self._heard.append(self._witness.register_hook(self._slope_comes))
 
     def _slope_comes(self, slope: Any) -> None:
         if self._begun:
@@ -150,18 +186,20 @@ class Watch:
 
     def _before_update(self, optimizer: Any, args: Any, kwargs: Any) -> None:
         if self.fault is None:
-            seen = [held.out for held in self._passes if held.out is not None]
-            seen += [p.grad for p in self._ends if p.grad is not None]
-            if not all(math.isfinite(t.sum()) or bool(torch.isfinite(t).all()) for t in seen):
-                self._trace()
-        if self._due():
+            for p in self._ends:
+                g = p.grad
+                if g is not None and not (math.isfinite(g.sum().item()) or bool(torch.isfinite(g).all())):
+                    self._trace()
+                    break
+        if self._looking:
             self._look()
 
     def _after_update(self, optimizer: Any, args: Any, kwargs: Any) -> None:
         self.update += 1
         self._begun = False
         self._passes.clear()
-        self._hear()
+        if self._looking or self._due():
+            self._hear()
 
     # looking
 
@@ -170,7 +208,7 @@ class Watch:
 
     def _observe(self) -> None:
         """Look at activations on a copy, so that nothing the module remembers is touched."""
-        if self.update > 0 and self.update % (10 * EVERY):
+        if self.update % EVERY:
             return
         held = self._passes[-1]
         with torch.random.fork_rng(devices=[]):
@@ -187,6 +225,8 @@ class Watch:
     def _look(self) -> None:
         named = [(name, p) for name, p in self._names.items() if p.grad is not None]
         self._got |= {name for name, _ in named}
+        moved = [p for p in self._small if p.grad is not None]
+        self._ends = moved[:1] + moved[-1:] or self._ends
         if not named:
             return
         gradients, weights = _norms([p.grad for _, p in named]), _norms([p.detach() for _, p in named])
@@ -225,13 +265,14 @@ class Watch:
                     return self._input(x)
             twin = _bare(self.module)
             rows = len(tensors[0]) if tensors and tensors[0].ndim else 0
-            torch.set_rng_state(held.rng)
+            if held.rng is not None:
+                torch.set_rng_state(held.rng)
             with traced(twin, rows, self.update) as tracer:
                 out = twin(*held.args, **held.kwargs)
-                if tracer.found is None and held.slopes and isinstance(out, torch.Tensor):
-                    if not bool(torch.isfinite(held.slopes[0]).all()):
+                if tracer.found is None and held.slope is not None and isinstance(out, torch.Tensor):
+                    if not bool(torch.isfinite(held.slope).all()):
                         return self._beyond(held)
-                    out.backward(held.slopes[0])
+                    out.backward(held.slope)
             if tracer.found is not None:
                 return self._made(tracer.found)
         return Finding(
@@ -249,9 +290,9 @@ class Watch:
 
     def _beyond(self, held: Pass) -> Finding:
         """The module is well: what comes after it is not."""
-        slope, out = held.slopes[0], held.out
+        slope, out = held.slope, held.out
         index = [int(i) for i in (~torch.isfinite(slope)).nonzero()[0]]
-        value = float(out[tuple(index)]) if out is not None and out.shape == slope.shape else math.nan
+        value = float(out.detach()[tuple(index)]) if out is not None and out.shape == slope.shape else math.nan
         where = {"step": self.update, "row": index[0], "layer": "the loss"}
         evidence = f"at step {self.update} the derivative of the loss by output {tuple(index)} is not finite; the output is {value:.6g}"  # noqa: E501
         return Finding("nan-operation", "critical", evidence, "# an equivalent loss that is stable, on scores", where)
