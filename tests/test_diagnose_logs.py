@@ -81,6 +81,12 @@ def test_a_norm_that_explodes_is_told_with_a_clip():
     assert any(finding.remedy == "clip_norm=4" for finding in found)
 
 
+def test_a_spike_that_the_training_recovers_from_is_no_alarm():
+    norm = np.where(STEPS == 60, 1e6, 2.0)
+    loss = np.where(STEPS == 60, 50.0, HEALTHY["falls"])
+    assert [finding.severity for finding in diagnose_log({"loss": loss, "grad_norm": norm})] == ["info"]
+
+
 def test_logs_as_others_write_them(tmp_path):
     lightning = tmp_path / "metrics.csv"
     lines = ["epoch,step,train_loss_step,val_loss,lr-Adam"]

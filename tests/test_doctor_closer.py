@@ -10,6 +10,7 @@ from descender.costs.network.build import perceptron
 from descender.costs.network.network import Network
 from descender.costs.risk import Risk
 from descender.doctor.closer import look_closer
+from descender.doctor.finding import Finding
 
 N = 200
 
@@ -78,6 +79,8 @@ def test_d011_columns_of_several_scales_that_standardised_ones_repair():
     X, y = rows()
     assert causes(gd(X * [1.0, 1.0, 1e3, 1.0], y, rate=1e-7)) == ["unscaled-columns"]
     assert causes(minimize(Risk(X * [1.0, 1.0, 1e3, 1.0], y, l2=1e-3))) == []  # a method that does not mind
+    several = X * np.geomspace(1.0, 1e3, 4)  # no column is a hundred times as wide as the median one
+    assert [causes(gd(several, y, rate=rate))[0] for rate in (1e-7, 0.1)] == ["unscaled-columns"] * 2
     network = Network(perceptron(4, [8], 1), X * [1.0, 1.0, 1e3, 1.0], y)
     with np.errstate(over="ignore"):  # it runs off
         walk = minimize(network, network.start(0), "minibatch", learning_rate=0.01, max_epochs=4)
@@ -119,6 +122,15 @@ def test_d101_a_walk_that_is_thrown_about_within_bounds():
     X, y = rows()
     network = Network(perceptron(4, [8], 1), X, y)
     walk = minimize(network, network.start(0), "adam", batch_size=20, learning_rate=5.0, max_epochs=10)
+    assert causes(walk)[0] == "learning-rate-too-high"
+
+
+def test_d101_where_a_walk_was_thrown_onto_a_plateau():
+    """Steps so long that all units are saturated: that the slope is nothing there is a symptom."""
+    X, y = rows()
+    network = Network(perceptron(4, [8, 8, 8], 1, activation="sigmoid"), X, y)
+    walk = minimize(network, network.start(0), "adam", learning_rate=5.0, batch_size=20, max_epochs=10)
+    walk.findings.append(Finding("plateau", "warning", "the slope is 1e-12", "start elsewhere"))
     assert causes(walk)[0] == "learning-rate-too-high"
 
 

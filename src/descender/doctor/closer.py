@@ -11,7 +11,6 @@ import copy
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from descender.costs.gradient_check import check_gradient
 from descender.costs.network.network import Network
 from descender.costs.risk import Risk
 from descender.descent import Stop, Walk, descend
+from descender.doctor.causes import BY_SLUG
 from descender.doctor.finding import Finding, root_first
 from descender.doctor.fitted import SEPARABLE
 from descender.doctor.layers import vanishing_gradient
@@ -143,8 +143,10 @@ def look_closer(walk: Walk) -> list[Finding]:
         return []
     look = Closer(walk, np.asarray(start, dtype=walk.x.dtype))
     found = [finding for check in SURE if (finding := check(look)) is not None]
-    if not any(finding.severity != "info" for finding in (*walk.findings, *found)):
-        found += islice((finding for check in TRIED if (finding := check(look)) is not None), 1)
+    known = {finding.cause for finding in (*walk.findings, *found) if finding.severity != "info"}
+    for cause, check in TRIED.items():
+        if known <= set(BY_SLUG[cause].above) and (finding := check(look)) is not None:
+            return root_first([*found, finding])
     return root_first(found)
 
 
@@ -358,7 +360,8 @@ def _number(value: float) -> str:
 Check = Callable[[Closer], Finding | None]
 SURE: tuple[Check, ...] = (wrong_gradient, constant_labels, outlier_rows, leaked_label, unscaled_columns, separable)
 """Of data and gradient: the roots of what the walk shows."""
-TRIED: tuple[Check, ...] = (
-    vanishing, labels_shuffled, momentum_too_high, rate_too_high, rate_too_low, steps_used_up,
-)  # fmt: skip
-"""Of the walk, where there is no such root: the first that is found, the dearer ones and the symptoms last."""
+TRIED: dict[str, Check] = {
+    "vanishing-gradient": vanishing, "labels-shuffled": labels_shuffled, "momentum-too-high": momentum_too_high,
+    "learning-rate-too-high": rate_too_high, "learning-rate-too-low": rate_too_low, "steps-used-up": steps_used_up,
+}  # fmt: skip
+"""Of the walk, where nothing is known but what they are the root of: the first that is found, the dearer ones last."""

@@ -79,7 +79,10 @@ def diverged(curves: Curves) -> Finding | None:
 
 
 def explodes(curves: Curves) -> Finding | None:
-    """D201: a gradient norm that is not finite, or a thousand times its median while the loss is thrown up."""
+    """D201: a gradient norm that is not finite, or a thousand times its median while the loss is thrown up.
+
+    Where the loss came back below what it was before, it is only told: a step too long, and no more.
+    """
     norms = curves.norm[~np.isnan(curves.norm)]
     if len(norms) < FEWEST:
         return None
@@ -87,7 +90,11 @@ def explodes(curves: Curves) -> Finding | None:
     thrown = np.isfinite(curves.loss).any() and np.nanmax(curves.loss) > THROWN * abs(curves.loss[0])
     if np.isinf(top) or (top > 1e3 * middle > 0 and thrown):
         evidence = f"the gradient's norm reached {top:.3g}; its median before was {middle:.3g}"
-        return Finding("exploding-gradient", "critical", evidence, f"clip_norm={2 * middle:.2g}")
+        seen = windows(curves.loss)
+        before = windows(curves.loss[: max(int(np.nanargmax(curves.norm)), 1)], 1)
+        back = len(before) > 0 and np.isfinite(curves.loss[-1]) and np.median(seen[-3:]) < before[0]
+        remedy = f"clip_norm={2 * middle:.2g}"
+        return Finding("exploding-gradient", "info" if back else "critical", evidence, remedy)
     return None
 
 
