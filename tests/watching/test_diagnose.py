@@ -18,6 +18,7 @@ from torch_loops import CROSS, Loop, line, made, perceptron, spiral, squared  # 
 import descender  # noqa: E402
 from descender.doctor.causes import BY_SLUG  # noqa: E402
 from descender.doctor.loops import FAMILIES  # noqa: E402
+from descender.watching.network import examine_layers  # noqa: E402
 from descender.errors import CapabilityError, OptionError  # noqa: E402
 
 REGRESSION = {"data": line, "model": lambda: perceptron(4, 1), "loss": squared}
@@ -141,6 +142,10 @@ def large():
     return weights(lambda p: p.mul_(30), lambda: perceptron(4, 1))()
 
 
+def dropped(share):
+    return nn.Sequential(nn.Linear(2, 24), nn.ReLU(), nn.Dropout(share), nn.Linear(24, 3))
+
+
 def sigmoids():
     return perceptron(4, 1, act=nn.Sigmoid, deep=8)
 
@@ -164,6 +169,10 @@ CERTAIN = {
     "penalty-sign": {"penalty": -3e-3},
     "wrong-gradient": {"model": lambda: perceptron(act=WrongTanh, deep=1)},
     "loop-raises": {"raises": 12},
+    "inputs-changed": {"mutates": 1.01},
+    "mixed-rows": {"model": lambda: perceptron(last=(nn.LogSoftmax(0),)), "loss": nn.NLLLoss()},
+    "validation-mode": {"model": lambda: perceptron(last=(nn.Dropout(0.3),)), "forgets": True},
+    "validation-leak": {"leaks": True},
 }  # fmt: skip
 
 # those that are told apart by running the loop again
@@ -189,6 +198,9 @@ TRIED = {
     "overfitting": REGRESSION | {
         "data": lambda seed: (lambda X, y: (X[-80:], y[-80:] + torch.randn(80)))(*line(seed=seed)),
         "model": lambda: perceptron(4, 1, width=128), "steps": 400},
+    "few-rows-seen": {"repeats": True, "steps": 100},
+    "no-activation": {"model": lambda: perceptron(act=nn.Identity), "steps": 100},
+    "dropout-too-strong": {"model": lambda: dropped(0.97), "steps": 100},
     "half-precision-overflow": REGRESSION | {
         "data": changed(lambda X, y: (X.half() * 3e2, y)), "model": lambda: large().half(),
         "loss": lambda z, y: squared(z.float(), y.float()), "optimizer": sgd(1e-12)},
@@ -272,6 +284,42 @@ def test_a_frozen_layer_that_is_missed_and_one_that_is_not():
     found = descender.diagnose(made(model=frozen, steps=150, rate=3e-2))
     assert causes(found)[0] == "frozen-part", str(found)
     assert "0: the optimizer has" in found[0].evidence
+
+
+class Called(nn.Module):
+    """Activations that are calls, not layers: the second has units that never fire."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second, self.third = nn.Linear(2, 24), nn.Linear(24, 24), nn.Linear(24, 3)
+        nn.init.constant_(self.second.bias, -20.0)
+
+    def forward(self, x):
+        return self.third(torch.relu(self.second(torch.relu(self.first(x)))))
+
+
+def test_calls_of_an_activation_are_told_apart():
+    layers = {layer.name: layer.dead for layer in examine_layers(Called(), spiral()[0])}
+    assert set(layers) == {"forward() of Called, after first", "forward() of Called, after second"}
+    assert layers["forward() of Called, after second"] == 1.0 > layers["forward() of Called, after first"]
+
+
+def over_the_batch(z, y):
+    return nn.functional.nll_loss(torch.log_softmax(z, dim=0), y)
+
+
+@pytest.mark.parametrize(("loss", "cause"), [(nn.NLLLoss(), "output-mismatch"), (over_the_batch, "mixed-rows")])
+def test_a_loss_of_other_scores_than_it_takes(loss, cause):
+    found = descender.diagnose(made(loss=loss, steps=20))
+    assert causes(found)[0] == cause, str(found)
+
+
+def test_what_repeats_itself_is_no_leak_and_normalising_by_the_batch_no_mixing():
+    X, y = spiral()
+    twice = {"data": lambda seed: (torch.round(X), y), "steps": 20}  # a grid of few points: rows meet by chance
+    assert "validation-leak" not in causes(descender.diagnose(made(**twice)))
+    own = {"model": lambda: normed(nn.BatchNorm1d(24, track_running_stats=False)), "steps": 20}
+    assert "mixed-rows" not in causes(descender.diagnose(made(**own)))
 
 
 def test_a_column_that_never_changes_is_only_told():

@@ -47,6 +47,8 @@ class Loop:
         X, y = data(seed=seed)
         cut = len(X) * 3 // 4
         self.X, self.y, self.held = X[:cut], y[:cut], (X[cut:], y[cut:])
+        if how.get("leaks"):
+            self.held = (X[: len(X) - cut], y[: len(X) - cut])
         self.how, self.batch, self.steps, self.number, self.loss_fn = how, batch, steps, 0, loss
         self.module = model()
         self.make = optimizer or (lambda parameters: torch.optim.Adam(parameters, rate))
@@ -61,6 +63,8 @@ class Loop:
         order = torch.randperm(len(self.X), generator=self.generator)
         if self.how.get("sort"):
             order = self.y.argsort()
+        if self.how.get("repeats"):
+            order = torch.arange(self.batch).repeat(len(self))
         for i in range(len(self)):
             rows = order[i * self.batch : (i + 1) * self.batch]
             yield self.X[rows], self.y[rows]
@@ -69,6 +73,8 @@ class Loop:
         how = self.how
         self.number += 1
         self.module.train(not how.get("evaluating", False))
+        if how.get("mutates"):
+            self.X *= how["mutates"]
         if self.number == how.get("raises"):
             raise RuntimeError("out of luck")
         if how.get("renew") and self.number % how["renew"] == 0:
@@ -90,7 +96,7 @@ class Loop:
         return float(loss.detach())
 
     def validate(self):
-        self.module.eval()
+        self.module.train(self.how.get("forgets", False))
         with torch.no_grad():
             return float(self.loss_fn(self.module(self.held[0]), self.held[1]))
 

@@ -16,8 +16,18 @@ from descender.doctor.trial import Trial
 from descender.watching.changes import Change
 from descender.watching.loop import called, first, made, numbers, pair, sample
 from descender.watching.loss import examine_loss
-from descender.watching.network import alike, back_and_forth, check_backward, examine_layers, modes_matter, overfits
+from descender.watching.network import (
+    alike,
+    back_and_forth,
+    check_backward,
+    examine_layers,
+    is_affine,
+    mixes_rows,
+    modes_matter,
+    overfits,
+)  # fmt: skip
 from descender.watching.origin import traced
+from descender.watching.rows import dropout_of, familiar
 from descender.watching.running import quiet_global_rng, run
 from descender.watching.torch_ import torch
 
@@ -92,6 +102,9 @@ class Patient:
             X, y = sample(loop, 1 << 30)
             predictions = _predictions(after.module, X)
             base.facts["alike"] = alike(after.module, 1e-3)
+            base.facts["dropout"] = dropout_of(after.module)
+            repeated, held_known = familiar(base.facts["asked at validation"], base.facts["first X"])
+            base.facts |= {"repeats itself": repeated, "held-out rows known": held_known}
             layers_end = examine_layers(after.module, X[:512]) if base.finite else []
         facts["alike at the end"] = base.facts["alike"]
         case = Case(
@@ -124,7 +137,8 @@ class Patient:
             "output": (len(X), *shaped.shape[1:]) if shaped is not None else (),
             "restores": y.is_floating_point() and y.shape == X.shape and torch.equal(X.to(y.dtype), y),
             "layers": examine_layers(loop.module, some), "back": back, "forth": forth,
-            "modes matter": modes_matter(loop.module, some), "alike": alike(loop.module), "matrices": matrices,
+            "modes matter": modes_matter(loop.module, some), "mixed": mixes_rows(loop.module, some),
+            "affine": is_affine(loop.module, some), "alike": alike(loop.module), "matrices": matrices,
             "backward": check_backward(loop), "alike within": _alike_within(both, _kind(y)),
             "tensors": len(both) == len(batches) > 0,
             "batch size": int(np.median([len(rows[0]) for rows in both])) if both else 0,

@@ -44,7 +44,8 @@ def examine_loss(asked: Callable[[Any, Any], Any], out: Any, y: Any) -> LossFact
     found.permuted = abs(_value(loss_fn, noise, y[order]) - here) / scale
     if out.ndim == 2 and out.shape[1] > 1:
         found.shifted = abs(value(noise + 3.0 * noise[:, :1].sign()) - here) / scale
-    found.quadratic = _quadratic(value, noise)
+        found.columns = abs(value(noise + 3.0 * torch.eye(out.shape[1])[0]) - here) / scale
+    found.quadratic, found.linear = _along(value, noise)
     found.trivial = _best(loss_fn, y, torch.zeros(1, *out.shape[1:]), len(y))
     found.floor = _best(loss_fn, y, torch.zeros(out.shape), len(y))
     others = [value(c * noise) for c in (0.0, 0.3, 3.0)]
@@ -109,13 +110,20 @@ def _best(loss_fn: Callable[[Any, Any], Any], y: Any, start: Any, n: int) -> flo
     return lowest
 
 
-def _quadratic(value: Callable[[Any], float], z: Any) -> bool:
-    """Whether the loss is a square along a line: third differences of equal steps vanish, second ones do not."""
+def _along(value: Callable[[Any], float], z: Any) -> tuple[bool, bool]:
+    """Whether the loss is a square along a line, or is straight.
+
+    Third differences of equal steps vanish, second ones do not; or these do, too.
+    """
     values = [value(c * z) for c in (-10.0, -5.0, 0.0, 5.0, 10.0)]
     if not all(map(math.isfinite, values)):
-        return False
+        return False, False
     second = [values[i] - 2 * values[i + 1] + values[i + 2] for i in range(3)]
-    return second[0] != 0 and all(abs(s - second[0]) <= 1e-3 * abs(second[0]) for s in second)
+    way = max(values) - min(values)
+    straight = way > 0 and all(abs(s) <= 1e-4 * way for s in second)
+    return not straight and second[0] != 0 and all(
+        abs(s - second[0]) <= 1e-3 * abs(second[0]) for s in second
+    ), straight
 
 
 def _outwards(value: Callable[[Any], float], out: Any, y: Any) -> bool:

@@ -24,7 +24,7 @@ class Names:
     """Which layer is at work: a stack kept by hooks."""
 
     def __init__(self, module: Any):
-        self.module, self.stack = module, [("", module)]
+        self.module, self.stack, self.last = module, [("", module)], ""
         self.handles: list[Any] = []
 
     def __enter__(self) -> Names:
@@ -42,7 +42,7 @@ class Names:
 
     def _pop(self, part: Any, args: Any, out: Any) -> None:
         if len(self.stack) > 1:
-            self.stack.pop()
+            self.last = self.stack.pop()[0]
 
     @property
     def layer(self) -> str:
@@ -51,6 +51,12 @@ class Names:
         if len(self.stack) < 2:
             return ""
         return f"{name} ({type(part).__name__})" if name else f"forward() of {type(part).__name__}"
+
+    @property
+    def place(self) -> str:
+        """The layer at work; of a call in forward() also the layer before it, by which several calls are told apart."""
+        called = len(self.stack) > 1 and bool(self.last) and next(self.stack[-1][1].children(), None) is not None
+        return f"{self.layer}, after {self.last}" if called else self.layer
 
 
 class Activations(TorchDispatchMode):
@@ -70,10 +76,10 @@ class Activations(TorchDispatchMode):
         if name in ZEROING and out.ndim > 1:
             axis = 1 if out.ndim in (2, 4) else out.ndim - 1
             zero = (out <= 0).movedim(axis, 0).flatten(1).all(dim=1)
-            self.dead.setdefault(self.names.layer, []).append((len(zero), float(zero.float().mean())))
+            self.dead.setdefault(self.names.place, []).append((len(zero), float(zero.float().mean())))
         elif entry is not None and entry.ndim > 1 and not isinstance(self.names.stack[-1][1], GATED):
             far = float((entry.abs() > FAR).float().mean())
-            self.saturated.setdefault(self.names.layer, []).append((entry.shape[-1], far))
+            self.saturated.setdefault(self.names.place, []).append((entry.shape[-1], far))
         return out
 
     def told(self) -> list[Layer]:
@@ -248,3 +254,42 @@ def overfits(loop: Any, rows: int = 16, steps: int = 250) -> float:
         return values[-1]
     except Exception:
         return math.nan
+
+
+def mixes_rows(module: Any, X: Any, rows: int = 4) -> float:
+    """By how much the answer for a row changes when it is alone, relative to how answers differ; in evaluation mode.
+
+    0 where it cannot be told: answers that are random, or of another shape.
+    """
+    try:
+        twin = copy.deepcopy(module).eval()
+        norms = [part for part in twin.modules() if isinstance(part, torch.nn.modules.batchnorm._BatchNorm)]
+        if not all(part.track_running_stats for part in norms):  # meant to normalise by the batch
+            return 0.0
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            together, again = (called(twin, X[: 4 * rows]) for _ in range(2))
+            alone = torch.cat([called(twin, X[i : i + 1]) for i in range(rows)])
+        if together.shape != (min(4 * rows, len(X)), *alone.shape[1:]) or not torch.equal(together, again):
+            return 0.0
+        together = together.double()
+        spread = float((together - together.mean(dim=0)).abs().max()) + 1e-3 * float(together.abs().max())
+        return float((together[:rows] - alone.double()).abs().max()) / max(spread, 1e-30)
+    except Exception:
+        return 0.0
+
+
+def is_affine(module: Any, X: Any) -> bool:
+    """Whether answers halfway between two rows are halfway between theirs, though several layers are at work."""
+    try:
+        if not X.is_floating_point() or len(X) < 4:
+            return False
+        matrices = [p for p in module.parameters() if p.ndim > 1]
+        twin = copy.deepcopy(module).double().eval()
+        half = len(X) // 2
+        a, b = X[:half].double(), X[half : 2 * half].double()
+        with torch.no_grad():
+            ends, middle = called(twin, a) + called(twin, b), called(twin, (a + b) / 2)
+        scale = float((ends / 2 - middle.mean(dim=0)).abs().max())
+        return len(matrices) > 1 and scale > 0 and float((ends / 2 - middle).abs().max()) < 1e-6 * scale
+    except Exception:
+        return False

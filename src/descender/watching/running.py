@@ -14,6 +14,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 from descender.doctor.loops.case import Anatomy, Part, Run
 from descender.errors import DescenderError
 from descender.watching.loop import called, cost, endless, pair, per_epoch
+from descender.watching.rows import Readings
 from descender.watching.torch_ import torch
 
 TAKEN_APART = (0, 1, 3, 10, 30, 100, 300, 1000, 3000)
@@ -49,6 +50,11 @@ class Ear:
         self.rng: Any = None
         self.modes: list[bool] | None = None
         self.normed: dict[str, int] = {}
+        self.validating = False
+        self.validated = [0, 0]
+        """Forward passes of validations in evaluation mode, and in training mode."""
+        self.asked: Any = None
+        """What the first of them was about."""
         self.stack = ExitStack()
 
     def __enter__(self) -> Ear:
@@ -66,6 +72,12 @@ class Ear:
         self.stack.close()
 
     def _before_forward(self, module: Any, args: Any) -> None:
+        if self.validating:
+            self.within = False
+            self.validated[module.training] += 1
+            if self.asked is None and args and isinstance(args[0], torch.Tensor):
+                self.asked = args[0].detach().clone()
+            return
         self.within = torch.is_grad_enabled()
         if not self.within:
             return
@@ -245,7 +257,7 @@ def run(
     losses: list[float] = []
     rates, raw, applied = (np.full(steps, math.nan) for _ in range(3))
     validation: list[tuple[int, float]] = []
-    dissector = Dissector(loop) if apart else None
+    dissector, readings = (Dissector(loop), Readings(loop)) if apart else (None, None)
     before = cost(loop, rows)
     every = max(per_epoch(loop), -(-steps // VALIDATIONS)) or 1
     error, broken = None, None
@@ -260,6 +272,8 @@ def run(
             try:
                 batch = next(batches)
                 ear.begin()
+                if readings is not None:
+                    readings.batch(batch)
                 look = dissector is not None and step in TAKEN_APART
                 if look and dissector is not None:
                     dissector.before()
@@ -280,7 +294,9 @@ def run(
             if broken is not None and step >= broken + PATIENCE:
                 break
             if (step + 1) % every == 0 or step == steps - 1:
+                ear.validating = True
                 _validate(loop, step, validation)
+                ear.validating = False
         parts = ear.parts()
         after = cost(loop, rows)
     if broken is not None and math.isfinite(losses[-1]) and math.isfinite(after):
@@ -296,8 +312,11 @@ def run(
         "parts": parts, "anatomy": dissector.found if dissector else [], "settings": ear.settings,
         "optimizers": ear.optimizers, "left_over": ear.left_over / max(ear.beginnings, 1), "updates": ear.updates,
         "training": ear.training_forwards, "evaluating": ear.evaluating_forwards, "normed": ear.normed,
-        "asked": steps,
+        "asked": steps, "validated": ear.validated, "asked at validation": ear.asked,
     }  # fmt: skip
+    if readings is not None:
+        told_run.facts |= {"read": readings.read, "different": len(readings.different), "first X": readings.first,
+                           "changed": readings.changed()}  # fmt: skip
     return told_run
 
 

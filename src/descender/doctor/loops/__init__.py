@@ -8,10 +8,10 @@ from __future__ import annotations
 import numpy as np
 
 from descender.doctor.causes import BY_SLUG
-from descender.doctor.loops import code, data, layers, numbers, rates, targets
+from descender.doctor.loops import code, data, layers, numbers, rates, rows, targets
 from descender.doctor.loops.case import Case, Remedy, Suspect
 
-FAMILIES = (numbers, data, targets, code, layers, rates)
+FAMILIES = (numbers, data, rows, targets, code, layers, rates)
 """In this order: what is certain and cheap first, since a root that was found spares the search for its symptoms."""
 
 

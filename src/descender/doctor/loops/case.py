@@ -109,7 +109,10 @@ class LossFacts:
     """The relative change of the loss when targets change places."""
     shifted: float = float("nan")
     """The relative change of the loss when all scores of a row are raised by one number."""
+    columns: float = float("nan")
+    """The relative change of the loss when one class's scores of all rows are raised by one number."""
     quadratic: bool = False
+    linear: bool = False
     outwards: bool = False
     """Whether the loss falls as outputs leave their targets."""
     always: float | None = None

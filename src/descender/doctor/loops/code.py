@@ -9,6 +9,8 @@ from descender.doctor.loops.case import Anatomy, Case, Check, Part, Remedy, Susp
 MANY = 4
 """Optimizers one after another: a staged training makes one for each stage."""
 SMALL_BATCH = 4
+MISSED = 0.15
+"""How much of the way a frozen part must have cost: random features are often frozen on purpose."""
 OVER = 1e-2
 """The share of the highest rate at which a schedule has ended."""
 
@@ -136,7 +138,7 @@ def frozen_part(case: Case) -> Suspect | None:
         return None
     remedy = Remedy("thawed", "module.requires_grad_(True)", ("all parameters", "thaw"))
     run = case.rerun(remedy)
-    if not case.repaired(run, 0.3):
+    if not (case.repaired(run, 0.3) and run.explained > case.base.explained + MISSED):
         return None
     evidence = (
         f"{_told(frozen)}: the optimizer has {sum(p.size for p in frozen):,} weights that want no "

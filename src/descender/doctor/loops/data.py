@@ -6,8 +6,8 @@ import numpy as np
 
 from descender.doctor.loops.case import Case, Check, Remedy, Suspect
 
-SPREAD = 100.0
-"""How many times the spread of one column is that of another before scaling is tried."""
+SPREAD, FARTHEST = 100.0, 300.0
+"""How many times the spread of one column is the median one, or the smallest, before scaling is tried."""
 FAR, PULL = 30.0, 100.0
 """An outlier is so many times farther from the median than 99 of 100 rows, and pulls so many times as hard."""
 ALMOST, OTHERS = 0.995, 0.9
@@ -180,7 +180,8 @@ def on_several_scales(X: np.ndarray) -> bool:
         return False
     ratio, largest = float(spread.max() / np.median(spread)), float(size.max())
     ratio = max(ratio, float(np.median(spread) / spread.min()) if largest > 10 else 0.0)
-    return bool(ratio >= SPREAD or np.median(spread) >= SPREAD)
+    apart = largest > 10 and spread.max() >= FARTHEST * spread.min()
+    return bool(ratio >= SPREAD or apart or np.median(spread) >= SPREAD)
 
 
 CHECKS: dict[str, Check] = {

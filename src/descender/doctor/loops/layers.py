@@ -144,6 +144,41 @@ def vanishing(case: Case) -> Suspect | None:
     return Suspect("vanishing-gradient", "critical", evidence, ordered, {"layer": first})
 
 
+def no_activation(case: Case) -> Suspect | None:
+    """D206: an affine module of several layers, and activations that make the training far better."""
+    if not case.facts.get("affine") or not case.base.finite:
+        return None
+    remedy = Remedy("ReLU between the layers", "nn.ReLU() after each layer but the last", ("activations between", None))
+    run = case.rerun(remedy)
+    if not case.repaired(run):
+        return None
+    evidence = (
+        "answers halfway between two rows are halfway between theirs: all layers together are one; with ReLU between "
+        f"them the training ends at {case.outcome(run)} instead of {case.outcome(case.base)}"
+    )
+    return Suspect("no-activation", "warning", evidence, [remedy])
+
+
+def dropout_too_strong(case: Case) -> Suspect | None:
+    """D207: little is learnt, and far more without dropout, held-out rows included."""
+    base, share = case.base, case.base.facts.get("dropout", 0.0)
+    if share < 0.4 or not base.finite or not base.explained < 0.6:
+        return None
+    remedies = [Remedy("a quarter of the dropout", f"nn.Dropout({share / 4:.2g})", ("dropout", 0.25)),
+                Remedy("no dropout", "nn.Dropout(0.0)", ("dropout", 0.0))]  # fmt: skip
+    found = case.first_repair(remedies)
+    if found is None or (
+        np.isfinite(base.best_validation) and not found[1].best_validation < 0.95 * base.best_validation
+    ):
+        return None
+    remedy, run = found
+    evidence = (
+        f"{share:.0%} of the units are dropped; with {remedy.name} the training ends at {case.outcome(run)} instead of "
+        f"{case.outcome(base)}"
+    )
+    return Suspect("dropout-too-strong", "warning", evidence, [remedy, *(r for r in remedies if r is not remedy)])
+
+
 def dead_units(case: Case) -> Suspect | None:
     """D203: units that are 0 for every row, at the start or at the end, and a training that suffers."""
     for layers, when in ((case.layers, "before the first step"), (case.layers_end, "after training")):
@@ -199,6 +234,8 @@ def _worst(layers: list[Layer], what: str) -> Layer | None:
 CHECKS: dict[str, Check] = {
     "wrong-gradient": wrong_gradient,
     "bad-initialisation": symmetric,
+    "no-activation": no_activation,
+    "dropout-too-strong": dropout_too_strong,
     "dead-units": dead_units,
     "saturation": saturation,
     "vanishing-gradient": vanishing,

@@ -34,7 +34,11 @@ def learnable(X: NDArray, y: NDArray, classes: bool) -> Learnable | None:
     return _classes(X, y.astype(np.int64)) if classes else _numbers(X, y)
 
 
-def _models(classes: bool) -> list:
+RARE = 0.75
+"""The share of the most frequent class beyond which the others are weighed up: else answering it always is best."""
+
+
+def _models(classes: bool, weight: str | None = None) -> list:
     from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
     from sklearn.linear_model import Ridge, RidgeClassifier
     from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
@@ -43,10 +47,11 @@ def _models(classes: bool) -> list:
 
     trees = ExtraTreesClassifier if classes else ExtraTreesRegressor
     neighbours = KNeighborsClassifier if classes else KNeighborsRegressor
+    more = {"class_weight": weight} if classes else {}
     return [
-        trees(60, min_samples_leaf=3, random_state=0),
+        trees(60, min_samples_leaf=3, random_state=0, **more),
         make_pipeline(StandardScaler(), neighbours(10)),
-        make_pipeline(StandardScaler(), (RidgeClassifier if classes else Ridge)(1.0)),
+        make_pipeline(StandardScaler(), (RidgeClassifier if classes else Ridge)(1.0, **more)),
     ]
 
 
@@ -62,7 +67,7 @@ def _classes(X: NDArray, y: NDArray) -> Learnable | None:
         if len(counts) < 2 or len(y) < 40:
             return None
     folds = StratifiedKFold(5, shuffle=True, random_state=0)
-    trees, neighbours, linear = _models(True)
+    trees, neighbours, linear = _models(True, "balanced" if counts.max() > RARE * len(y) else None)
     weight = 1.0 / counts[y]
     best: tuple[float, NDArray, NDArray] | None = None
     for model in (trees, neighbours):

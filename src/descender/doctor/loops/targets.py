@@ -79,7 +79,7 @@ def class_collapse(case: Case) -> Suspect | None:
     ):
         return None
     told = case.learnable
-    if told is None or told.z < 8 or not np.isfinite(outputs).all():
+    if told is None or told.z < 4 or not np.isfinite(outputs).all():
         return None
     answers, y = outputs.argmax(axis=1), case.y
     share = float(np.mean(y == np.bincount(y.ravel().astype(int)).argmax())) if y is not None else 0.0
@@ -99,6 +99,11 @@ def output_mismatch(case: Case) -> Suspect | None:
         evidence = f"the loss is {loss.always:g} for all outputs"
         return Suspect("output-mismatch", "critical", evidence, [Remedy("outputs", "# one output for each class")])
     kinds = np.unique(y)
+    if case.targets == "classes" and loss.linear and len(case.output) == 2 and case.output[1] > 1:
+        evidence = "the loss is straight in the scores and has no lowest value: it takes logarithms of probabilities"
+        code = "loss_fn = torch.nn.CrossEntropyLoss()  # or nn.LogSoftmax(dim=1) at the end of the module"
+        remedy = Remedy("cross-entropy", code, ("loss", "cross-entropy"))
+        return Suspect("output-mismatch", "critical", evidence, [remedy])
     coded = case.targets == "classes" and len(kinds) >= 3 and y.shape[1] == 1 and len(kinds) <= max(30, len(y) // 20)
     wide = len(case.output) == 2 and case.output[1] > int(kinds.max())
     if (

@@ -1,0 +1,95 @@
+"""Rows that are read, changed, mixed or asked about where they should not be."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from descender.doctor.loops.case import Case, Check, Remedy, Suspect
+
+APART = 1e-2
+"""By how much of the spread of answers a row alone may be answered otherwise."""
+KNOWN = 0.3
+"""The share of the rows of a validation that may be training rows, beyond what X repeats itself."""
+
+
+def inputs_changed(case: Case) -> Suspect | None:
+    """D015: X is not what it was."""
+    changed = case.base.facts.get("changed", 0)
+    if not changed:
+        return None
+    evidence = f"{changed:,} of {case.n:,} rows of X are not what they were before the training"
+    return Suspect(
+        "inputs-changed", "critical", evidence,
+        [Remedy("copies", "X, y = (part.clone() for part in batch)  # before X is changed in place", ("copies", None))],
+    )  # fmt: skip
+
+
+def mixed_rows(case: Case) -> Suspect | None:
+    """D308: a row's answer, or its loss, depends on the other rows."""
+    mixed = case.facts.get("mixed", 0.0)
+    if mixed > APART:
+        evidence = (
+            "in evaluation mode a row alone is answered otherwise than in a batch, "
+            f"by {mixed:.2g} of the spread of answers"
+        )
+        code = "# softmax, mean, view: over the dimensions of a row, not dim=0; batch_first=True for sequences"
+        return Suspect("mixed-rows", "critical", evidence, [Remedy("each row by itself", code)])
+    if case.targets == "classes" and case.loss.columns < 1e-5 < case.loss.shifted:
+        evidence = (
+            "the loss does not change when a class's scores of all rows are raised: its softmax is over the batch"
+        )
+        remedy = Remedy("over the classes", "loss_fn = torch.nn.CrossEntropyLoss()", ("loss", "cross-entropy"))
+        return Suspect("mixed-rows", "critical", evidence, [remedy])
+    return None
+
+
+def validation_mode(case: Case) -> Suspect | None:
+    """D418: validation in training mode, of a module that minds."""
+    evaluated, trained = case.base.facts.get("validated", (0, 0))
+    if not trained > evaluated or not case.facts["modes matter"]:
+        return None
+    evidence = f"{trained:,} of {evaluated + trained:,} forward passes of validate() were in training mode"
+    remedy = Remedy("evaluation mode", "module.eval()  # and module.train() after it", ("validation mode", None))
+    return Suspect("validation-mode", "warning", evidence, [remedy])
+
+
+def validation_leak(case: Case) -> Suspect | None:
+    """D032: rows of the validation are in X."""
+    repeated, known = (case.base.facts.get(name, 0.0) for name in ("repeats itself", "held-out rows known"))
+    if case.n < 20 or not known > KNOWN + 2.0 * repeated:
+        return None
+    evidence = f"{known:.0%} of the rows that validate() asks about are in X, which repeats {repeated:.0%} of its own"
+    return Suspect(
+        "validation-leak", "warning", evidence,
+        [Remedy("hold rows out", "X, X_held, y, y_held = train_test_split(X, y)  # before anything else")],
+    )  # fmt: skip
+
+
+def few_rows_seen(case: Case) -> Suspect | None:
+    """D419: less than half of the rows in many readings, and more is learnt of all."""
+    facts = case.base.facts
+    read, different = facts.get("read", 0), facts.get("different", 0)
+    repeated = facts.get("repeats itself", 0.0)
+    if not case.facts.get("tensors") or not 0 < different < 0.5 * (1.0 - repeated) * min(case.n, read / 3):
+        return None
+    remedy = Remedy(
+        "all rows", "DataLoader(data, batch_size=..., shuffle=True)", ("shuffle", max(case.facts["batch size"], 1))
+    )
+    run, base = case.rerun(remedy), case.base
+    gained = run.best_validation < base.best_validation - 0.02 * abs(base.best_validation)
+    if not run.finite or not (gained or (not np.isfinite(base.best_validation) and case.repaired(run, 0.05))):
+        return None
+    evidence = (
+        f"{read:,} readings saw {different:,} of {case.n:,} rows; on all of them the training ends at "
+        f"{case.outcome(run)} instead of {case.outcome(base)}"
+    )
+    return Suspect("few-rows-seen", "warning", evidence, [remedy])
+
+
+CHECKS: dict[str, Check] = {
+    "inputs-changed": inputs_changed,
+    "mixed-rows": mixed_rows,
+    "validation-leak": validation_leak,
+    "validation-mode": validation_mode,
+    "few-rows-seen": few_rows_seen,
+}
