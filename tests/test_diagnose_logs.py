@@ -113,6 +113,36 @@ def test_logs_as_others_write_them(tmp_path):
     assert "begin anew" in read_curves(again).notes[0]
 
 
+OTHERS = {
+    "trainer_state.json": json.dumps({"epoch": 3.0, "log_history": [
+        *({"loss": 2.0**k, "learning_rate": 5e-5, "step": k} for k in range(30)), {"eval_loss": 1.0, "step": 30},
+        {"train_runtime": 3.0, "train_loss": 0.6, "step": 30}]}),
+    "metrics.csv": "epoch;Train Loss (MSE);val_loss\n" + "\n".join(
+        f"{k};{k / 8:.3f};0.5".replace(".", ",") for k in range(8, 900, 9)
+    ),
+    "log.tsv": "epoch\ttrain/box_loss\tlr-Adam\n" + "\n".join(f"{k}\t{2.0**k}\t0.1" for k in range(30)),
+    "export.csv": "Wall time,Step,Value\n" + "\n".join(f"1e9,{k},{2.0**k}" for k in range(30)),
+    "export.json": json.dumps([[1e9, k, 2.0**k] for k in range(30)]),
+    "sweep.csv": '"Step","run-1 - train/loss","run-1 - train/loss__MIN"\n' + "\n".join(
+        f'"{k}","{2.0**k}","1"' for k in range(30)
+    ),
+    "train.log": "started\n" + "\n".join(f"12:00 INFO epoch {k} | loss: {2.0**k:.4g} | lr=1e-3" for k in range(30)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_logs_of_many_makers(tmp_path, name):
+    (tmp_path / name).write_text(OTHERS[name])
+    found = diagnose_log(tmp_path / name)
+    assert found[0].cause == "learning-rate-too-high", found.described
+    assert len(found.curves.loss) >= 30
+
+
+def test_a_history_with_lists_within_is_no_table_of_rows():
+    history = {"loss": [1.0, 0.5, 0.3], "weights": [[1, 2, 3], [4, 5, 6], [7, 8, 9]]}
+    assert diagnose_log(history).curves.loss.tolist() == history["loss"]
+
+
 @pytest.mark.parametrize("ending", ["parquet", "jsonl"])
 def test_a_record_of_a_walk_that_diverged(tmp_path, ending):
     walk = minimize("x**4 - 3*x**2 + y**2", "x=2, y=1", "gd", learning_rate=0.4)

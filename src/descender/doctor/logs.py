@@ -28,6 +28,17 @@ ROLES: dict[str, tuple[str, ...]] = {
     "norm": ("gradient_norm", "grad_norm", "grad_2_0_norm_total", "total_norm", "train_grad_norm"),
 }  # fmt: skip
 """What a column may be called, after everything but letters and digits became _ and _step or _epoch was left out."""
+WORDS: dict[str, set[str]] = {
+    "loss": {"loss", "cost", "nll", "logloss", "objective"}, "rate": {"lr", "rate"}, "norm": {"norm"},
+}  # fmt: skip
+"""Else the name with one of these words and the fewest others; of losses those of training and of held-out rows."""
+HELD = {"val", "valid", "validation", "eval", "test", "dev", "holdout"}
+NEVER = {"min", "max", "std", "scale", "best", "time"}
+PAIR = re.compile(
+    r"([A-Za-z][\w/.-]*)\s*[:=]\s*([-+]?(?:\d+\.?\d*(?:[eE][-+]?\d+)?|nan|inf(?:inity)?)\b)", re.IGNORECASE
+)
+STEP = re.compile(r"\b(step|epoch|iter(?:ation)?|batch)\s*\[?\s*(\d+)", re.IGNORECASE)
+"""``loss: 0.3`` and ``epoch 7`` in a line of plain text."""
 
 
 @dataclass
@@ -96,17 +107,59 @@ def _of_text(text: str, path: Path) -> Curves:
         except ValueError:
             whole = None
         if isinstance(whole, Mapping) and any(isinstance(value, list) for value in whole.values()):
-            return of_rows(_across(whole), str(path))
+            tables = [
+                value
+                for value in whole.values()
+                if isinstance(value, list) and isinstance(next(iter(value), None), Mapping)
+            ]
+            return of_rows(_rows_of(max(tables, key=len)) if tables else _across(whole), str(path))
         if isinstance(whole, list):
-            return of_rows([row for row in whole if isinstance(row, Mapping)], str(path))
+            return of_rows(_rows_of(whole), str(path))
         return _of_lines(text, path)
+    found = _table(text, path)
+    return found if found is not None else _of_words(text, path)
+
+
+def _table(text: str, path: Path) -> Curves | None:
+    """CSV, whatever stands between its cells; None where it has no loss."""
+    line = text.lstrip().partition("\n")[0]
+    delimiter = max(",;\t|", key=line.count)
     rows, notes = [], []
-    reader = csv.DictReader(io.StringIO(text), restkey="")
+    reader = csv.DictReader(io.StringIO(text), restkey="", delimiter=delimiter)
     for number, row in enumerate(reader, start=2):
         if None in row.values():
             notes.append(f"line {number:,} has too few cells: what it has was read")
         rows.append({key: value for key, value in row.items() if key and value not in (None, "")})
-    return of_rows(rows, str(path), notes)
+    if delimiter == ";":  # then a comma may be the decimal point
+        rows = [{key: str(value).replace(",", ".") for key, value in row.items()} for row in rows]
+    if {re.sub(r"\W", "", str(name).lower()) for row in rows for name in row} == {"walltime", "step", "value"}:
+        rows = [
+            {"loss" if name.strip().lower() == "value" else name: cell for name, cell in row.items()} for row in rows
+        ]
+        notes.append("one scalar of TensorBoard, read as a loss")
+    try:
+        return of_rows(rows, str(path), notes)
+    except RecordError:
+        if PAIR.search(text) is None:
+            raise
+        return None
+
+
+def _of_words(text: str, path: Path) -> Curves:
+    """Plain text: the numbers that stand behind names, line by line."""
+    rows: list[dict[str, Any]] = []
+    for line in text.splitlines():
+        row = dict(PAIR.findall(line))
+        if row:
+            rows.append({name.lower(): value for name, value in STEP.findall(line)} | row)
+    return of_rows(rows, str(path), ["no table: the numbers behind names were read"])
+
+
+def _rows_of(values: list[Any]) -> list[Mapping[str, Any]]:
+    """Those of a list that have names, as Hugging Face's ``log_history``; of triples what TensorBoard exports."""
+    if values and all(isinstance(row, list) and len(row) == 3 for row in values):
+        return [{"step": row[1], "loss": row[2]} for row in values]
+    return [_flat(row) for row in values if isinstance(row, Mapping)]
 
 
 def _of_lines(text: str, path: Path) -> Curves:
@@ -154,7 +207,10 @@ def of_rows(rows: Iterable[Mapping[str, Any]], described: str, notes: Iterable[s
     """The curves of rows that have numbers by the usual names."""
     table = [_numbers(row) for row in rows]
     names = dict.fromkeys(name for row in table for name in row)
-    known = {role: next((name for name in words if name in names), None) for role, words in ROLES.items()}
+    known = {
+        role: next((name for name in words if name in names), None) or _like(role, names)
+        for role, words in ROLES.items()
+    }
     if known["loss"] is None:
         told = ", ".join(list(names)[:12]) or "none"
         raise RecordError(f"{described} has no column of losses, such as loss or train_loss; its columns: {told}")
@@ -180,10 +236,23 @@ def of_rows(rows: Iterable[Mapping[str, Any]], described: str, notes: Iterable[s
     )  # fmt: skip
 
 
+def _like(role: str, names: Iterable[str]) -> str | None:
+    """The name that is most like those of a role: ``train_box_loss``, ``loss_mse``, ``run_1_val_loss``, ``lr_adam``."""
+    wanted = WORDS.get("loss" if role == "held" else role, set())
+    fit = []
+    for name in names:
+        parts = set(name.split("_"))
+        held = bool(parts & HELD)
+        if parts & wanted and not parts & NEVER and (held == (role == "held") or role not in ("loss", "held")):
+            fit.append((0 if "train" in parts else 1, len(name.split("_")), name))
+    return min(fit)[2] if fit else None
+
+
 def _numbers(row: Mapping[str, Any]) -> dict[str, float]:
     """The cells that are numbers, by plain names; "nan" and "inf" are numbers, too."""
     found: dict[str, float] = {}
     for key, value in row.items():
+        key = re.sub(r"[\[(][^\])]*[\])]", "", str(key))  # units
         name = re.sub(r"_(step|epoch)$", "", re.sub(r"[^a-z0-9]+", "_", str(key).lower()).strip("_")) or "step"
         name = "step" if str(key).lower() in ("global_step", "trainer/global_step") else name
         try:
