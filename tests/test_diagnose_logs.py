@@ -185,11 +185,12 @@ def test_trainings_of_networks():
     assert found.where
 
 
-def test_gradients_that_vanish_are_found_in_a_training_that_fails():
+def test_gradients_that_vanish_are_found_in_a_training_that_fails(tmp_path):
     X = RNG.normal(size=(300, 5))
     y = (X[:, 0] > 0).astype(float)
     deep = MLPClassifier((8,) * 12, activation="sigmoid", initialisation="normal 0.3", max_iter=3).fit(X, y)
     assert "vanishing-gradient" in [finding.cause for finding in deep.findings_]
+    assert "vanishing-gradient" in causes(deep.record_.save(tmp_path / "deep.jsonl"))
     sound = MLPClassifier((8,) * 4, activation="relu", max_iter=40).fit(X, y)
     assert sound.findings_ == []
 

@@ -18,8 +18,8 @@ from torch_loops import CROSS, Loop, line, made, perceptron, spiral, squared  # 
 import descender  # noqa: E402
 from descender.doctor.causes import BY_SLUG  # noqa: E402
 from descender.doctor.loops import FAMILIES  # noqa: E402
-from descender.watching.network import examine_layers  # noqa: E402
 from descender.errors import CapabilityError, OptionError  # noqa: E402
+from descender.watching.network import examine_layers  # noqa: E402
 
 REGRESSION = {"data": line, "model": lambda: perceptron(4, 1), "loss": squared}
 
@@ -30,14 +30,6 @@ def sgd(rate, **more):
 
 def causes(found):
     return [finding.cause for finding in found if finding.severity != "info"]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 class Detached(nn.Module):

@@ -111,7 +111,9 @@ def train(
         seconds = None if seconds is None else seconds / (FOLDS + 1)
         steps = _steps(make, learn, how._replace(max_seconds=seconds), by_class)
     walk = _walk(network, begin, how._replace(max_seconds=seconds), watch, steps, **options)
-    walk.findings += _layers(network, begin, walk)
+    if found := _layers(network, begin, walk):
+        walk.findings += found
+        walk.record.facts["findings"] = [finding.as_dict() for finding in walk.findings]
     walk.replay = None  # of the whole training, of which this walk is a part: the caller knows how to do that again
     if walk.status == "budget" and (seconds is None or walk.record["seconds"][-1] < seconds):
         walk.success, walk.status, walk.message = True, "planned", f"took its {walk.nit:,} steps"

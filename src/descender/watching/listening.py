@@ -186,11 +186,10 @@ class Watch:
 
     def _before_update(self, optimizer: Any, args: Any, kwargs: Any) -> None:
         if self.fault is None:
-            for p in self._ends:
-                g = p.grad
-                if g is not None and not (math.isfinite(g.sum().item()) or bool(torch.isfinite(g).all())):
-                    self._trace()
-                    break
+            seen = [held.out.detach() for held in self._passes if held.out is not None]
+            seen += [p.grad for p in self._ends if p.grad is not None]
+            if not all(math.isfinite(t.sum().item()) or bool(torch.isfinite(t).all()) for t in seen):
+                self._trace()
         if self._looking:
             self._look()
 
