@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from descender.costs.risk import BLOCK_ROWS, Risk
-from descender.methods.centred import glance
+from descender.methods.centred import Columns, glance
 
 NEAR = 3.0
 """Deviations of a column from zero up to which its moments are taken about zero: they lose one digit at most."""
@@ -26,17 +26,18 @@ NOISE = {4: 64 * 2.0**-23, 8: 64 * 2.0**-52}
 class Moments:
     """Sums over the rows of each cell of 1, x, xx', xy, y and yy, about a common centre, in float64.
 
-    `cell` (n,) numbers the cell of each row; without it all rows are one cell.
+    `cell` (n,) numbers the cell of each row; without it all rows are one cell.  `columns` are what some rows show of
+    theirs, where that is known.
     """
 
-    def __init__(self, risk: Risk, cell: NDArray | None = None, cells: int = 1):
+    def __init__(self, risk: Risk, cell: NDArray | None = None, cells: int = 1, columns: Columns | None = None):
         n, d = risk.X.shape
         s = risk.sample_weight
         self.centre, self.level = np.zeros(d), 0.0
         if risk.intercept:
             self.level = float(np.average(risk.y, weights=s))
             if not risk.sparse:
-                self.centre = _centre(risk)
+                self.centre = _centre(risk, columns)
         self.moved = bool(self.centre.any())
         self.count, self.first = np.zeros(cells), np.zeros((cells, d))
         self.gram, self.cross = np.zeros((cells, d, d)), np.zeros((cells, d))
@@ -94,11 +95,11 @@ def product_height(X: NDArray) -> int:
     return int(min(max(PRODUCT_BYTES // max(X.shape[1] * X.itemsize, 1), FEWEST_ROWS), BLOCK_ROWS))
 
 
-def _centre(risk: Risk) -> NDArray:
+def _centre(risk: Risk, columns: Columns | None) -> NDArray:
     """Where the columns lie by some of the rows, as numbers of their dtype; zero where no column is far from there."""
     ones = np.ones(risk.n_samples or 0) if risk.sample_weight is None else risk.sample_weight
-    columns = glance(risk, ones, centre=True)
-    if not np.any(columns.mean**2 * ones.sum() > NEAR**2 * columns.squares):
+    columns = glance(risk, ones / risk.denominator, centre=True) if columns is None else columns
+    if not np.any(columns.mean**2 * (risk.total_weight / risk.denominator) > NEAR**2 * columns.squares):
         return np.zeros(risk.n_features)
     return columns.mean.astype(risk.X.dtype).astype(np.float64)
 

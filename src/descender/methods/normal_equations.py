@@ -119,12 +119,12 @@ class Equations:
     """The moments of a risk, in coordinates from the centre of its columns, where the intercept stands by itself."""
 
     def __init__(self, risk: Risk):
-        self.problem, _ = Centred.of(risk)
+        self.problem, columns = Centred.of(risk)
         self.d, self.l1, self.l2 = risk.n_features, risk.l1, risk.l2
         self.weight = risk.total_weight / risk.denominator
         self.noise = NOISE[risk.X.dtype.itemsize]
         with np.errstate(all="ignore"):
-            moments = Moments(risk)
+            moments = Moments(risk, columns=columns)
             self.fit = moments.about(np.array([0]), None if risk.intercept else np.zeros(self.d))
         self.level = self.fit.level + moments.level
         self.problem.mean = self.fit.mean + moments.centre
