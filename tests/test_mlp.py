@@ -136,6 +136,14 @@ def test_few_noisy_samples_are_not_learnt_by_heart():
     assert MLPRegressor(early_stopping=False).fit(X, y).score(X_test, y_test) < 0.1
 
 
+def test_folds_tell_how_long_to_learn_from_fifty_numbers_but_not_from_as_few_classes():
+    rng = np.random.default_rng(0)
+    X, noise = rng.normal(size=(60, 3)), rng.normal(size=60)
+    assert MLPRegressor((8,)).fit(X, noise).n_iter_ < 1000
+    assert MLPRegressor((8,)).fit(X[:49], noise[:49]).n_iter_ == 2000
+    assert MLPClassifier((8,)).fit(X, noise > 0).n_iter_ == 2000
+
+
 def test_a_warm_start_goes_on():
     X, _, y, _ = halves(datasets.load_wine)
     model = MLPClassifier((8,), max_iter=5, warm_start=True).fit(X, y)

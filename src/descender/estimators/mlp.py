@@ -37,14 +37,14 @@ class MLPRegressor(RegressorMixin, Perceptron):
         "constant", "adaptive" and every schedule of :func:`descender.minimize`
     early_stopping, validation_fraction, n_iter_no_change
         ``"auto"``: the cost of held-out samples is watched when there are at least 1,000, and the weights that had
-        the lowest are kept; of 100 to 999 samples four folds tell how many steps to take, and all are trained on
+        the lowest are kept; of 50 (classes: 100) to 999 four folds tell how many steps to take, and all are trained on
     momentum, nesterovs_momentum, beta_1, beta_2, epsilon
         of the solvers "sgd" and "adam"
     clip_norm, dropout, normalisation, residual, initialisation
         the L2 norm above which a gradient is scaled down; the share of hidden values left out at a step; "batch" or
         "layer"; connections around layers of one width; "glorot", "he", "lecun", "orthogonal" or "normal 0.1"
-    max_seconds
-        a budget of time
+    max_seconds, tol
+        a budget of time; `tol` is kept for scikit-learn's protocol and stops nothing
     warm_start, random_state
         begin where the last fit ended; what is drawn
 
