@@ -110,3 +110,16 @@ def test_a_classifier_with_a_wild_rate_is_finite_and_tells():
 def test_a_gradient_too_large_for_its_square_is_told_without_a_warning():
     for dtype, size in ((np.float32, 1e30), (np.float64, 1e300)):
         assert length(np.full(100, size, dtype)) == pytest.approx(10 * size)
+
+
+def test_what_is_looked_at_after_a_training_reads_the_samples_once(monkeypatch):
+    net, whole = network(), []
+    sound = Network.gradient_into
+
+    def counting(self, gradient, w, rows=None):
+        whole.append(rows is None)
+        return sound(self, gradient, w, rows)
+
+    monkeypatch.setattr(Network, "gradient_into", counting)
+    minimize(net, net.start(0), max_steps=50)
+    assert sum(whole) == 1  # the cost and gradient of the answer

@@ -106,7 +106,7 @@ def unbounded(cost: Cost, start: Vector, walk: Walk) -> Finding | None:
         bounded = "bounds" in walk.record.facts
         if len(costs) < 2 or not costs[-1] < costs[0]:
             return None
-        if not _fell_far(costs) and (bounded or not _straight(cost, start)):
+        if not _fell_far(costs) and (bounded or cost.seldom_read or not _straight(cost, start)):
             return None
         evidence = f"J fell from {costs[0]:.4g} to {costs[-1]:.4g} and still falls as steeply"
     remedy = "check the sign of the cost, or bound it"
