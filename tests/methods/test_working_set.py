@@ -53,6 +53,20 @@ def test_the_conditions_of_the_minimum(monkeypatch, gram, l2, weighted):
     at_the_bottom(risk, walk.x, 1e-4)
 
 
+@pytest.mark.parametrize("direct", [3000, 0], ids=["by their matrix", "by conjugate gradients"])
+def test_columns_that_are_nearly_alike_do_not_creep(monkeypatch, direct):
+    monkeypatch.setattr(quadratic, "GRAM", 5)
+    monkeypatch.setattr(quadratic, "DIRECT", direct)
+    X, y = rows(seed=2)
+    twins = X.tocsc()[:, :600].tolil()
+    twins[::100] *= 0.5
+    risk = Risk(sparse.hstack([X, twins.tocsr()]).tocsr(), y, "log_loss", l1=1e-3)
+    walk = minimize(risk, tol=1e-9)
+    assert walk.success
+    assert walk.nit < 20  # 30 where a step is refined only once the support stands
+    at_the_bottom(risk, walk.x, 1e-4)
+
+
 def test_equals_liblinear():
     X, y = rows()
     l1 = 2e-3

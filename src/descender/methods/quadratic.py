@@ -2,7 +2,7 @@ r"""The quadratic model of a risk on some of its columns, and its minimum with a
 
 Where the columns are few, coordinate descent walks on the matrix of their curvatures; else on the rows themselves,
 where a sweep reads each entry twice.  That crawls where columns are alike: once the support stands, and with it the
-signs, the model is a system of equations on the support, and conjugate gradients solve it.
+signs, the model is a system of equations on the support, which its matrix, or conjugate gradients, solve.
 
 J. Friedman, T. Hastie, R. Tibshirani, *Regularization paths for generalized linear models via coordinate descent*,
 2010; G.-X. Yuan, C.-H. Ho, C.-J. Lin, *An improved GLMNET for l1-regularized logistic regression*, JMLR 2012.
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from descender.costs.cost import Vector
 from descender.kernels.coordinates import minimise_quadratic
 from descender.methods.columns import Columns, SparseColumns
+from descender.methods.metrics import Dense
 
 GRAM = 700
 """Columns up to which coordinate descent walks on the matrix of curvatures."""
@@ -26,6 +27,10 @@ ON_MATRIX, ON_ROWS = 1e-5, 0.05
 SWEEPS = 60
 CONJUGATE, SHARPER = 100, 1e-5
 """Steps of conjugate gradients on a support that stands; the share of the residuals' square at which they end."""
+DIRECT = 3000
+"""Columns up to which these equations are solved by their matrix."""
+LEAVING = 10
+"""How often weights that want to change their signs are left at zero, and the others solved for again."""
 LOOPS_PAY = 2_000_000
 """Numbers in dense rows from which a compiler is waited for."""
 
@@ -74,18 +79,22 @@ class OnColumns:
         """The sum over rows of r x, with x = 1 for the intercept."""
         return np.append(self.rows.spread(r), np.full(self.free, r.sum()))
 
+    def matrix(self, h: NDArray, damping: float) -> NDArray:
+        """The matrix of curvatures."""
+        H, edge = self.rows.moment(h)
+        if self.free:
+            H = np.block([[H, edge[:, None]], [edge[None, :], np.full((1, 1), h.sum())]])
+        diagonal = np.diag_indices_from(H)
+        H[diagonal] = (H[diagonal] + self.l2) * (1.0 + damping)
+        return H
+
 
 class OnMatrix(OnColumns):
     """The matrix of curvatures: it is kept while it serves."""
 
     def learn(self, h: NDArray, damping: float) -> None:
         """Take the curvatures of the rows."""
-        H, edge = self.rows.moment(h)
-        if self.free:
-            H = np.block([[H, edge[:, None]], [edge[None, :], np.full((1, 1), h.sum())]])
-        diagonal = np.diag_indices_from(H)
-        H[diagonal] = (H[diagonal] + self.l2) * (1.0 + damping)
-        self.H, self.known = H, True
+        self.H, self.known = self.matrix(h, damping), True
 
     def minimise(self, g: Vector, w: Vector, slack: float, stands: bool) -> Vector:
         """The step to the minimum of the model with the penalty."""
@@ -103,7 +112,7 @@ class OnRows(OnColumns):
 
     def learn(self, h: NDArray, damping: float) -> None:
         """Take the curvatures of the rows."""
-        self.h, squares = h, np.zeros(self.k)
+        self.h, self.damping, self.H, squares = h, damping, None, np.zeros(self.k)
         self.loops.scale(*self.upright, h, self.scaled, squares)
         self.curvature = (np.append(squares, np.full(self.free, h.sum())) + self.l2) * (1.0 + damping)
 
@@ -114,15 +123,45 @@ class OnRows(OnColumns):
             *self.upright, self.scaled, self.h, self.curvature, g, float(self.l2[0]), self.strength, w, p, t,
             SWEEPS, ON_ROWS, slack,
         )  # fmt: skip
-        stands = stands and np.array_equal(np.sign(w[: self.k]), np.sign((w + p)[: self.k]))
-        return self._refined(g, w, p, t, slack) if stands else p
+        return self._refined(g, w, p, slack) if stands else p
 
-    def _refined(self, g: Vector, w: Vector, p: Vector, t: NDArray, slack: float) -> Vector:
-        """A step p, whose scores times curvatures are t, moved towards the minimum on its support, signs kept."""
-        there = w + p
+    def _refined(self, g: Vector, w: Vector, p: Vector, slack: float) -> Vector:
+        """A step p moved to the minimum on its support; a weight that would change its sign is left at 0."""
+        for _ in range(LEAVING):
+            x = self._on_support(g, w, p, slack)
+            there = w + p
+            crosses = (self.l1 > 0) & (there * (there + x) < 0)
+            if not crosses.any():
+                return p + x
+            moved = p + np.where(crosses, -there, x)
+            if not self._model(g, w, moved) < self._model(g, w, p):
+                share = float((-there[crosses] / x[crosses]).min())
+                return p + share * x
+            p = moved
+        return p
+
+    def _model(self, g: Vector, w: Vector, p: Vector) -> float:
+        """What the model and the penalty are after a step."""
+        dz = self.times(p)
+        smooth = float(g @ p) + 0.5 * float(self.h @ (dz * dz)) + 0.5 * float(self.l2 @ (p * p))
+        return smooth + float(self.l1 @ np.abs(w + p))
+
+    def _on_support(self, g: Vector, w: Vector, p: Vector, slack: float) -> Vector:
+        """The way from a step p to the minimum of the model where weights that are zero stay."""
+        there, x = w + p, np.zeros_like(p)
         on = (there != 0) | (self.l1 == 0)
-        r = np.where(on, -(g + self.spread(t) + self.l2 * p + self.l1 * np.sign(there)), 0.0)
-        x, direction, past, first = np.zeros_like(p), np.zeros_like(p), np.inf, np.inf
+        residual = g + self.spread(self.h * self.times(p)) + self.l2 * p + self.l1 * np.sign(there)
+        r = np.where(on, -residual, 0.0)
+        if self.k > DIRECT:
+            return self._conjugate(r, on, slack)
+        if self.H is None:
+            self.H = self.matrix(self.h, self.damping)
+        x[on] = Dense(self.H[np.ix_(on, on)]).solve(r[on])
+        return x
+
+    def _conjugate(self, r: Vector, on: NDArray, slack: float) -> Vector:
+        """What the curvatures turn into r, on some coordinates, by conjugate gradients."""
+        x, direction, past, first = np.zeros_like(r), np.zeros_like(r), np.inf, np.inf
         for _ in range(CONJUGATE):
             y = np.where(on, r / np.maximum(self.curvature, 1e-300), 0.0)
             size = float(r @ y)
@@ -134,9 +173,7 @@ class OnRows(OnColumns):
             Hd = np.where(on, self.spread(self.h * self.times(direction)) + self.l2 * direction, 0.0)
             a = size / float(direction @ Hd)
             x, r = x + a * direction, r - a * Hd
-        with np.errstate(divide="ignore", invalid="ignore"):
-            crossed = np.where((self.l1 > 0) & (there * (there + x) < 0), -there / x, 1.0)
-        return p + float(crossed.min(initial=1.0)) * x
+        return x
 
 
 def model_of(rows: Columns, penalty: Penalty) -> Model:

@@ -33,6 +33,8 @@ FIRST, NEAR = 400, 0.95
 """Columns of the first set; the share of l1 from which a gradient keeps its column in the set."""
 STEPS, ROUND = 40, 0.1
 """Newton steps on one set, at most; it is left when a step promises less than this share of the first."""
+NEARLY = 1e-5
+"""Where a step promised no more than this share of the cost, or the last left the support, the next is refined."""
 STALE = 0.3
 """A matrix of curvatures is kept while each promise is below this share of the last."""
 DAMPING, BARELY = 0.02, 1e-3
@@ -43,8 +45,9 @@ zero are more than one for so many of its rows."""
 SAMPLE_TOL = 0.02
 TIGHTER, TIGHTEST = 0.1, 1e-16
 """What the goal is multiplied by where a certificate was not content; where rounding ends that."""
-FLAT = 1e-4
-"""What a row on a straight part of its loss counts for, as a share of the largest curvature."""
+FLAT, FLATTEST, FLATTER = 1e-4, 1e-8, 0.1
+"""What a row on a straight part of its loss counts for at least, as a share of the largest curvature: less after each
+step that was not too long, as a column that has such rows only would creep else."""
 TRIALS = 40
 
 
@@ -72,12 +75,12 @@ class Problem:
         """The scores at v."""
         return self.rows.scores(v[: self.d], float(v[self.d]) if self.intercept else 0.0)
 
-    def bends(self, z: NDArray, cautious: bool) -> NDArray:
-        """The curvatures of the losses, at least a little; with `cautious` the largest that they can have."""
+    def bends(self, z: NDArray, flat: float, cautious: bool) -> NDArray:
+        """The curvatures of the losses, at least the share `flat` of the largest; with `cautious` all of that."""
         curvature, bound = np.maximum(self.loss.curvature(z, self.y), 0.0), self.loss.curvature_bound
         if not np.isfinite(bound):
             bound = np.maximum(curvature, np.maximum(np.abs(self.y), 1.0))
-        return bound * np.ones(self.n) if cautious else np.maximum(curvature, FLAT * bound)
+        return bound * np.ones(self.n) if cautious else np.maximum(curvature, flat * bound)
 
 
 Step = tuple[float, float, float, float, Vector]
@@ -91,8 +94,8 @@ class Newton:
         self.z = problem.scores(v)
         self.value = problem.value(self.z, v)
         self.theta: NDArray | None = None
-        self.damping, self.promise, self.reads = 0.0, np.inf, 1.0
-        self.cautious, self.bends = False, np.empty(0)
+        self.damping, self.flat, self.promise, self.reads = 0.0, FLAT, np.inf, 1.0
+        self.cautious, self.stands, self.bends = False, False, np.empty(0)
 
     def look(self) -> tuple[NDArray, float]:
         """The gradient of all columns at the best dual point that is known, and by how much that is infeasible there.
@@ -125,13 +128,13 @@ class Newton:
         model = model_of(rows, problem.penalty)
         places = np.append(columns, np.arange(problem.d, len(self.v)))
         price = 2.0 * rows.entries / max(problem.rows.entries, 1)
-        first, past, stands = -np.inf, np.inf, False
+        first, past = -np.inf, np.inf
         for _ in range(STEPS):
             w = self.v[places]
             slope = problem.loss.slope(self.z, problem.y)
             g = model.spread(problem.sigma * slope)
             g[: rows.d] += problem.l2 * w[: rows.d]
-            p, self.promise = self._promised(model, g, w, slack, stands, past)
+            p, self.promise = self._promised(model, g, w, slack, past)
             if not self.promise > 0:
                 return
             first, self.reads = max(first, self.promise), self.reads + price
@@ -144,28 +147,28 @@ class Newton:
                 continue
             before, cost, norm = self.v, self.value, float(np.linalg.norm(g))
             self.theta = -(slope + self.bends * dz) if t == 1.0 else None
-            stands, past = t == 1.0 and np.array_equal(w != 0, w + p != 0), self.promise if t == 1.0 else np.inf
+            self.stands = t == 1.0 and np.array_equal(w != 0, w + p != 0)
+            past = self.promise if t == 1.0 else np.inf
             if t < 1.0 or self.cautious:
                 model.known = False
             damping = max(3.0 * self.damping, DAMPING) if t < 1.0 else self.damping / 3.0
             self.damping, self.cautious = damping if damping > BARELY else 0.0, False
+            self.flat = FLAT if t < 1.0 else max(FLATTER * self.flat, FLATTEST)
             self.z, self.value, self.v = self.z + t * dz, value, self.v.copy()
             self.v[places] = w + t * p
             yield cost, norm, t * float(np.linalg.norm(p)), t, before
             if 0.5 * self.promise <= max(floor, ROUND * first):
                 return
 
-    def _promised(
-        self, model: Model, g: Vector, w: Vector, slack: float, stands: bool, past: float
-    ) -> tuple[Vector, float]:
+    def _promised(self, model: Model, g: Vector, w: Vector, slack: float, past: float) -> tuple[Vector, float]:
         """The step that a model asks for, and what it promises: an old model must promise far less than last time."""
         problem = self.problem
         while True:
             fresh = not model.known
             if fresh:
-                self.bends = problem.bends(self.z, self.cautious)
+                self.bends = problem.bends(self.z, self.flat, self.cautious)
                 model.learn(problem.sigma * self.bends, self.damping)
-            p = model.minimise(g, w, slack, stands)
+            p = model.minimise(g, w, slack, self.stands or self.promise <= NEARLY * abs(self.value))
             there, here = problem.absolute(w + p), problem.absolute(w)
             promise = -float(g @ p) - problem.l1 * (there - here)
             if fresh or promise <= STALE * past:
