@@ -112,7 +112,8 @@ class OnRows(OnColumns):
 
     def learn(self, h: NDArray, damping: float) -> None:
         """Take the curvatures of the rows."""
-        self.h, self.damping, self.H, squares = h, damping, None, np.zeros(self.k)
+        self.h, self.damping, squares = h, damping, np.zeros(self.k)
+        self.H: NDArray | None = None
         self.loops.scale(*self.upright, h, self.scaled, squares)
         self.curvature = (np.append(squares, np.full(self.free, h.sum())) + self.l2) * (1.0 + damping)
 
