@@ -15,6 +15,7 @@ from descender.methods.auto import POLISHED, choose
 from descender.methods.metric import LearntMetric
 from descender.methods.newton import FEW_PARAMETERS, LARGEST, Newton, Standard
 from descender.methods.normal_equations import NormalEquations
+from descender.methods.proximal_newton import ProximalNewton
 
 LOSSES = ("log_loss", "squared_error", "poisson", "huber 1.5", "squared_hinge", "softmax")
 EACH = pytest.mark.parametrize("loss", LOSSES)
@@ -144,6 +145,7 @@ def test_which_problems_are_its_own():
     assert isinstance(choose(Risk(X, y, "log_loss"), 1e-6)[0], LearntMetric)
     assert isinstance(choose(Risk(X[1:], y[1:]), 1e-6)[0], Newton)
     assert isinstance(choose(Risk(X[1:], y[1:], "log_loss", l1=0.1), 1e-6)[0], LearntMetric)
+    assert isinstance(choose(Risk(X[:60], y[:60], "log_loss", l1=0.1), 1e-6)[0], ProximalNewton)
     assert isinstance(choose(Risk(X[1:], y[1:], l1=0.1), 1e-6)[0], NormalEquations)
     many = Risk(X[:50], np.arange(50.0), "softmax", l2=1.0)
     assert many.n_parameters > FEW_PARAMETERS

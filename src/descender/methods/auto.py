@@ -24,6 +24,7 @@ from descender.methods.newton import Newton, has_newton, is_small
 from descender.methods.newton_cg import NewtonCG
 from descender.methods.normal_equations import NormalEquations, told_by_moments
 from descender.methods.one_vs_rest import ClassByClass
+from descender.methods.proximal_newton import ProximalNewton, has_proximal_newton
 from descender.methods.proximal_softmax import ProximalSoftmax
 from descender.methods.rates import Constant, OnPlateau, Rate, name_of, read_rate
 from descender.methods.rules import RULES
@@ -68,6 +69,12 @@ def choose(cost: Cost, tol: float | None = None) -> tuple[Method, str]:
         newton = NewtonCG(tol)
         return newton, f"{newton.name}, because the curvature over {cost.n_classes} classes is about such a product"
     size = _size(cost)
+    if has_proximal_newton(cost) and not told_by_moments(cost):
+        proximal_newton = ProximalNewton(tol)
+        return (
+            proximal_newton,
+            f"{proximal_newton.name}, because {size} is small, so each step can afford all curvatures",
+        )
     if told_by_moments(cost) and (cost.l1 > 0 or not is_small(cost)):
         equations = NormalEquations(tol)
         return equations, f"{equations.name}, because the moments of {size} tell all about a squared error"
