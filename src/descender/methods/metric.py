@@ -35,10 +35,16 @@ SETTLED = 1e-5
 """A relative decrement from which on a small problem keeps its Hessian: the next step is the last but one anyway."""
 MOST_IDLE = 12
 """Steps of which none halves a decrement within rounding, after which rounding has the walk."""
-FIRST_SHRINK, MOST_FAILED = 0.03, 3
-"""What a reading leaves of the decrement, until it is measured; and how often a proof may fail where the decrement is
-as small as asked before another dual point is looked for."""
-LIKELY, HOPEFUL = 0.9, 0.3
+FIRST_SHRINK, STALE_SHRINK = 2.5, 0.03
+"""What a reading leaves of the decrement, until it is measured: in the metric of a sample, as a multiple of the columns
+over its rows; and in one of all rows."""
+STALE = 3.0
+"""How many times the decrement in a metric that was learnt elsewhere the distance to the minimum may well be."""
+BEND = 30.0
+"""How a proof grows with the square of what it shows of the distance: 1 to 3 times for shares of 0.004 to 0.04."""
+MOST_FAILED = 3
+"""How often a proof may fail where the decrement is as small as asked before another dual point is looked for."""
+LIKELY, HOPEFUL = 0.9, 0.5
 """The share of what is asked at which a proof is expected to succeed: where the reading is there, and before it is."""
 FIRST_ROWS = 3
 """Rows a column of the first Hessian, which the walk will soon leave behind."""
@@ -117,9 +123,9 @@ class _Descent:
         self.walker = Walker(problem, v, cost.l1)
         self.goal = tol * (0.2 if part.n >= problem.n else 0.4)
         self.proof = Proof(problem, part, rows) if cost.l1 == 0 else None
-        self.inflation = self.proof.inflation if self.proof is not None else np.inf
+        self.inflation = max(self.proof.inflation, STALE) if self.proof is not None else np.inf
         self.previous = self.best = self.decrement = np.inf
-        self.shrinks = FIRST_SHRINK
+        self.shrinks = FIRST_SHRINK * problem.d / part.n if part.n < problem.n else STALE_SHRINK
         self.iteration = self.counted = self.idle = self.failed = 0
         self.stale = self.blind = False
         self._learn()
@@ -164,8 +170,11 @@ class _Descent:
             self.goal *= 0.03
 
     def _expected(self, decrement: float) -> float:
-        """About what a proof would show where the decrement is this."""
-        return self.inflation * decrement if self.proof is not None else np.inf
+        """About what a proof would show where the decrement is this: more where rows would have to move far."""
+        if self.proof is None:
+            return np.inf
+        far = self.proof.inflation**2 * decrement / self._unit()
+        return self.inflation * decrement * (1.0 + BEND * far)
 
     def _prove(self, enough: float) -> float:
         """What the last reading proves, and how many times the decrement that is."""
