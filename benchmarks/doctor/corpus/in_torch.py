@@ -126,6 +126,12 @@ def huber(z: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     return nn.functional.huber_loss(z[:, 0], y, delta=0.5)
 
 
+def focal(z: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy that counts rows the less the surer they are told (Lin et al., 2017)."""
+    told = nn.functional.cross_entropy(z, y, reduction="none")
+    return ((1 - torch.exp(-told)) ** 2 * told).mean()
+
+
 def restored(z: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     """The distance of an image from what is left of it; the images come as targets."""
     return ((z - y) ** 2).mean()
@@ -154,6 +160,11 @@ class WrongTanh(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """tanh."""
         return _Wrong.apply(x)
+
+
+def over_the_batch(module: nn.Module) -> nn.Module:
+    """Logarithms of probabilities, over the rows instead of the classes."""
+    return nn.Sequential(module, nn.LogSoftmax(dim=0))
 
 
 def with_wrong_tanh(module: nn.Sequential) -> nn.Module:
@@ -248,6 +259,14 @@ FAULTY: list[tuple[str, str, str, Recipe, tuple[str, ...]]] = [
     ("thirty rows by heart", "overfitting", HELD_OUT, R("friedman", rows=30, hidden=(256,), steps=600), ()),
     ("weights all alike", "bad-initialisation", DESIGN, R(model=P(weights, value=lambda p: p.fill_(0.05))), ()),
     ("weights all zero", "bad-initialisation", HELD_OUT, R("blobs", model=P(weights, value=lambda p: p.zero_())), ()),
+    ("no activation", "no-activation", DESIGN, R("moons", activation="identity", learning_rate=1e-2), ()),
+    ("dropout of 0.98", "dropout-too-strong", DESIGN, R(hidden=(48,), dropout=0.98), ()),
+    ("softmax over the batch", "mixed-rows", DESIGN, R("blobs", model=over_the_batch, loss=nn.NLLLoss()), ()),
+    ("scores for logarithms", "output-mismatch", DESIGN, R("wine", loss=nn.NLLLoss()), ()),
+    ("validation in training mode", "validation-mode", DESIGN, R(dropout=0.4, forgets=True), ()),
+    ("validation on training rows", "validation-leak", DESIGN, R("cancer", leaks=True), ()),
+    ("one batch again and again", "few-rows-seen", DESIGN, R("friedman", shuffle=False, repeats=True), ()),
+    ("data that grow in place", "inputs-changed", DESIGN, R("diabetes", inflates=1.01), ()),
     ("a wrong backward pass", "wrong-gradient", DESIGN, R("moons", activation="tanh", hidden=(32,), model=with_wrong_tanh), ()),
     ("a wrong backward pass, friedman", "wrong-gradient", HELD_OUT, R("friedman", activation="tanh", hidden=(48,), model=with_wrong_tanh), ()),
 ]  # fmt: skip
@@ -264,6 +283,8 @@ HEALTHY: list[tuple[str, str, Recipe]] = [
     ("first layer frozen on purpose", DESIGN, R(model=P(frozen, part=slice(0, 1)), trains=lambda m: [p for p in m.parameters() if p.requires_grad])),
     ("gradients of four batches", DESIGN, R(accumulate=4, batch_size=8)),
     ("labels smoothed", DESIGN, R(smoothing=0.2)),
+    ("random features", DESIGN, R("moons", hidden=(128,), model=P(frozen, part=slice(0, 1)), learning_rate=1e-2)),
+    ("rows that are hard count more", DESIGN, R("blobs", loss=focal)),
     ("a negative loss", DESIGN, R("friedman", loss=likelihood)),
     ("moons, wide tanh", HELD_OUT, R("moons", activation="tanh", hidden=(128,), learning_rate=1e-2)),
     ("blobs, shallow sigmoid", HELD_OUT, R("blobs", activation="sigmoid", hidden=(32,), learning_rate=1e-2)),

@@ -13,7 +13,7 @@ from torch import nn
 from corpus.tasks import TASKS
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
-    "relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "gelu": nn.GELU, "leaky_relu": nn.LeakyReLU,
+    "identity": nn.Identity,     "relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "gelu": nn.GELU, "leaky_relu": nn.LeakyReLU,
 }  # fmt: skip
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "sgd": lambda p, r: torch.optim.SGD(p, lr=r.learning_rate, momentum=r.momentum, weight_decay=r.weight_decay),
@@ -62,6 +62,14 @@ class Recipe:
     """The optimizer is made anew each so many steps."""
     halve: bool = False
     """Half precision, without scaling of the loss."""
+    forgets: bool = False
+    """Validation in training mode."""
+    leaks: bool = False
+    """Validation on rows that are trained on."""
+    repeats: bool = False
+    """One batch, again and again."""
+    inflates: float = 1.0
+    """By what the data are multiplied in place at each step."""
 
 
 class Program:
@@ -83,6 +91,8 @@ class Program:
         self.recipe, self.steps, self.number = recipe, recipe.steps, 0
         X, y = torch.tensor(X), torch.tensor(y)
         self.X, self.y, self.held = X[:-held], y[:-held], (X[-held:], y[-held:])
+        if recipe.leaks:
+            self.held = (self.X[:held], self.y[:held])
         self.module = build(recipe, X.shape, self.classes)
         if recipe.model is not None:
             self.module = recipe.model(self.module) or self.module
@@ -108,6 +118,8 @@ class Program:
         if recipe.reset and self.number % recipe.accumulate == 0:
             self.optimizer.zero_grad()
         X, y = batch
+        if recipe.inflates != 1.0:
+            self.X *= recipe.inflates
         loss = self.loss_fn(self.module(X), y)
         if recipe.penalty is not None:
             loss = loss + recipe.penalty(self.module)
@@ -123,7 +135,7 @@ class Program:
 
     def validate(self) -> float:
         """The loss of the held-out samples."""
-        self.module.eval()
+        self.module.train(self.recipe.forgets)
         with torch.no_grad():
             outputs, y = self.module(self.held[0]).float(), self.held[1]
             if y.ndim > 1:
@@ -146,6 +158,7 @@ class Batches:
             torch.randperm(len(self.X), generator=self.generator) if self.recipe.shuffle else torch.arange(len(self.X))
         )
         for i in range(len(self)):
+            i = 0 if self.recipe.repeats else i
             rows = order[i * self.recipe.batch_size : (i + 1) * self.recipe.batch_size]
             yield self.X[rows], self.y[rows]
 
