@@ -190,7 +190,7 @@ TRIED = {
     "overfitting": REGRESSION | {
         "data": lambda seed: (lambda X, y: (X[-80:], y[-80:] + torch.randn(80)))(*line(seed=seed)),
         "model": lambda: perceptron(4, 1, width=128), "steps": 400},
-    "few-rows-seen": {"repeats": True, "steps": 100},
+    "few-rows-seen": REGRESSION | {"repeats": True, "steps": 150},
     "no-activation": {"model": lambda: perceptron(act=nn.Identity), "steps": 100},
     "dropout-too-strong": {"model": lambda: dropped(0.97), "steps": 100},
     "half-precision-overflow": REGRESSION | {
@@ -276,6 +276,15 @@ def test_a_frozen_layer_that_is_missed_and_one_that_is_not():
     found = descender.diagnose(made(model=frozen, steps=150, rate=3e-2))
     assert causes(found)[0] == "frozen-part", str(found)
     assert "0: the optimizer has" in found[0].evidence
+
+
+@pytest.mark.parametrize(
+    ("cause", "how"),
+    [("leaked-label", CERTAIN["leaked-label"]), ("wrong-sign", {"loss": lambda z, y: -CROSS(z, y), "steps": 40})],
+)
+def test_a_remedy_after_which_the_loss_is_higher_can_repair(cause, how):
+    trial = descender.diagnose(made(**how)).confirm()[0]
+    assert (trial.cause, trial.repaired) == (cause, True), str(trial)
 
 
 class Called(nn.Module):

@@ -107,11 +107,12 @@ def loss(loop: Any, ear: Any, value: Any) -> Iterator[None]:
 
 
 class _Undetached(TorchFunctionMode):
-    """detach() is passed over."""
+    """detach() and .data are passed over."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Carry the call out."""
-        return args[0] if func is torch.Tensor.detach or func is torch.detach else func(*args, **(kwargs or {}))
+        cut = func is torch.Tensor.detach or func is torch.detach or func == torch.Tensor.data.__get__
+        return args[0] if cut else func(*args, **(kwargs or {}))
 
 
 @contextmanager

@@ -71,6 +71,12 @@ class Diagnosis(list[Finding]):
                 f"{r.validation[-1][1]:.3g}" if r.validation else f"{r.end:.3g}" for r in (case.base, again)
             )
             repaired = bool(again.validation) and again.validation[-1][1] < case.base.validation[-1][1]
+        elif (
+            suspect.cause == "leaked-label"
+        ):  # what is known too early is missed: it is enough that something is learnt
+            repaired = again.finite and not case.failed(again)
+        elif suspect.cause == "wrong-sign" and case.loss.outwards:  # by its own, wrong, loss it ends higher
+            repaired = again.finite and again.end > case.base.start
         else:
             repaired = case.better(again)
         return Trial(suspect.cause, remedy.name, remedy.code, before, after, bool(repaired))
@@ -152,6 +158,7 @@ class Patient:
         until = value if name == "stop" else None
         change = Change(name, _loss(value) if name == "loss" else value) if name and name != "stop" else None
         rows = _kept(loop, value) if name == "without rows" else None
+        rows = _blank(loop, value) if name == "without column" else rows
         with quiet_global_rng(self.seed):
             loss = self.loss
             if name == "loss":
@@ -267,6 +274,14 @@ def _kept(loop: Any, rows: Any) -> tuple[Any, Any]:
     if rows is not None:
         keep[rows] = False
     return X[keep], y[keep]
+
+
+def _blank(loop: Any, column: int) -> tuple[Any, Any]:
+    """The sample with a column at 0."""
+    X, y = sample(loop)
+    X = X.clone()
+    X[:, column] = 0
+    return X, y
 
 
 def _answers(module: Any, X: Any) -> Any:
