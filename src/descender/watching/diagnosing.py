@@ -158,7 +158,7 @@ class Patient:
         until = value if name == "stop" else None
         change = Change(name, _loss(value) if name == "loss" else value) if name and name != "stop" else None
         rows = _kept(loop, value) if name == "without rows" else None
-        rows = _blank(loop, value) if name == "without column" else rows
+        rows = _blank(loop, value) if name == "without column" and isinstance(value, int) else rows
         with quiet_global_rng(self.seed):
             loss = self.loss
             if name == "loss":
