@@ -12,7 +12,7 @@ Half of the programs are PyTorch loops, which are handed over; half are descents
 right     of the faulty runs: the first finding of severity warning or worse names the cause
 alarm     of the healthy runs: there is a finding of severity warning or worse
 repaired  of the faulty runs that were named rightly and whose recommended remedy can be tried from outside: the same
-          training with it ends well
+          training with it ends well; of our own walks that one of the remedies that ``confirm()`` tries does so
 
 An interval is Wilson's, of 95 %.
 """
@@ -37,6 +37,7 @@ sys.path.insert(0, str(HERE))  # programs know each other as `corpus`
 from corpus import Program  # noqa: E402
 
 import descender  # noqa: E402
+from descender.errors import CapabilityError  # noqa: E402
 
 MEASURED = HERE / "measured.json"
 WHAT = {
@@ -77,9 +78,22 @@ def programs(half: str) -> list[Program]:
 def ours(program: Program, seed: int) -> dict[str, Any]:
     """What descender says of a program, and of a loop whether its remedy repairs."""
     if program.half == "ours":
-        found = descender.diagnose(program.make(seed))
+        source = program.make(seed)
+        found = descender.diagnose(source)
         alarms = [finding.cause for finding in found if finding.severity != "info"]
-        return {"causes": [[cause] for cause in alarms], "said": list(map(str, found))}
+        told = {"causes": [[cause] for cause in alarms], "said": list(map(str, found))}
+        walk = getattr(source, "walk", source)
+        if program.fault and alarms and alarms[0] in (program.fault, *program.also) and hasattr(walk, "confirm"):
+            try:
+                trials = [trial for trial in walk.confirm() if trial.cause == alarms[0]]
+            except CapabilityError:  # it cannot be walked again
+                trials = []
+            told |= {
+                "tried": bool(trials),
+                "repaired": any(t.repaired for t in trials),
+                "trials": list(map(str, trials)),
+            }
+        return told
     found = descender.diagnose(program.make, seed=seed)
     alarms = [finding for finding in found if finding.severity != "info"]
     told = {
