@@ -98,3 +98,12 @@ def test_a_penalty_that_leaves_nothing_leaves_the_best_constant():
     assert not walk.x[:-1].any()
     share = np.average(risk.y, weights=risk.sample_weight)
     assert walk.x[-1] == pytest.approx(np.log(share / (1 - share)), abs=1e-9)
+
+
+def test_separable_rows_end_in_few_steps():
+    for seed in range(8):
+        X = np.random.default_rng(seed).normal(size=(20, 1))
+        for l1 in (1e-2, 1e-3, 1e-4):
+            walk = walk_on(Risk(X, (X[:, 0] > 0).astype(float), "log_loss", l1=l1), 4e-24)
+            assert walk.nit < 60
+            assert walk.certificate.relative < 1e-9

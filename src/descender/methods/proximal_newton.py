@@ -23,7 +23,7 @@ from descender.methods.centred import FLAT
 from descender.methods.ending import ending
 from descender.methods.method import Block, Budget
 from descender.methods.metric import LearntMetric
-from descender.methods.newton import A_BLOCK, NOISE, SMALLEST_GOAL, Point, Standard, is_small
+from descender.methods.newton import A_BLOCK, MOST_IDLE, NOISE, SMALLEST_GOAL, Point, Standard, is_small
 from descender.methods.path import lasso
 
 FEW = 300
@@ -82,6 +82,7 @@ class _Descent:
         self.l1[: self.problem.d] = risk.l1 / self.problem.size
         self.log: list[tuple[NDArray, NDArray, float, float]] = []
         self.told, self.stuck, self.promise = 0, False, math.inf
+        self.best, self.idle = math.inf, 0
         self._stand(self.problem.look(self.problem.enter(w)))
         if risk.intercept:
             V = np.zeros_like(self.here.V)
@@ -110,15 +111,19 @@ class _Descent:
         u = lasso(H, H @ v - g, v, self.l1)
         self.step = u - v
         self.promise = -0.5 * float(g @ self.step + self.l1 @ (np.abs(u) - np.abs(v)))
+        self.best, self.idle = (self.promise, 0) if self.promise < 0.5 * self.best else (self.best, self.idle + 1)
 
     @np.errstate(all="ignore")
     def descend(self, goal: float, most: float) -> None:
         """Take steps until little is promised, none that lowers the cost is found, or the log holds `most`."""
         while len(self.log) < most and not self.stuck and self.promise > goal * self.unit:
-            self.stuck = not self._move()
-            if self.stuck:
-                self._aim(cautious=True)
-                self.stuck = not self._move()
+            if self.idle >= MOST_IDLE and self.promise < LOST * self.unit:
+                self.stuck = True  # what is promised is rounding
+            elif not self._move():
+                self.stuck = self.promise <= NOISE * self.unit
+                if not self.stuck:
+                    self._aim(cautious=True)
+                    self.stuck = not self._move()
 
     def _move(self) -> bool:
         """Take the step, halved until it lowers the cost by a share of what it promises."""
