@@ -52,6 +52,23 @@ def test_d210_a_wrong_gradient_is_the_root_of_what_follows():
     assert "difference quotients say" in found[0].evidence
 
 
+@pytest.mark.parametrize("seed", [0, 1])
+def test_d210_where_every_step_is_a_rise(seed):
+    """A factor that was forgotten: L-BFGS then stands, and its last steps rise by as much as those before."""
+
+    def cost(w):
+        return float((100 * (w[1:] - w[:-1] ** 2) ** 2 + (1 - w[:-1]) ** 2).sum())
+
+    def wrong(w):
+        g = np.zeros_like(w)
+        g[1:] = 200 * (w[1:] - w[:-1] ** 2)
+        g[:-1] += -400 * (w[1:] - w[:-1] ** 2) - 2 * (1 - w[:-1])
+        return g
+
+    start = np.array([-1.2, 1.0, 0.5]) * np.random.default_rng(seed).uniform(0.9, 1.1, 3)
+    assert causes(minimize(cost, start, "lbfgs", gradient=wrong))[0] == "wrong-gradient"
+
+
 def test_d303_targets_that_are_all_alike():
     X, y = rows()
     assert causes(gd(X, np.full_like(y, 3.0))) == ["constant-labels"]

@@ -70,7 +70,7 @@ class Arrival:
             return np.inf
         recent = [*self.decreases]
         older, newer = sum(recent[:WINDOW]), sum(recent[WINDOW:])
-        return newer * newer / (older - newer) if newer < CONTRACTS * older else np.inf
+        return newer * newer / (older - newer) if older > 0 and newer < CONTRACTS * older else np.inf
 
     def left(self, value: float) -> None:
         """Begin anew from another point: what was gained so far no longer counts."""
