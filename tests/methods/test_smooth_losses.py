@@ -283,5 +283,5 @@ def test_fit_counts_and_quantiles(tmp_path):
 
 
 def test_a_negative_count_is_refused():
-    with pytest.raises(TargetError, match=r"the target of row \d+ is -.*; poisson needs numbers of at least 0"):
+    with pytest.raises(TargetError, match=r"the target price in row \d+ is -.*; poisson needs numbers of at least 0"):
         descender.fit(table(), "price", loss="poisson")

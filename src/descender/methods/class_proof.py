@@ -26,6 +26,8 @@ BALANCED, STEPS, NEAR = 1e-14, 12, 0.01
 curvature after it."""
 OUT = -50.0
 """What is added to the intercept of a class without rows, whose best one is without bounds: rounding to the others."""
+FINE = 1e-11
+"""A relative gap below which what is mixed away may be most of it: the general certificate, a reading more, has less."""
 UNBALANCED = 1e-6
 """A share to be mixed away that is more than rounding."""
 
@@ -42,8 +44,11 @@ def prove(risk: Risk, w: Vector, scale: float) -> Proof:
     """The certificate of a point, which may get better intercepts on the way; `scale` is the cost's."""
     if risk.l2 > 0 and risk.l1 == 0:
         found = _by_gradient(risk, w, scale)
-        if found is not None:
+        if found is not None and found.found.relative > FINE:
             return found
+        if found is not None:
+            general = certificate(risk, found.point)
+            return found if general is None or general.gap > found.found.gap else found._replace(found=general)
     general = certificate(risk, w)
     assert general is not None
     return Proof(w, general, None)
