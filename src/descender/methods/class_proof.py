@@ -27,7 +27,7 @@ curvature after it."""
 OUT = -50.0
 """What is added to the intercept of a class without rows, whose best one is without bounds: rounding to the others."""
 FINE = 1e-11
-"""A relative gap below which what is mixed away may be most of it: the general certificate, a reading more, has less."""
+"""A relative gap below which what is mixed away may be most of it: the general certificate, one reading, has less."""
 UNBALANCED = 1e-6
 """A share to be mixed away that is more than rounding."""
 
