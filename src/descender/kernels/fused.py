@@ -55,7 +55,7 @@ def fused_texts(formula: Callable, slots: int) -> tuple[str, str]:
     >>> def formula(p, w, g, s, rate, t):
     ...     v = p.beta * s[0] + g
     ...     return w - rate * v, (v,)
-    >>> print("\\n".join(fused_texts(formula, 1)))
+    >>> print(*fused_texts(formula, 1), sep="\n")
     def numbers(p, rate, t):
         return (p.beta, rate)
     def step(c, w, g, s0):
