@@ -99,10 +99,8 @@ class Proof:
     def _moves(self, p: Vector, freedom: NDArray, rooms: NDArray, gradient: Vector) -> NDArray:
         """How far each theta moves, within its room, so that with a free intercept their sum is 0."""
         few = self.few
-        shares, limits = (
-            few.scores(p),
-            np.where(np.isinf(few.loss.dual_range(few.y)).all(axis=0), np.inf, LONGEST * rooms),
-        )
+        boundless = np.isinf(few.loss.dual_range(few.y)).all(axis=0)
+        shares, limits = few.scores(p), np.where(boundless, np.inf, LONGEST * rooms)
         moves = np.clip(-freedom * shares, -limits, limits)
         for _ in range(BALANCES if few.intercept else 0):
             off = float(few.sigma @ moves) - gradient[-1]
