@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 from scipy.special import logsumexp
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import (
@@ -20,6 +21,7 @@ from sklearn.linear_model import (
     HuberRegressor,
     Lasso,
     LassoCV,
+    LassoLars,
     LinearRegression,
     LogisticRegression,
     LogisticRegressionCV,
@@ -37,7 +39,7 @@ from sklearn.linear_model import (
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.svm import LinearSVC
+from sklearn.svm import SVC, LinearSVC
 
 from descender import LinearClassifier, LinearRegressor, certify
 from descender.errors import CapabilityError, DescenderError, OptionError, ShapeError, TargetError
@@ -106,6 +108,9 @@ ARRIVED = [
     (LinearSVC(C=0.1, penalty="l1", class_weight="balanced", dual=False, tol=1e-9, max_iter=10**5), flowers),
     (LinearSVC(C=0.1, penalty="l1", dual=False, tol=1e-9, max_iter=10**5), flowers),
     (LinearSVC(C=0.1, loss="hinge", tol=1e-8, max_iter=10**6, random_state=0), cancer),
+    (SVC(kernel="linear", C=0.1, tol=1e-8), cancer),
+    (SVC(kernel="linear", C=0.1, tol=1e-8, class_weight="balanced"), cancer),
+    (LassoLars(alpha=0.05), diabetes),
     (QuantileRegressor(quantile=0.7, alpha=0.01), diabetes),
     (LinearClassifier("hinge", l2=0.1), flowers),
     (HuberRegressor(epsilon=1.2, alpha=3.0, tol=1e-9, max_iter=10**5), diabetes),
@@ -118,13 +123,13 @@ ARRIVED = [
     (LinearClassifier(class_weight="balanced"), flowers),
     (LinearClassifier("squared_error", l2=0.3), flowers),
 ]
-NEAR = {"QuantileRegressor": 1e-6, "hinge": 1e-6, "SGDRegressor": 1e-5, "SGDClassifier": 1e-3}
+NEAR = {"QuantileRegressor": 1e-6, "SVC": 1e-6, "hinge": 1e-6, "SGDRegressor": 1e-5, "SGDClassifier": 1e-3}
 """How near to the bottom the stochastic ones come in that many epochs, and those with kinks; the others arrive."""
 NAMES = [f"{type(model).__name__}-{i}" for i, (model, _) in enumerate(ARRIVED)]
 
 
 def takes_weights(model):
-    return not isinstance(model, LogisticRegressionCV | RidgeClassifierCV | RidgeCV)
+    return not isinstance(model, LogisticRegressionCV | RidgeClassifierCV | RidgeCV | LassoLars)
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -296,6 +301,15 @@ def test_nothing_of_the_model_or_the_data_is_changed():
     assert np.array_equal(y, labels)
 
 
+def test_a_transformed_target_is_met_where_the_model_meets_it():
+    X, y = diabetes()
+    model = TransformedTargetRegressor(Ridge(alpha=2.0), func=np.log1p, inverse_func=np.expm1).fit(X, y)
+    verdict = certify(model, X, y, tol=1e-9)
+    assert verdict.ok, str(verdict)
+    np.testing.assert_allclose(verdict.coef, model.regressor_.coef_, atol=1e-6)
+    assert not certify(model.regressor_, X, y).ok
+
+
 def test_the_verdict_is_plain_data_too():
     X, y = flowers()
     verdict = certify(LogisticRegression(tol=0.3).fit(X, y), X, y)
@@ -312,6 +326,7 @@ def test_the_verdict_is_plain_data_too():
         (Perceptron(), CapabilityError, "Perceptron is not known; known: LinearRegression, Ridge"),
         (GammaRegressor(), CapabilityError, "GammaRegressor is not known"),
         (Lasso(positive=True), CapabilityError, "positive"),
+        (SVC(), CapabilityError, r"SVC\(kernel='rbf'\) has no weights on columns"),
         (SGDRegressor(loss="epsilon_insensitive"), CapabilityError, "epsilon_insensitive"),
         (LinearClassifier("sigmoid_squared_error"), CapabilityError, "not convex"),
     ],
@@ -334,6 +349,8 @@ def test_what_does_not_fit_is_refused():
         certify(model, X, np.where(np.arange(len(y)) == 0, "odd", y))
     with pytest.raises(CapabilityError, match="not fitted"):
         certify(LogisticRegression(), X, y)
+    with pytest.raises(CapabilityError, match="fits 3 classes in pairs"):
+        certify(SVC(kernel="linear").fit(*flowers()), *flowers())
     with pytest.raises(OptionError, match="tol=0"):
         certify(model, X, y, tol=0)
     with pytest.raises(OptionError, match="loss is for PyTorch"):

@@ -24,9 +24,9 @@ from descender.doctor.finding import Finding
 from descender.errors import DataError, OptionError, ShapeError, TargetError, suggest
 from descender.methods.auto import polishing_tol
 from descender.verbs.minimize import minimize
-from descender.verbs.objectives import class_weighted
 from descender.verbs.online import Online
 from descender.verbs.path import PenaltyPath, choose_penalty
+from descender.verbs.terms import class_weighted
 
 TOL = 1e-6
 LARGEST_SEED = np.iinfo(np.int32).max

@@ -14,7 +14,7 @@ from sklearn.utils.multiclass import _check_partial_fit_first_call, check_classi
 
 from descender.costs.losses import LOSSES, Softmax, read_loss
 from descender.estimators.base import TOL, Linear, check_loss, learn_classes, present, streams, two_classes
-from descender.verbs.objectives import class_codes, class_weighted, coded
+from descender.verbs.terms import class_codes, class_weighted, coded
 
 
 def _has_probabilities(estimator: LinearClassifier) -> bool:
