@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+import textwrap
 import tomllib
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from descender.methods.rules import RULES
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
-HEAVY = ("numba", "sympy", "duckdb", "pyarrow", "sklearn", "matplotlib", "pandas", "plotly", "torch", "scipy.optimize")
+HEAVY = ("numba", "sympy", "duckdb", "pyarrow", "sklearn", "matplotlib", "pandas", "plotly", "torch")
+HEAVY += ("scipy.optimize", "scipy.special", "scipy.stats")
 LINES = 500
 MACHINE_PATH = re.compile(r"(?<![\w.~])/(?:home|root|work|Users|mnt|tmp)/\w")
 
@@ -44,6 +46,24 @@ def test_import_loads_nothing_heavy():
 
 def test_a_walk_on_a_function_loads_no_table_no_picture_and_no_compiler():
     assert loaded_by("import descender; descender.minimize(lambda w: (w[0] - 3) ** 2, [0.0])") == []
+
+
+def test_a_command_that_fits_a_table_loads_what_it_needs(tmp_path):
+    """Arrow alone would load pandas, and special functions are for few losses."""
+    (tmp_path / "t.csv").write_text("x,k,y\n" + "".join(f"{i % 17},{'abc'[i % 3]},{i % 2}\n" for i in range(300)))
+    run = """
+        import sys
+        from descender.__main__ import main
+        sys.argv = ["descender", "fit", "t.csv", "--target", "y", "--l2", "0.1", "--no-compare"]
+        try:
+            main()
+        except SystemExit as end:
+            assert end.code == 0
+        import pandas  # is not lost to who wants it
+        """
+    loaded = loaded_by(f"import os\nos.chdir({str(tmp_path)!r})\n{textwrap.dedent(run)}")
+    assert loaded == ["duckdb", "pandas", "pyarrow"]
+    assert (tmp_path / "y.html").exists()
 
 
 def test_the_search_for_heavy_packages_finds_one():

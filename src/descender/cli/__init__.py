@@ -8,7 +8,8 @@ is empty.
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from typing import Annotated, Any
 
 import typer
 
@@ -56,6 +57,38 @@ def descender(
     """Walk downhill: the bottom of any cost, and how far from it the walk stopped."""
 
 
+TABLES = ("fit", "predict", "verify")
+"""Verbs that read a table into Arrow."""
+
+
 def main() -> None:
-    """Run the command line."""
+    """Run the command line, in a process of its own."""
+    if sys.argv[1:2] and sys.argv[1] in TABLES:
+        _without_pandas()
     app(prog_name="descender")
+
+
+class _NoPandas:
+    """Finds every module but pandas."""
+
+    @staticmethod
+    def find_spec(name: str, path: Any = None, target: Any = None) -> None:
+        """Let others find it."""
+        if name == "pandas":
+            raise ModuleNotFoundError(name)
+
+
+def _without_pandas() -> None:
+    """Let Arrow find that there is no pandas: it loads it, half a second, to know its frames, and a command has none.
+
+    Arrow looks once in a process, as it makes its first array; whoever imports pandas later gets it.
+    """
+    import pyarrow
+
+    if "pandas" in sys.modules:
+        return
+    sys.meta_path.insert(0, _NoPandas)
+    try:
+        pyarrow.array([0])
+    finally:
+        sys.meta_path.remove(_NoPandas)

@@ -112,7 +112,7 @@ class Encoder:
             features.append(feature if times == 1 else feature._replace(name=f"{feature.name} ({times})"))
         return tuple(features)
 
-    @property
+    @cached_property
     def features(self) -> tuple[str, ...]:
         """The names of the features, in the order of the design matrix."""
         return tuple(feature.name for feature in self.details)

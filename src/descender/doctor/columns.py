@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from descender.data.encode import Encoder
 from descender.doctor.finding import Finding
+from descender.kernels.sparse_columns import sparse_squares
 
 LEAK_SHARE = 0.9
 """The share of what the whole model explains that one column alone may explain without a question."""
@@ -28,15 +29,16 @@ def explained_alone(encoder: Encoder, X: Any, y: NDArray) -> dict[str, float]:
     centre, spread = float(y.mean()), float(y.var())
     if spread == 0.0:
         return {}
-    r = y - centre
-    mean, square, product = (np.zeros(X.shape[1]) for _ in range(3))
-    n = X.shape[0]
-    height = HEIGHT if isinstance(X, np.ndarray) else n
-    for start in range(0, n, height):
-        part = X[start : start + height]
-        mean += np.asarray(part.sum(axis=0)).ravel()
-        square += np.einsum("ij,ij->j", part, part) if isinstance(X, np.ndarray) else part.power(2).sum(axis=0).A1
-        product += part.T @ r[start : start + height]
+    r, n = y - centre, X.shape[0]
+    if isinstance(X, np.ndarray):
+        mean, square, product = (np.zeros(X.shape[1]) for _ in range(3))
+        for start in range(0, n, HEIGHT):
+            part = X[start : start + HEIGHT]
+            mean += part.sum(axis=0)
+            square += np.einsum("ij,ij->j", part, part)
+            product += part.T @ r[start : start + HEIGHT]
+    else:
+        mean, square, product = X.T @ np.ones(n), sparse_squares(X, np.ones(n))[0], X.T @ r
     mean, square, product = mean / n, square / n, product / n
     variance = np.maximum(square - mean**2, 1e-300)
     exclusive = np.array([feature.kind not in SEVERAL for feature in encoder.details])
@@ -70,8 +72,7 @@ def explained_jointly(X: Any, y: NDArray, members: list[int]) -> float:
 
 def leaking_column(encoder: Encoder, X: Any, y: NDArray, explained: float) -> Finding | None:
     """D031: one column alone explains nearly all that the model does; is it known when one predicts?"""
-    shares = explained_alone(encoder, X, y)
-    if len(shares) < 2 or explained <= 0.05:
+    if explained <= 0.05 or len(shares := explained_alone(encoder, X, y)) < 2:
         return None
     for name in sorted(shares, key=lambda column: -shares[column]):
         if shares[name] < LEAK_SHARE * explained:

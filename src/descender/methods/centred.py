@@ -13,7 +13,7 @@ from scipy import sparse
 from descender.costs.cost import Vector
 from descender.costs.losses import Loss
 from descender.costs.risk import BLOCK_ROWS, Risk, block_height
-from descender.kernels.sparse_columns import WORTH_COMPILING, sparse_gram, sparse_squares, with_values
+from descender.kernels.sparse_columns import sparse_gram, sparse_squares, with_values
 
 FAR = {4: 30.0, 8: 1e4}
 """Deviations of a column from zero, by the bytes of a number, beyond which its products lose digits that matter."""
@@ -77,7 +77,6 @@ class Centred:
         self.even = float(sigma[0]) if even else None
         self.targets = y.astype(X.dtype) if X.dtype != y.dtype and _near_zero(y, FAR[X.dtype.itemsize]) else y
         self.fused = risk.loss.fused if risk.loss.fuses(y) else None
-        self.compiles = sparse.issparse(risk.X) and risk.X.nnz >= WORTH_COMPILING
         self.moving: NDArray | None = None  # the columns that are not constant, where some are
 
     @property
@@ -274,7 +273,7 @@ class Centred:
         for start in range(0, len(h), height):
             part = slice(start, min(start + height, len(h)))
             if sparse.issparse(self.X):
-                H[: self.d, : self.d] += sparse_gram(self.X, h, self.compiles)
+                H[: self.d, : self.d] += sparse_gram(self.X, h)
                 edge += self.X.T @ h
                 continue
             rows = self.X[part] if chosen is None else self.X.take(chosen[part], axis=0)
@@ -361,7 +360,7 @@ def column_facts(X: Any, sigma: NDArray, centre: bool) -> Columns:
     """
     n, d = X.shape
     if sparse.issparse(X):
-        return Columns(np.zeros(d), *sparse_squares(X, sigma, X.nnz >= WORTH_COMPILING))
+        return Columns(np.zeros(d), *sparse_squares(X, sigma))
     origin = X[0].astype(np.float64) if centre else np.zeros(d)
     sums, squares, largest = np.zeros(d), np.zeros(d), np.zeros(d)
     height = block_height(X)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import xlogy
 
 from descender.costs.losses.base import INFINITY, BaseLoss
 
@@ -304,6 +303,8 @@ class Softmax(BaseLoss):
     @staticmethod
     def dual(theta, y):
         """-loss*(-theta): the entropy of e_y - theta, classes first."""
+        from scipy.special import xlogy
+
         q = np.clip((np.arange(len(theta))[:, None] == y) - theta, 0.0, 1.0)
         return -xlogy(q, q).sum(axis=0)
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import xlog1py, xlogy
 
 from descender.costs.location import robust_scale, root, weighted_quantile
 from descender.costs.losses.base import INFINITY, BaseLoss, spelled
@@ -215,6 +214,8 @@ class Poisson(BaseLoss):
     @staticmethod
     def dual(theta, y):
         """-loss*(-theta)."""
+        from scipy.special import xlog1py, xlogy
+
         mean, some = np.maximum(y - theta, 0.0), np.where(y > 0.0, y, 1.0)
         of_some = theta * np.log(some) - (theta + xlog1py(mean, np.maximum(-theta / some, -1.0)))
         return np.where(y > 0.0, of_some, mean - xlogy(mean, mean))

@@ -19,7 +19,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.special import erf
 
 ALPHA, SCALE = 1.6732632423543772, 1.0507009873554805
 """Of selu: the fixed point at which a layer keeps mean 0 and variance 1."""
@@ -135,11 +134,15 @@ class Gelu:
     @staticmethod
     def value(z):
         """The output."""
+        from scipy.special import erf
+
         return 0.5 * z * (1.0 + erf(z * 0.7071067811865476))
 
     @staticmethod
     def slope(z, a):
         """Its derivative by z."""
+        from scipy.special import erf
+
         return 0.5 * (1.0 + erf(z * 0.7071067811865476)) + z * np.exp(-0.5 * z * z) * 0.3989422804014327
 
 
