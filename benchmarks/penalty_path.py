@@ -46,7 +46,7 @@ def ours(risk: Risk, kind: str, strengths: NDArray, folds: Folds | None) -> Run:
     """The path, then the final fit at the chosen strength."""
 
     def run() -> tuple[float, PenaltyPath]:
-        path = choose_penalty(risk, kind, strengths=strengths, folds=folds)
+        path = choose_penalty(risk, kind, strengths=strengths, folds=folds, early=True)
         minimize(penalised(risk, kind, path.strength, None), path.start)
         return path.strength, path
 

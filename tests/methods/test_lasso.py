@@ -12,7 +12,8 @@ from descender import LinearRegressor, minimize
 from descender.costs.risk import Risk
 from descender.data.split import crossed
 from descender.methods import path
-from descender.methods.path import homotopy, lasso
+from descender.methods.homotopy import Homotopy
+from descender.methods.path import lasso
 from descender.verbs.path import choose_penalty
 
 
@@ -105,20 +106,39 @@ def test_lasso_is_at_the_minimum_also_of_columns_that_are_equal(seed, l1, l2):
 
 
 @given(st.integers(0, 10**6), st.sampled_from([0.0, 0.1]))
-def test_the_homotopy_meets_the_lasso_at_every_strength(seed, l2):
+def test_homotopies_side_by_side_are_lowest_at_every_strength_until_they_are_lost(seed, l2):
     rng = np.random.default_rng(seed)
-    n, d = int(rng.integers(3, 30)), int(rng.integers(1, 12))
+    n, d = int(rng.integers(3, 60)), int(rng.integers(1, 40))
     X = rng.normal(size=(n, d)) + rng.normal(size=(n, 1))
     if seed % 3 == 0:
         X[:, rng.integers(d)] = X[:, rng.integers(d)]
     y = X @ rng.normal(size=d) + rng.normal(size=n)
-    G, c = X.T @ X / n, X.T @ y / n
-    strengths = np.abs(c).max() * np.geomspace(1.2, 1e-3, 12)
-    W = homotopy(G, c, strengths, l2)
-    for strength, w in zip(strengths, W.T, strict=True):
-        slope = G @ w - c + l2 * w
-        assert (np.abs(slope) <= strength + 1e-7 * np.abs(c).max()).all()
-        assert np.abs((slope + strength * np.sign(w))[w != 0]).max(initial=0.0) <= 1e-7 * np.abs(c).max()
+    parts = [np.arange(n) % 3 != k for k in range(3)]
+    H = np.array([X[part].T @ X[part] / n for part in parts]) + l2 * np.eye(d)
+    c = np.array([X[part].T @ y[part] / n for part in parts])
+    strengths, path = np.abs(c).max() * np.geomspace(1.2, 1e-3, 14), Homotopy(H, c)
+    W = np.concatenate([path.fall(strengths[:5]), path.fall(strengths[5:6]), path.fall(strengths[6:])], axis=2)
+    slopes, unit = H @ W - c[:, :, None], 1e-7 * np.abs(c).max()
+    off = np.where(W != 0, np.abs(slopes + strengths * np.sign(W)), np.abs(slopes) - strengths).max(axis=1)
+    regular = np.linalg.cond(H) < 1e6
+    assert (path.level[regular] <= strengths[-1] + unit).all()
+    assert (off[regular] <= unit).all()
+    assert (off[:, 0] <= unit).all()  # all weights are zero
+
+
+@pytest.mark.parametrize("l2", [0.0, 0.1])
+@pytest.mark.parametrize(("n", "d", "alike"), [(90, 12, 1.0), (30, 45, 0.0), (60, 8, 30.0)])
+def test_paths_of_l1_are_lowest_whatever_the_columns(n, d, alike, l2):
+    rng = np.random.default_rng(n)
+    X = rng.normal(size=(n, d)) + alike * rng.normal(size=(n, 1))
+    X[:, -1] = X[:, 0]
+    y, folds = X @ rng.normal(size=d) + rng.normal(size=n), crossed(n, 3)
+    strengths = np.abs((X - X.mean(axis=0)).T @ (y - y.mean())).max() / n * np.geomspace(1.2, 1e-3, 25)
+    for point in path.squares_path(Risk(X, y, l2=l2), "l1", strengths, folds):
+        assert point.proved
+        assert point.gap < 1e-8
+        whole = Risk(X, y, l2=l2, l1=point.strength)
+        assert minimize(whole, point.w, tol=1e-9).fun >= whole.value(point.w) * (1 - 1e-8) - 1e-12
 
 
 def test_lasso_notices_a_planted_fault():

@@ -105,42 +105,56 @@ def _centre(risk: Risk, columns: Columns | None) -> NDArray:
 
 
 class Quadratic(NamedTuple):
-    """Half of ``square - 2 c·w + w'Gw``: the mean squared error of rows whose columns and target lie about a mean."""
+    """Half of ``square - 2 c·w + w'Gw``: the mean squared error of rows whose columns and target lie about a mean.
+
+    Or those of several fits, stacked along a first axis of everything.
+    """
 
     G: NDArray
     c: NDArray
-    square: float
+    square: Any
     mean: NDArray
-    level: float
+    level: Any
+
+    @classmethod
+    def stacked(cls, fits: list[Quadratic]) -> Quadratic:
+        """Several fits side by side."""
+        return cls(*(np.array(parts) for parts in zip(*fits, strict=True)))
 
     def value(self, W: NDArray) -> NDArray:
         """At the columns of W."""
-        return 0.5 * (self.square - 2.0 * (self.c @ W) + np.einsum("jl,jl->l", W, self.G @ W))
+        return self._value(W, self.G @ W)
+
+    def _value(self, W: NDArray, GW: NDArray) -> NDArray:
+        across = (self.c[..., None, :] @ W)[..., 0, :]
+        return 0.5 * (np.asarray(self.square)[..., None] - 2.0 * across + (W * GW).sum(axis=-2))
 
     def gap(self, W: NDArray, l1: Any, l2: Any, noise: float) -> NDArray:
         """The duality gaps at the columns of W, one for each penalty, over the costs.
 
         `noise` is what the moments may have lost, as a share of the sizes of the columns.
         """
-        l1, l2 = l1 + np.zeros(W.shape[1]), l2 + np.zeros(W.shape[1])
-        loss, sizes = self.value(W), np.sqrt(np.maximum(np.diag(self.G), 0.0))
-        lost = noise * (np.sqrt(max(self.square, 0.0)) + sizes @ np.abs(W))
-        primal = loss + l1 * np.abs(W).sum(axis=0) + 0.5 * l2 * (W * W).sum(axis=0)
-        dual = dual_of_squares(loss, self.c[:, None] - self.G @ W, W, l1, l2, sizes[:, None] * lost)
-        unit = np.maximum(primal, max(1e-3 * self.square, 1e-300))
+        square = np.asarray(self.square)[..., None]
+        l1, l2 = l1 + np.zeros(W.shape[-1]), l2 + np.zeros(W.shape[-1])
+        GW, sizes = self.G @ W, np.sqrt(np.maximum(np.diagonal(self.G, axis1=-2, axis2=-1), 0.0))
+        loss, size = self._value(W, GW), np.abs(W)
+        lost = noise * (np.sqrt(np.maximum(square, 0.0)) + (sizes[..., None] * size).sum(axis=-2))
+        primal = loss + l1 * size.sum(axis=-2) + 0.5 * l2 * (W * W).sum(axis=-2)
+        dual = dual_of_squares(loss, self.c[..., None] - GW, W, l1, l2, sizes[..., None] * lost[..., None, :])
+        unit = np.maximum(primal, np.maximum(1e-3 * square, 1e-300))
         return (np.maximum(primal - dual, 0.0) + lost**2 / noise) / unit
 
 
 def dual_of_squares(loss: Any, U: NDArray, W: NDArray, l1: Any, l2: Any, slack: Any = 0.0) -> NDArray:
-    r"""A lower bound of the minimum of a squared error with penalties, at the columns of W (d, L).
+    r"""A lower bound of the minimum of a squared error with penalties, at the columns of W (..., d, L).
 
     ``loss`` is the mean squared error there, the columns of U are :math:`\sum_i \sigma_i r_i x_i` of its residuals,
     and each of their numbers may be off by `slack`.  The residuals are the dual point; without l2 they are scaled down
     to where l1 allows it.
     """
     size = np.abs(U) + slack
-    largest, excess = size.max(axis=0, initial=0.0), np.maximum(size - l1, 0.0)
+    largest, excess = size.max(axis=-2, initial=0.0), np.maximum(size - l1, 0.0)
     share = np.where((l2 > 0) | (largest <= l1), 1.0, l1 / np.maximum(largest, 1e-300))
-    conjugate = np.where(l2 > 0, (excess**2).sum(axis=0) / (2.0 * np.where(l2 > 0, l2, 1.0)), 0.0)
-    along = np.einsum("jl,jl->l", W, U) - (slack * np.abs(W)).sum(axis=0)
+    conjugate = np.where(l2 > 0, (excess**2).sum(axis=-2) / (2.0 * np.where(l2 > 0, l2, 1.0)), 0.0)
+    along = (W * U).sum(axis=-2) - (slack * np.abs(W)).sum(axis=-2)
     return share * (2.0 * loss + along) - share**2 * loss - conjugate

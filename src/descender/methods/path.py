@@ -13,7 +13,7 @@ J. Friedman, T. Hastie, R. Tibshirani, *Regularization paths for generalized lin
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,10 +21,13 @@ from scipy.linalg.lapack import dposv
 
 from descender.costs.risk import Risk
 from descender.data.split import Folds
+from descender.methods.homotopy import Homotopy
 from descender.methods.moments import NOISE, Moments, Quadratic
 
 POINT_TOL = 1e-6
 """The relative gap to which a point of a path is descended: far below the standard error of any held-out loss."""
+AT_ONCE = 16
+"""Strengths that are solved for before any of them is judged."""
 WIDEST = 2000
 """Columns up to which a matrix of curvatures is formed for each fold."""
 GUESSES = 5
@@ -50,6 +53,8 @@ class Point(NamedTuple):
 
 Watch = Callable[[Point], bool]
 """Sees each point as it is found; True ends the path."""
+Solve = Callable[[NDArray], NDArray]
+"""The weights of each fit at falling strengths, (F, d, strengths)."""
 
 
 def learning(folds: Folds, whole: bool) -> NDArray[np.bool_]:
@@ -65,124 +70,80 @@ def squares_path(risk: Risk, kind: str, strengths: NDArray, folds: Folds, watch:
     learn = learning(folds, whole=len(folds.judge) > 1)
     moments = Moments(risk, folds.cell, learn.shape[1])
     origin = None if risk.intercept else np.zeros(risk.n_features)
-    fits = [moments.about(cells, origin) for cells in learn]
-    judges = [moments.about(np.array([folds.judge[k]]), fits[k].mean, fits[k].level) for k in range(len(folds.judge))]
-    if kind == "l2" and risk.l1 == 0:
-        solved = [_ridge(fit, strengths) for fit in fits]
-    elif kind == "l1":
-        solved = [homotopy(fit.G, fit.c, strengths, risk.l2) for fit in fits]
+    fits = Quadratic.stacked([moments.about(cells, origin) for cells in learn])
+    K = len(folds.judge)
+    judges = [moments.about(folds.judge[[k]], fits.mean[k], fits.level[k]) for k in range(K)]
+    if kind == "l1":
+        solve = _along_l1(fits, risk.l2)
+    elif risk.l1 > 0:
+        solve = _along_both(fits, risk.l1)
     else:
-        solved = [_lassos(fit, strengths, risk.l1) for fit in fits]
-    l1, l2 = (strengths, risk.l2) if kind == "l1" else (risk.l1, strengths)
-    known, proof = (
-        np.max([fit.gap(W, l1, l2, noise) for fit, W in zip(fits, solved, strict=True)], axis=0)
-        for noise in (NOISE[8], NOISE[risk.X.dtype.itemsize])
-    )
-    proved = proof <= POINT_TOL  # where moments of float32 prove less, what they tell is an estimate
-    gaps = np.where(proved, proof, known)
-    losses = np.array([judges[k].value(solved[k]) for k in range(len(judges))])
-    squares = np.full_like(losses, np.nan)
-    if len(judges) == 1:
-        squares = _square_losses(risk, folds, moments, fits[0], solved[0])
-    points = []
-    for at, strength in enumerate(strengths):
-        w = solved[-1][:, at]
-        b = fits[-1].level + moments.level - (fits[-1].mean + moments.centre) @ w
-        told = float(gaps[at]), risk.join(w, b), bool(proved[at])
-        points.append(Point(float(strength), losses[:, at], squares[:, at], *told))
-        if watch is not None and watch(points[-1]):
-            break
+        solve = _along_l2(fits)
+    points: list[Point] = []
+    for start in range(0, len(strengths), AT_ONCE):
+        some = strengths[start : start + AT_ONCE]
+        W = solve(some)
+        gaps, proved = _gaps(fits, W, *((some, risk.l2) if kind == "l1" else (risk.l1, some)), risk)
+        losses = np.array([judge.value(W[k]) for k, judge in enumerate(judges)])
+        squares = np.full_like(losses, np.nan)
+        if K == 1:
+            squares = _square_losses(risk, folds, moments, fits, W[0])
+        b = fits.level[-1] + moments.level - (fits.mean[-1] + moments.centre) @ W[-1]
+        for at, strength in enumerate(some):
+            told = float(gaps[at]), risk.join(W[-1, :, at], b[at]), bool(proved[at])
+            points.append(Point(float(strength), losses[:, at], squares[:, at], *told))
+            if watch is not None and watch(points[-1]):
+                return points
     return points
 
 
-def _ridge(fit: Quadratic, strengths: NDArray) -> NDArray:
-    """The weights for each strength, (d, strengths), by one eigendecomposition."""
-    e, V = np.linalg.eigh(fit.G)
-    return V @ ((V.T @ fit.c)[:, None] / (np.maximum(e, 0.0)[:, None] + strengths))
+def _gaps(fits: Quadratic, W: NDArray, l1: Any, l2: Any, risk: Risk) -> tuple[NDArray, NDArray]:
+    """The largest gap of a fit at each strength, and whether it is proved."""
+    proof = fits.gap(W, l1, l2, NOISE[risk.X.dtype.itemsize]).max(axis=0)
+    proved = proof <= POINT_TOL
+    # where moments of float32 prove less, what they tell is an estimate
+    return (proof if proved.all() else np.where(proved, proof, fits.gap(W, l1, l2, NOISE[8]).max(axis=0))), proved
 
 
-def _lassos(fit: Quadratic, strengths: NDArray, l1: float) -> NDArray:
-    """The weights for each strength of l2 beside an l1 penalty, each begun at the one before: (d, strengths)."""
-    W, w = np.zeros((len(fit.c), len(strengths))), np.zeros(len(fit.c))
-    for at, strength in enumerate(strengths):
-        w = W[:, at] = lasso(fit.G, fit.c, w, l1, float(strength))
-    return W
+def _along_l2(fits: Quadratic) -> Solve:
+    """The weights at falling strengths of l2, by one eigendecomposition of each fit."""
+    e, V = np.linalg.eigh(fits.G)
+    e, along = np.maximum(e, 0.0)[..., None], V.transpose(0, 2, 1) @ fits.c[..., None]
+    return lambda strengths: V @ (along / (e + strengths))
 
 
-def homotopy(G: NDArray, c: NDArray, strengths: NDArray, l2: float = 0.0) -> NDArray:
-    r"""The weights at falling strengths of l1, (d, strengths): between two kinks of the path they are straight lines.
+def _along_both(fits: Quadratic, l1: float) -> Solve:
+    """The weights at falling strengths of l2 beside an l1 penalty, each begun at the one before."""
+    last = np.zeros_like(fits.c)
 
-    From where all are zero, the strength falls to where a weight leaves zero or comes back to it.  Where columns are
-    so nearly dependent that the line is lost, :func:`lasso` goes on from strength to strength.
+    def solve(strengths: NDArray) -> NDArray:
+        W = np.zeros((*fits.c.shape, len(strengths)))
+        for k, (G, c) in enumerate(zip(fits.G, fits.c, strict=True)):
+            for at, strength in enumerate(strengths):
+                last[k] = W[k, :, at] = lasso(G, c, last[k], l1, float(strength))
+        return W
 
-    M. Osborne, B. Presnell, B. Turlach, *A new approach to variable selection in least squares problems*, 2000;
-    B. Efron and others, *Least angle regression*, 2004.
-
-    >>> homotopy(np.eye(2), np.array([3.0, -1.0]), np.array([4.0, 2.0, 0.5]))
-    array([[ 0. ,  1. ,  2.5],
-           [ 0. ,  0. , -0.5]])
-    """
-    d, W = len(c), np.zeros((len(c), len(strengths)))
-    H = G.copy()
-    H.flat[:: d + 1] += l2
-    kinks, ways = _kinks(H, c, float(strengths[-1]))
-    # each strength lies on the line from the kink above it
-    at = np.searchsorted(-kinks, -strengths, side="left") - 1
-    for k in np.flatnonzero(at >= 0):
-        start, way = ways[at[k]]
-        W[:, k] = start + way * (kinks[at[k]] - strengths[k])
-    slopes = c[:, None] - H @ W
-    off = np.where(W != 0, np.abs(slopes - np.sign(W) * strengths), np.abs(slopes) - strengths).max(axis=0, initial=0.0)
-    for lost in np.flatnonzero(off > 1e-8 * (1e-3 * np.abs(c).max(initial=0.0) + strengths)):
-        W[:, lost] = lasso(G, c, W[:, lost - 1] if lost else np.zeros(d), float(strengths[lost]), l2)
-    return W
+    return solve
 
 
-@np.errstate(divide="ignore", invalid="ignore")
-def _kinks(H: NDArray, c: NDArray, last: float) -> tuple[NDArray, list[tuple[NDArray, NDArray]]]:
-    """The strengths at which the path turns, down to the `last`; where it is there, and how it goes on per unit.
+def _along_l1(fits: Quadratic, l2: float) -> Solve:
+    """The weights at falling strengths of l1: from kink to kink, or from strength to strength where those are lost."""
+    H, c = fits.G, fits.c
+    if l2 > 0:
+        H = H + l2 * np.eye(c.shape[1])
+    path, last, unit = Homotopy(H, c), np.zeros_like(c), 1e-3 * np.abs(c).max(axis=1, initial=0.0)
 
-    The inverse of the curvatures of the weights that are not zero is kept in place, in the order in which they came.
-    """
-    w, slope, kinks, ways = np.zeros(len(c)), c.copy(), [], []
-    level = float(np.abs(c).max(initial=0.0))
-    inverse, places, signs, m = np.empty_like(H), np.zeros(len(c), dtype=np.intp), np.zeros(len(c)), 1
-    places[0] = j = int(np.abs(c).argmax())
-    inverse[0, 0], signs[0] = 1.0 / max(H[j, j], 1e-300), np.sign(c[j])
-    for _ in range(10 * len(c) + 10):
-        if level <= last or not m:
-            break
-        on, K, move = places[:m], inverse[:m, :m], np.zeros(len(c))
-        move[on] = K @ signs[:m]
-        along = H @ move
-        kinks.append(level)
-        ways.append((w, move))
-        below, above = (level - slope) / (1.0 - along), (level + slope) / (1.0 + along)
-        enter, leave = np.minimum(_ahead(below, level), _ahead(above, level)), _ahead(-w[on] / move[on], level)
-        enter[on] = np.inf
-        j, k = int(enter.argmin()), int(leave.argmin())
-        step = min(float(enter[j]), float(leave[k]), level)
-        w, slope, level = w + step * move, slope - step * along, level - step
-        if leave[k] <= enter[j]:
-            w[on[k]], column, m = 0.0, K[:, k].copy(), m - 1
-            K -= column[:, None] * (column / column[k])
-            K[k], on[k], signs[k] = K[m], on[m], signs[m]
-            K[:, k] = K[:, m]
-        elif enter[j] < np.inf:
-            v = K @ H[j, on]
-            left = float(H[j, j] - H[j, on] @ v)
-            if left <= 1e-10 * H[j, j]:
-                break
-            u = v / left
-            K += v[:, None] * u
-            inverse[m, :m] = inverse[:m, m] = -u
-            inverse[m, m], places[m], signs[m], m = 1.0 / left, j, np.sign(slope[j]), m + 1
-    return np.array(kinks), ways
+    def solve(strengths: NDArray) -> NDArray:
+        W = path.fall(strengths)
+        slopes = c[:, :, None] - H @ W
+        off = np.where(W != 0, np.abs(slopes - np.sign(W) * strengths), np.abs(slopes) - strengths)
+        lost = off.max(axis=1, initial=0.0) > 1e-8 * (unit[:, None] + strengths)
+        for k, at in np.argwhere(lost):
+            W[k, :, at] = lasso(H[k], c[k], W[k, :, at - 1] if at else last[k], float(strengths[at]))
+        last[:] = W[:, :, -1]
+        return W
 
-
-def _ahead(steps: NDArray, level: float) -> NDArray:
-    """The steps that lead on, the others beyond reach."""
-    return np.where(steps > 1e-12 * level, steps, np.inf)
+    return solve
 
 
 def lasso(G: NDArray, c: NDArray, w: NDArray, l1: float | NDArray, l2: float = 0.0) -> NDArray:
@@ -277,11 +238,11 @@ def _lowest(A: NDArray, b: NDArray, l1: NDArray, here: NDArray, signs: NDArray) 
     return trials[:, int(costs.argmin())]
 
 
-def _square_losses(risk: Risk, folds: Folds, moments: Moments, fit: Quadratic, W: NDArray) -> NDArray:
+def _square_losses(risk: Risk, folds: Folds, moments: Moments, fits: Quadratic, W: NDArray) -> NDArray:
     """The mean square of a judging row's loss for each strength; of a single fold."""
     rows = np.flatnonzero(folds.judges(0))
     s = np.ones(len(rows)) if risk.sample_weight is None else risk.sample_weight[rows]
-    shift = fit.level + moments.level - (fit.mean + moments.centre) @ W
+    shift = fits.level[0] + moments.level - (fits.mean[0] + moments.centre) @ W
     total = np.zeros(W.shape[1])
     for start in range(0, len(rows), 4096):
         part = rows[start : start + 4096]

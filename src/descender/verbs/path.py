@@ -43,6 +43,8 @@ ALL_LEFT_OUT = 2000
 CERTIFIED = 1e6
 """Numbers to be read for certificates of every point; beyond, those of the points that decide."""
 WALK_TOL = 1e-4
+BEYOND = 5
+"""Strengths after the best before a path may end."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,7 @@ def choose_penalty(
     folds: Folds | None = None,
     strengths: NDArray | None = None,
     one_standard_error: bool = False,
+    early: bool | None = None,
     times: NDArray | None = None,
     groups: NDArray | None = None,
     tol: float | None = None,
@@ -129,8 +132,9 @@ def choose_penalty(
     the strongest penalty is chosen whose loss is within one standard error of the lowest: a simpler model that is not
     worse as far as can be told (L. Breiman and others, *Classification and Regression Trees*, 1984, §3.4.3).
 
-    `progress` is called with the points done and those planned.  Ctrl-C ends the path early: what is found then is
-    chosen among.
+    The path ends `early` where the held-out loss got worse beyond doubt, or nothing changes any more, unless the
+    `strengths` were given.  `progress` is called with the points done and those planned.  Ctrl-C ends the path, too:
+    what is found then is chosen among.
 
     >>> rng = np.random.default_rng(0)
     >>> X = rng.normal(size=(300, 40))
@@ -149,7 +153,7 @@ def choose_penalty(
         )
         if len(planned) == 0 or not (planned > 0).all():
             raise OptionError("strengths of a path are positive numbers")
-        judge.planned, judge.early = planned, strengths is None
+        judge.planned, judge.early = planned, strengths is None if early is None else early
         try:
             _descend(risk, kind, planned, folds, times, groups, tol, seed, judge)
         except KeyboardInterrupt:
@@ -265,6 +269,7 @@ class _Judge:
     def __init__(self, risk: Risk, kind: str, progress: Callable[[int, int], None] | None):
         self.risk, self.kind, self.progress = risk, kind, progress
         self.points: list[Point] = []
+        self.scores: list[tuple[float, float]] = []
         self.planned: NDArray = np.empty(0)
         self.early, self.tol, self.how = True, 0.0, ""
         self.weights: NDArray = np.ones(1)
@@ -297,17 +302,24 @@ class _Judge:
     def see(self, point: Point) -> bool:
         """Note a point; True where the path may end: it got worse beyond doubt, or nothing changes any more."""
         self.points.append(point)
+        self.scores.append(self.score(point))
         if self.progress is not None:
             self.progress(len(self.points), len(self.planned))
         if not self.early or len(self.points) < 10:
             return False
-        scores = [self.score(p) for p in self.points]
-        best = min(range(len(scores)), key=lambda i: scores[i][0])
-        mean, error = scores[best]
-        worse = all(s > mean + 2.0 * error + 1e-9 * abs(mean) for s, _ in scores[-3:]) and len(scores) > best + 5
-        last = [s for s, _ in scores[-5:]]
-        flat = max(last) - min(last) <= 5e-3 * error and point.strength < 1e-3 * self.planned[0]
+        best = min(range(len(self.scores)), key=lambda i: self.scores[i][0])
+        worse = len(self.points) > best + BEYOND and all(self._worse(p, self.points[best]) for p in self.points[-3:])
+        last = [score for score, _ in self.scores[-5:]]
+        flat = max(last) - min(last) <= 5e-3 * self.scores[best][1] and point.strength < 1e-3 * self.planned[0]
         return worse or flat
+
+    def _worse(self, point: Point, best: Point) -> bool:
+        """Whether a point is worse than the best by two standard errors of their difference between the folds."""
+        (mean, error), share = self.score(best), self.weights / self.weights.sum()
+        more = point.losses - best.losses
+        if len(share) > 2:
+            error = float(np.sqrt(share @ (more - share @ more) ** 2 / (len(share) - 1)))
+        return float(share @ more) > 2.0 * error + 1e-9 * abs(mean)
 
     def conclude(self, one_standard_error: bool, tol: float | None) -> PenaltyPath:
         """The path with its choice."""
@@ -382,12 +394,12 @@ def _walks(risk: Risk, kind: str, strengths: NDArray, folds: Folds, judge: _Judg
     steps = (4, 2, 1) if judge.early else (1,)
     for at in range(0, len(strengths), steps[0]):
         visit(at)
-        scores = {i: judge.score(p)[0] for i, p in zip(known, judge.points, strict=True)}
+        scores = {i: score for i, (score, _) in zip(known, judge.scores, strict=True)}
         best = min(scores, key=scores.__getitem__)
         if judge.early and at >= best + 3 * steps[0] and scores[at] > scores[best]:
             break
     for step in steps[1:]:
-        scores = {i: judge.score(p)[0] for i, p in zip(known, judge.points, strict=True)}
+        scores = {i: score for i, (score, _) in zip(known, judge.scores, strict=True)}
         best = min(scores, key=scores.__getitem__)
         for at in (best - step, best + step):
             if 0 <= at < len(strengths) and at not in known:
