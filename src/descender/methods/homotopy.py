@@ -19,8 +19,8 @@ from scipy.linalg.blas import dger
 
 DEPENDENT = 1e-10
 """The share of its curvature that a column has to keep beside those whose weights are not zero, or the line is lost."""
-NEXT = 1e-12
-"""The share of a strength within which a kink is the one where the path is."""
+LEVEL = 1e-9
+"""How much slower than the strength a slope that reaches it falls at least: those of equal columns fall together."""
 FIRST_SLOTS = 16
 
 
@@ -95,8 +95,9 @@ class Homotopy:
         here, level, last = self.support.first(self.used), self.level, asked[-2]
         move = (here.inverse @ here.signs[:, :, None])[:, :, 0]
         along = (move[:, None, :] @ here.rows)[:, 0]
-        enter, entry = _nearest(self._entries(along), level)
-        leave, exit_ = _nearest(-here.w / move, level)
+        enter, entry = _nearest(self._entries(along))
+        towards = here.signs * move < 0.0
+        leave, exit_ = _nearest(np.where(towards, np.maximum(here.signs * here.w, 0.0) / np.abs(move), np.inf))
         step = np.minimum(np.minimum(entry, exit_), level - last)
         below = np.where(falls, np.where(step < level - last, level - step, last), level)
         for f in np.flatnonzero(falls & (asked[due] >= below)):
@@ -114,11 +115,12 @@ class Homotopy:
 
     def _entries(self, along: NDArray) -> NDArray:
         """How far it is to where each slope is as large as the strength."""
-        level = self.level[:, None]
-        above, below = (level + self.slope) / (1.0 + along), (level - self.slope) / (1.0 - along)
-        for ahead in (above, below):
-            ahead[~(ahead > NEXT * level)] = np.inf
-        found = np.minimum(above, below)
+        found = np.full_like(along, np.inf)
+        for sign in (-1.0, 1.0):
+            far, nearer = self.level[:, None] - sign * self.slope, 1.0 - sign * along
+            ahead = np.maximum(far, 0.0) / nearer
+            ahead[nearer <= LEVEL] = np.inf
+            np.minimum(found, ahead, out=found)
         found[self.on] = np.inf
         return found
 
@@ -157,8 +159,7 @@ def _add_products(matrices: NDArray, share: NDArray, v: NDArray) -> None:
         dger(share[f], whole[f], whole[f], a=matrices[f].T, overwrite_a=1)
 
 
-def _nearest(steps: NDArray, level: NDArray) -> tuple[NDArray, NDArray]:
-    """The nearest kink ahead of each fit, and how far it is."""
-    steps[~(steps > NEXT * level[:, None])] = np.inf
+def _nearest(steps: NDArray) -> tuple[NDArray, NDArray]:
+    """The nearest kink of each fit, and how far it is."""
     found = steps.argmin(axis=1)
     return found, steps[np.arange(len(steps)), found]
