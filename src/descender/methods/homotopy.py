@@ -45,7 +45,8 @@ class Support(NamedTuple):
 
     def first(self, slots: int) -> Support:
         """Views of the first slots."""
-        return Support(*(part[:, :slots] for part in self[:4]), self.inverse[:, :slots, :slots])
+        places, signs, w, rows = (part[:, :slots] for part in self[:4])
+        return Support(places, signs, w, rows, self.inverse[:, :slots, :slots])
 
     def in_more(self, slots: int) -> Support:
         """The same in more slots."""

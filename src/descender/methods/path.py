@@ -83,7 +83,8 @@ def squares_path(risk: Risk, kind: str, strengths: NDArray, folds: Folds, watch:
     for start in range(0, len(strengths), AT_ONCE):
         some = strengths[start : start + AT_ONCE]
         W = solve(some)
-        gaps, proved = _gaps(fits, W, *((some, risk.l2) if kind == "l1" else (risk.l1, some)), risk)
+        l1, l2 = (some, risk.l2) if kind == "l1" else (risk.l1, some)
+        gaps, proved = _gaps(fits, W, l1, l2, NOISE[risk.X.dtype.itemsize])
         losses = np.array([judge.value(W[k]) for k, judge in enumerate(judges)])
         squares = np.full_like(losses, np.nan)
         if K == 1:
@@ -97,9 +98,9 @@ def squares_path(risk: Risk, kind: str, strengths: NDArray, folds: Folds, watch:
     return points
 
 
-def _gaps(fits: Quadratic, W: NDArray, l1: Any, l2: Any, risk: Risk) -> tuple[NDArray, NDArray]:
+def _gaps(fits: Quadratic, W: NDArray, l1: Any, l2: Any, noise: float) -> tuple[NDArray, NDArray]:
     """The largest gap of a fit at each strength, and whether it is proved."""
-    proof = fits.gap(W, l1, l2, NOISE[risk.X.dtype.itemsize]).max(axis=0)
+    proof = fits.gap(W, l1, l2, noise).max(axis=0)
     proved = proof <= POINT_TOL
     # where moments of float32 prove less, what they tell is an estimate
     return (proof if proved.all() else np.where(proved, proof, fits.gap(W, l1, l2, NOISE[8]).max(axis=0))), proved
