@@ -257,3 +257,66 @@ def test_random_numbers_of_the_pass_that_failed_are_drawn_again():
     assert bad
     assert told[0].code == "D901"
     assert (told[0].where["row"], told[0].where["layer"].split()[0]) == (bad[0], "1")
+
+
+class Said(nn.Module):
+    """Of rows (n, 3): what ``forward`` makes of the module and the rows."""
+
+    def __init__(self, said):
+        super().__init__()
+        self.head, self.body, self.said = nn.Linear(3, 2), nn.Linear(3, 3), said
+
+    def forward(self, x):
+        return self.said(self, x)
+
+
+def _masked(self, x):
+    return self.head(x).masked_fill(torch.tensor([False, True]), -math.inf)
+
+
+def _rooted_first(self, x):
+    """A layer that is declared last and used first, and a derivative of a root at 0 after it."""
+    h = self.body(x)
+    return self.head((h - h.detach()).square().sum(1, keepdim=True).sqrt() + x)
+
+
+def _packed(self, x):
+    return {"z": self.head(x), "others": (self.body(x), (-self.body(x).exp()).sqrt())}
+
+
+def _own_loss(self, x):
+    return (self.head(x) - 20.0).log().mean()
+
+
+def _trained_once(module, loss):
+    optimizer = torch.optim.SGD(module.parameters(), 1e-2)
+    with descender.watch(module, optimizer, tell=lambda finding: None) as watch:
+        loss(module(torch.ones(4, 3))).backward()
+        optimizer.step()
+    return watch.fault
+
+
+def test_whatever_a_module_answers_is_watched():
+    """Scores that are masked are no fault; losses of dicts and of the module's own are traced to their operation."""
+    told = _trained_once(Said(_masked), lambda z: nn.functional.cross_entropy(z, torch.zeros(4, dtype=torch.long)))
+    assert told is None
+    told = _trained_once(Said(_rooted_first), lambda z: z.sum())
+    assert "the derivative of sqrt in forward() of Said" in told.evidence
+    told = _trained_once(Said(_packed), lambda out: out["z"].sum() + out["others"][1].sum())
+    assert "sqrt in forward() of Said, row 0" in told.evidence
+    told = _trained_once(Said(_own_loss), lambda loss: loss)
+    assert "log in forward() of Said, row 0" in told.evidence
+
+
+def test_sparse_gradients_are_watched_and_left_as_they_are():
+    module = nn.Embedding(10, 3, sparse=True)
+    optimizer = torch.optim.SGD(module.parameters(), 0.1)
+    with descender.watch(module, optimizer, tell=lambda finding: None) as watch:
+        for value in (1.0, math.nan):
+            optimizer.zero_grad()
+            (module(torch.tensor([1, 1, 4])).sum() * value).backward()
+            optimizer.step()
+            assert module.weight.grad.is_sparse
+            assert (watch.fault is None) == (value == 1.0)
+    assert watch.fault.where == {"step": 1, "row": 0, "layer": "the loss"}
+    assert set(watch.looks[0].gradients) == {"weight"}

@@ -2,51 +2,33 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 import math
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any
 
 import numpy as np
 
 from descender.doctor.finding import Finding, root_first, without
-from descender.doctor.loops.case import Layer, Origin
+from descender.doctor.loops.case import Layer
 from descender.doctor.loops.layers import DEAD, EXPLODED, FEW, FLAT, VANISHED
-from descender.doctor.loops.numbers import MODERATE, bounded
 from descender.errors import CapabilityError
+from descender.watching.lost import LOWER, Pass, bare, dense, first_not_finite, sound, tensors_of
 from descender.watching.network import Activations, Names, modes_matter
-from descender.watching.origin import traced
 from descender.watching.torch_ import torch
 
 LOOKS = (0, 1, 3, 10, 30, 100, 300)
 EVERY = 1000
 """Deep looks: at these updates, and every so many."""
+LINEAR = 3
+"""A loss whose derivative has no more values than these, at a look, may be linear in the outputs, or hinged."""
 HELD, ATTACHED = 4, 2
 """So many forward passes since the last update are held: their inputs, by reference; of so many the graph, too."""
 LOG = logging.getLogger("descender")
-
-
-@dataclass(slots=True)
-class Pass:
-    """A forward pass that is held until the optimizer has stepped."""
-
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    rng: Any
-    out: Any
-    kept: Any = None
-
-    @property
-    def slope(self) -> Any:
-        """The derivative of the loss by the outputs, once that is known."""
-        return self.out.grad if self.out is not None and self.out.retains_grad else self.kept
-
-    def settle(self) -> None:
-        """Let go of the graph."""
-        self.kept, self.out = self.slope, None if self.out is None else self.out.detach()
 
 
 @dataclass
@@ -65,7 +47,7 @@ class Nobody:
     def _before_forward(self, *_: Any) -> None:
         return
 
-    _after_forward = _before_update = _after_update = _before_forward
+    _after_forward = _before_update = _before_forward
 
 
 class Watch:
@@ -88,29 +70,29 @@ class Watch:
         self._left_over, self._beginnings, self._begun = 0, 0, False
         self._names = dict(module.named_parameters())
         self._given = {id(p) for group in optimizer.param_groups for p in group["params"]}
-        self._small = [p for p in self._names.values() if p.ndim < 2] or list(self._names.values())
-        self._ends = self._small[:1] + self._small[-1:]
-        """On its way back what is not finite reaches the first biases; the last ones have it where the loss made it."""
+        self._order: list[str] = []
+        """The layers, in the order of their use, once that was seen."""
+        self._ends = _ends(list(self._names.values()))
         self._matter: bool | None = None
         self._random = False
         """Whether a forward pass was seen to draw random numbers: else their state need not be kept."""
         self._handles = [
             module.register_forward_hook(self._after_forward, with_kwargs=True),
             optimizer.register_step_pre_hook(self._before_update),
-            optimizer.register_step_post_hook(self._after_update),
         ]
-        self._witness = next((p for p in self._small if p.requires_grad and id(p) in self._given), None)
+        small = [p for p in self._names.values() if p.ndim < 2] or list(self._names.values())
+        self._witness = next((p for p in small if p.requires_grad and id(p) in self._given), None)
         self._heard: list[Any] = []
-        self._looking = False
+        self._looking, self._next = False, 0
+        self._tells_loss = False
         self._rng: Any = None
         self._hear()
 
     def close(self) -> None:
         """Take all hooks off; what was found stays."""
-        if self.fault is None and self._handles and self._passes:
-            last = self._passes[-1].out
-            if last is not None and not bool(torch.isfinite(last).all()):
-                self._trace()
+        last = self._passes[-1].outs if self._handles and self._passes else []
+        if self.fault is None and not all(bool(torch.isfinite(out).all()) for out in last):
+            self._trace()  # a loop that stopped before it would have stepped
         for handle in (*self._handles, *self._heard):
             handle.remove()
         self._handles, self._heard = [], []
@@ -145,18 +127,25 @@ class Watch:
             self._rng = torch.get_rng_state()
 
     def _after_forward(self, module: Any, args: Any, kwargs: Any, out: Any) -> None:
-        if not torch.is_grad_enabled() or module is not self.module:
+        if module is not self.module or not torch.is_grad_enabled():
             return
         if module.training:
             self.training += 1
         else:
             self.evaluating += 1
-        held = Pass(args, kwargs, self._rng, out if isinstance(out, torch.Tensor) else None)
-        if held.out is not None and out.requires_grad:
-            out.retain_grad()  # a hook of Python's own would cost as much as all else here
-        self._passes.append(held)
-        if len(self._passes) > ATTACHED:
-            self._passes[-1 - ATTACHED].settle()
+        if type(out) is torch.Tensor:
+            outs = [out]
+            if out.requires_grad:
+                out.retain_grad()  # a hook of Python's own would cost as much as all else here
+        else:
+            outs = tensors_of(out)
+            for made in outs:
+                if made.requires_grad:
+                    made.retain_grad()
+        passes = self._passes
+        passes.append(Pass(args, kwargs, self._rng, outs))
+        if len(passes) > ATTACHED:
+            passes[-1 - ATTACHED].settle()
         if self._rng is not None:
             self._random = self._random or not torch.equal(self._rng, torch.get_rng_state())
             self._rng = None
@@ -170,7 +159,9 @@ class Watch:
         """
         for handle in self._heard:
             handle.remove()
-        self._heard, self._looking = [], self._due()
+        self._heard, self._looking = [], self.update == self._next
+        if self._looking:
+            self._next = next((k for k in LOOKS if k > self.update), self.update - self.update % EVERY + EVERY)
         if self._looking or self._random:
             self._heard.append(self.module.register_forward_pre_hook(self._before_forward))
         if self._looking and self._witness is not None:
@@ -186,24 +177,34 @@ class Watch:
 
     def _before_update(self, optimizer: Any, args: Any, kwargs: Any) -> None:
         if self.fault is None:
-            seen = [held.out.detach() for held in self._passes if held.out is not None]
-            seen += [p.grad for p in self._ends if p.grad is not None]
-            if not all(math.isfinite(t.sum().item()) or bool(torch.isfinite(t).all()) for t in seen):
+            for p in self._ends:  # in line: with cold caches every call costs microseconds
+                g = p.grad
+                if g is not None and not (g.ndim == 1 and isfinite(g.dot(g).item())) and not sound(p):
+                    self._trace()
+                    break
+            if self._tells_loss and self.fault is None and not self._told_loss_is_finite():
                 self._trace()
-        if self._looking:
-            self._look()
-
-    def _after_update(self, optimizer: Any, args: Any, kwargs: Any) -> None:
+        looked, lost = self._looking, False
+        if looked:
+            with suppress(Exception):  # gradients of a kind that cannot be measured: the training goes on
+                lost = self._look()
+        if lost and self.fault is None:
+            self._trace()
         self.update += 1
         self._begun = False
         self._passes.clear()
-        if self._looking or self._due():
+        if looked or self.update == self._next:
             self._hear()
 
-    # looking
+    def _told_loss_is_finite(self) -> bool:
+        """Of a module that tells its own loss: that may be lost though every gradient is finite."""
+        for held in self._passes:
+            for out in held.outs:
+                if not out.ndim and not math.isfinite(out.item()):
+                    return False
+        return True
 
-    def _due(self) -> bool:
-        return self.update in LOOKS or self.update % EVERY == 0
+    # looking
 
     def _observe(self) -> None:
         """Look at activations on a copy, so that nothing the module remembers is touched."""
@@ -212,23 +213,28 @@ class Watch:
         held = self._passes[-1]
         with torch.random.fork_rng(devices=[]):
             try:
-                twin = _bare(self.module)
+                twin = bare(self.module)
                 with torch.no_grad(), Names(twin) as names, Activations(names) as seen:
                     twin(*held.args, **held.kwargs)
-                self._unread = seen.told()
+                self._unread, self._order = seen.told(), list(names.order)
                 if self._matter is None and held.args:
                     self._matter = modes_matter(twin, held.args[0])
             except Exception:
                 self._unread = []
 
-    def _look(self) -> None:
+    def _look(self) -> bool:
+        """Measure gradients and weights, part by part; whether something is not finite that the ends do not tell."""
         named = [(name, p) for name, p in self._names.items() if p.grad is not None]
         self._got |= {name for name, _ in named}
-        moved = [p for p in self._small if p.grad is not None]
-        self._ends = moved[:1] + moved[-1:] or self._ends
         if not named:
-            return
-        gradients, weights = _norms([p.grad for _, p in named]), _norms([p.detach() for _, p in named])
+            return False
+        outs = [(out, slope) for held in self._passes for out, slope in zip(held.outs, held.slopes, strict=True)]
+        self._tells_loss = any(not out.ndim for out, _ in outs)
+        linear = not outs or any(slope is None or _values(slope) <= LINEAR for _, slope in outs)
+        place = {layer: k for k, layer in enumerate(self._order)}
+        self._ends = _ends([p for _, p in sorted(named, key=lambda own: place.get(own[0].rpartition(".")[0], -1))])
+        self._ends = self._ends if linear else self._ends[:1]
+        gradients, weights = _norms([dense(p.grad) for _, p in named]), _norms([p.detach() for _, p in named])
         sizes = [math.sqrt(p.numel()) for _, p in named]
         self.looks.append(Look(
             self.update,
@@ -237,80 +243,20 @@ class Watch:
             self._unread,
         ))  # fmt: skip
         self._unread = []
+        return (not isfinite(sum(gradients)) and not all(sound(p) for _, p in named)) or not self._told_loss_is_finite()
 
     def _trace(self) -> None:
         """Find what was not finite first, by doing the held passes again on a copy, and tell it at once."""
         with torch.random.fork_rng(devices=[]), torch.enable_grad():
             try:
-                self.fault = self._traced()
+                self.fault = first_not_finite(self.module, self._passes, self.update)
             except Exception as error:
                 self.fault = Finding(
                     "nan-operation", "critical", f"a gradient is not finite at step {self.update}; doing it again "
                     f"raised {type(error).__name__}", "descender.diagnose(make)", {"step": self.update},
                 )  # fmt: skip
-        if without([self.fault], self.ignore):
+        if self.fault is not None and without([self.fault], self.ignore):
             self.tell(self.fault)
-
-    def _traced(self) -> Finding:
-        at = {"step": self.update}
-        for name, p in self._names.items():
-            if not bool(torch.isfinite(p).all()):
-                before = f"{name} was no longer finite when step {self.update} began: an update made it so"
-                return Finding("exploding-gradient", "critical", before, _LOWER, at | {"layer": name})
-        for held in self._passes:
-            tensors = [a for a in (*held.args, *held.kwargs.values()) if isinstance(a, torch.Tensor)]
-            for x in tensors:
-                if x.is_floating_point() and not bool(torch.isfinite(x).all()):
-                    return self._input(x)
-            twin = _bare(self.module)
-            rows = len(tensors[0]) if tensors and tensors[0].ndim else 0
-            if held.rng is not None:
-                torch.set_rng_state(held.rng)
-            with traced(twin, rows, self.update) as tracer:
-                out = twin(*held.args, **held.kwargs)
-                if tracer.found is None and held.slope is not None and isinstance(out, torch.Tensor):
-                    if not bool(torch.isfinite(held.slope).all()):
-                        return self._beyond(held)
-                    out.backward(held.slope)
-            if tracer.found is not None:
-                return self._made(tracer.found)
-        return Finding(
-            "nan-operation", "critical", f"a gradient is not finite at step {self.update}, made outside of the module",
-            "torch.autograd.set_detect_anomaly(True)", at,
-        )  # fmt: skip
-
-    def _input(self, x: Any) -> Finding:
-        index = [int(i) for i in (~torch.isfinite(x)).nonzero()[0]]
-        where = {"step": self.update, "row": index[0], "column": index[-1]}
-        evidence = (
-            f"row {index[0]} of the batch of step {self.update} is {float(x[tuple(index)])} in column {index[-1]}"
-        )
-        return Finding("nan-input", "critical", evidence, "X = X[torch.isfinite(X).flatten(1).all(1)]", where)
-
-    def _beyond(self, held: Pass) -> Finding:
-        """The module is well: what comes after it is not."""
-        slope, out = held.slope, held.out
-        index = [int(i) for i in (~torch.isfinite(slope)).nonzero()[0]]
-        value = float(out.detach()[tuple(index)]) if out is not None and out.shape == slope.shape else math.nan
-        where = {"step": self.update, "row": index[0], "layer": "the loss"}
-        evidence = f"at step {self.update} the derivative of the loss by output {tuple(index)} is not finite; the output is {value:.6g}"  # noqa: E501
-        return Finding("nan-operation", "critical", evidence, "# an equivalent loss that is stable, on scores", where)
-
-    def _made(self, origin: Origin) -> Finding:
-        where = {**origin.where, "step": origin.step, "layer": origin.layer}
-        row = f", row {where['row']} of the batch" if "row" in where else ""
-        feature = f", feature {where['feature']}" if "feature" in where else ""
-        place = f"at step {origin.step}, {origin.operation} in {origin.layer}{row}{feature}"
-        if origin.half:
-            evidence = f"{place} overflows: its inputs reach {origin.largest:.4g}"
-            return Finding(
-                "half-precision-overflow", "critical", evidence, "torch.amp.GradScaler(), or bfloat16", where
-            )
-        if origin.domain and origin.largest <= MODERATE:
-            evidence = f"{place} is not finite for {origin.value:.6g}; nothing was before it"
-            return Finding("nan-operation", "critical", evidence, bounded(origin.operation), where)
-        evidence = f"{place} overflows: its inputs reach {origin.largest:.3g}"
-        return Finding("exploding-gradient", "critical", evidence, _LOWER, where)
 
     # telling
 
@@ -403,28 +349,32 @@ class Watch:
             )
         if all(ratio > 10 * EXPLODED for ratio in ratios):
             evidence = f"the gradient of {first} is {np.median(ratios):.3g} times that of {last} at {len(ratios)} looks"
-            return Finding("exploding-gradient", "warning", evidence, _LOWER, {"layer": first})
+            return Finding("exploding-gradient", "warning", evidence, LOWER, {"layer": first})
         return None
-
-
-_LOWER = "for group in optimizer.param_groups:\n    group['lr'] /= 3"
 
 
 def _log(finding: Finding) -> None:
     LOG.warning("%s", finding)
 
 
+def _ends(parameters: list[Any]) -> list[Any]:
+    """The first bias and the last matrix, which tell for all: of parameters in the order of their use.
+
+    What is not finite on its way back reaches the first bias.  Where the derivative of the loss does not depend on the
+    outputs, as of their mean, one that is not finite is seen in the last matrix alone.
+    """
+    first = next((p for p in parameters if p.ndim < 2), None)
+    last = next((p for p in reversed(parameters) if p.ndim > 1), None)
+    ends = [p for p in (first, last) if p is not None]
+    return ends if len(ends) > 1 else parameters[:1] + parameters[1:][-1:]
+
+
+def _values(slope: Any) -> int:
+    """How many values it has, of a thousand that are looked at."""
+    flat = slope.reshape(-1)
+    return len(set(flat[:: max(len(flat) // 1000, 1)].tolist()))
+
+
 def _norms(tensors: list[Any]) -> list[Any]:
     """The norm of each."""
-    return torch.stack(torch._foreach_norm(tensors)).tolist()
-
-
-def _bare(module: Any) -> Any:
-    """A copy without hooks."""
-    twin = copy.deepcopy(module)
-    for part in twin.modules():
-        for kind in ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks"):
-            getattr(part, kind).clear()
-        for kind in ("_forward_hooks_with_kwargs", "_forward_pre_hooks_with_kwargs"):
-            getattr(part, kind).clear()
-    return twin
+    return [float(norm) for norm in torch.stack(torch._foreach_norm(tensors)).tolist()]

@@ -25,6 +25,8 @@ class Names:
 
     def __init__(self, module: Any):
         self.module, self.stack, self.last = module, [("", module)], ""
+        self.order: dict[str, None] = {}
+        """The names of the layers that were called, the first first."""
         self.handles: list[Any] = []
 
     def __enter__(self) -> Names:
@@ -38,7 +40,11 @@ class Names:
             handle.remove()
 
     def _push(self, name: str) -> Any:
-        return lambda part, args: self.stack.append((name, part))
+        def hook(part: Any, args: Any) -> None:
+            self.stack.append((name, part))
+            self.order.setdefault(name)
+
+        return hook
 
     def _pop(self, part: Any, args: Any, out: Any) -> None:
         if len(self.stack) > 1:

@@ -42,11 +42,15 @@ class Tracer(TorchDispatchMode):
         self.names, self.rows, self.step = names, rows, step
         self.found: Origin | None = None
         self.backwards: list[str] = []
+        self.made_in: dict[int, str] = {}
+        """The layers in which nodes of the graph were made, by the nodes' numbers."""
         self.updating = False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Carry the operation out, and look."""
         name = func.name().removeprefix("aten::").split(".")[0]
+        if torch._C._current_autograd_node() is None:  # a node is made just before its operation is carried out
+            self.made_in.setdefault(torch.autograd._get_sequence_nr() - 1, self.names.layer)
         watched = self.found is None and name.rstrip("_") not in ON_PURPOSE and "empty" not in name
         before = [t.detach().clone() if name.endswith("_") else t.detach() for t in _floats(args)] if watched else []
         out = func(*args, **(kwargs or {}))
@@ -71,7 +75,7 @@ class Tracer(TorchDispatchMode):
         node = torch._C._current_autograd_node()
         layer = self.names.layer or "the loss or the loop"
         if node is not None:
-            layer = self.backwards[-1] if self.backwards else layer
+            layer = self.made_in.get(node._sequence_nr()) or (self.backwards[-1] if self.backwards else layer)
         half = any(t.dtype in (torch.float16, torch.bfloat16) for t in (*before, result)) and _finite_in_double(
             func, args, kwargs
         )
