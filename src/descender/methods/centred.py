@@ -249,25 +249,34 @@ class Centred:
     def _weights(self, scores: NDArray, cautious: bool) -> NDArray:
         return self.sigma * row_curvatures(self.loss, scores, self.y, FLAT, cautious)
 
-    def hessian(self, scores: NDArray, cautious: bool = False, share: float = 1.0) -> NDArray:
+    def hessian(
+        self,
+        scores: NDArray,
+        cautious: bool = False,
+        share: float = 1.0,
+        unit: Vector | None = None,
+        whole: bool = False,
+    ) -> NDArray:
         """The second derivatives at known scores; with `cautious`, by the largest curvature that the loss can have.
 
-        Of standardised rows it takes no more than a `share`.
+        Of standardised rows it takes no more than a `share`, unless the `whole` is asked for; others are standardised
+        by a `unit` that is given.
         """
         h = self._weights(scores, cautious)
-        h, rows = (h, None) if self.unit is None else heavy(h, share)
+        h, rows = (h, None) if self.unit is None or whole else heavy(h, share)
         self.kept = len(h)
-        H = self.moment(h, rows)
+        H = self.moment(h, rows, unit)
         H[np.arange(self.d), np.arange(self.d)] += self.l2
         return H
 
-    def moment(self, h: NDArray, chosen: NDArray | None = None) -> NDArray:
+    def moment(self, h: NDArray, chosen: NDArray | None = None, unit: Vector | None = None) -> NDArray:
         """The sum over rows, or those `chosen`, of h x x', with x = 1 for the intercept.
 
-        Of standardised rows it is summed in their own float32.
+        Of standardised rows it is summed in their own float32; others are brought to a `unit` that is given.
         """
         H = np.zeros((self.size, self.size))
-        dtype = np.float64 if self.unit is None else self.X.dtype
+        unit = unit if self.unit is None else self.unit
+        dtype = np.float64 if unit is None else np.float32
         edge, root = np.zeros(self.d), np.sqrt(h).astype(dtype)
         height = self.n if sparse.issparse(self.X) else BLOCK_ROWS  # tall blocks: each adds to a whole matrix
         for start in range(0, len(h), height):
@@ -276,18 +285,30 @@ class Centred:
                 H[: self.d, : self.d] += sparse_gram(self.X, h)
                 edge += self.X.T @ h
                 continue
-            rows = self.X[part] if chosen is None else self.X.take(chosen[part], axis=0)
-            rows = rows - self.mean if self.unit is None else rows
-            scaled = rows * root[part, None]
+            if self.unit is None and unit is not None:
+                scaled = self._standard(part, unit)
+                scaled *= root[part, None]
+            else:
+                rows = self.X[part] if chosen is None else self.X.take(chosen[part], axis=0)
+                scaled = (rows - self.mean if self.unit is None else rows) * root[part, None]
             H[: self.d, : self.d] += scaled.T @ scaled
             edge += scaled.T @ root[part]
         if self.intercept:
             H[self.d, : self.d] = H[: self.d, self.d] = edge
             H[self.d, self.d] = h.sum()
-        if self.unit is not None:
-            unit = np.append(self.unit, np.ones(self.size - self.d))
+        if unit is not None:
+            unit = np.append(unit, np.ones(self.size - self.d))
             H *= unit[:, None] * unit
         return H
+
+    def _standard(self, part: slice, unit: Vector) -> NDArray:
+        """Some rows from the centre in a unit, in float32."""
+        out = np.empty((part.stop - part.start, self.d), dtype=np.float32)
+        mean, inverse = self.mean.astype(self.X.dtype), (1.0 / unit).astype(self.X.dtype)
+        for start in range(0, len(out), self.height):
+            rows = self.X[part.start + start : min(part.start + start + self.height, part.stop)] - mean
+            np.multiply(rows, inverse, out=out[start : start + self.height], casting="same_kind")
+        return out
 
     def product(self, h: NDArray, p: Vector) -> Vector:
         """The product of :meth:`moment` and p, in the dtype of X."""
@@ -303,12 +324,21 @@ class Centred:
         """The diagonal of :meth:`hessian`, for rows with too many columns for the whole."""
         h = self._weights(scores, cautious)
         diagonal = np.empty(self.size)
-        thin = sparse.issparse(self.X)
-        squared = with_values(self.X, np.square(self.X.data)) if thin else np.square(self.X - self.mean)
-        diagonal[: self.d] = squared.T @ h + self.l2
+        diagonal[: self.d] = self._squares(h) + self.l2
         if self.intercept:
             diagonal[self.d] = h.sum()
         return diagonal
+
+    def _squares(self, h: NDArray) -> NDArray:
+        """The sum over rows of h x², column by column."""
+        if sparse.issparse(self.X):
+            return with_values(self.X, np.square(self.X.data)).T @ h
+        if self.unit is None:
+            return np.square(self.X - self.mean).T @ h
+        sums, weights = np.zeros(self.d), h.astype(self.X.dtype)
+        for part, rows in self._blocks(self.X.dtype):
+            sums += np.square(rows).T @ weights[part]
+        return sums * self.unit**2
 
 
 def heavy(h: NDArray, share: float = 1.0) -> tuple[NDArray, NDArray | None]:

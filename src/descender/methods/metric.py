@@ -10,6 +10,7 @@ method for empirical risk minimization to statistical accuracy*, 2016.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -20,10 +21,11 @@ from descender.costs.certificate import ROUNDING, Certificate, certificate, cost
 from descender.costs.cost import Cost, Vector
 from descender.costs.risk import Risk
 from descender.methods.centred import Centred
+from descender.methods.curvature import Curvature
 from descender.methods.ending import ending
 from descender.methods.method import Block, Budget, one_step
 from descender.methods.newton import BLIND, FAR_START, SMALLEST_GOAL, is_small
-from descender.methods.proof import Proof
+from descender.methods.proof import MOST_PRODUCTS, Proof
 from descender.methods.sampling import Draw, draw, sample_size
 from descender.methods.walker import NOISE, Walker
 
@@ -48,8 +50,6 @@ LIKELY, HOPEFUL = 0.9, 0.5
 """The share of what is asked at which a proof is expected to succeed: where the reading is there, and before it is."""
 FIRST_ROWS = 3
 """Rows a column of the first Hessian, which the walk will soon leave behind."""
-HESSIAN = 15
-"""Columns for which a Hessian costs as much as a reading of its rows."""
 STAGE_SHARE = 0.3
 """A sample of k rows knows the minimum to about d/(2k) of the cost; its descent stops at this share of that."""
 
@@ -81,16 +81,16 @@ class LearntMetric:
         v, start_value = better_start(cost, problem, w)
         moved, used = v is not None, 0
         v = problem.enter(w) if v is None else v
-        part, rows = problem, None
+        part, rows, learnt = problem, None, None
         if m < n or not (cost.sparse or is_small(cost)):
             sample = draw(problem, columns, m, rng)
             part, rows = sample.part(problem, 1.0)
-            v, used = descend_sample(problem, sample, part, v, m, cost.l1)
+            v, used, learnt = descend_sample(problem, sample, part, v, m, cost.l1)
         if moved or used:
             log, reads = one_step(start_value, np.nan, np.nan, np.nan, 1), 1.0 + used / n
             yield Block(log, problem.leave(v), int(reads * n), w[None, :])
         ceiling = np.inf if w.any() else start_value
-        yield from _Descent(cost, problem, part, rows, v, self.tol, self.max_reads, ceiling).blocks()
+        yield from _Descent(cost, problem, part, rows, v, self.tol, self.max_reads, ceiling, learnt).blocks()
 
 
 def descend_from(cost: Risk, w: Vector, tol: float, max_reads: int = 1000) -> Iterator[Block]:
@@ -102,7 +102,7 @@ def descend_from(cost: Risk, w: Vector, tol: float, max_reads: int = 1000) -> It
 class _Descent:
     """A walk on all rows, in the metric of a `part` of them: those numbered `rows`, or all.
 
-    At the score 0 the cost is at most `ceiling`.
+    At the score 0 the cost is at most `ceiling`.  What was `learnt` of curvatures on a sample is taken over.
     """
 
     def __init__(
@@ -115,6 +115,7 @@ class _Descent:
         tol: float,
         max_reads: int,
         ceiling: float = np.inf,
+        learnt: Curvature | None = None,
     ):
         self.cost, self.problem, self.part, self.rows = cost, problem, part, rows
         self.tol, self.max_reads = tol, max_reads
@@ -128,7 +129,10 @@ class _Descent:
         self.shrinks = FIRST_SHRINK * problem.d / part.n if part.n < problem.n else STALE_SHRINK
         self.iteration = self.counted = self.idle = self.failed = 0
         self.stale = self.blind = False
-        self._learn()
+        self.values: deque[float] = deque(maxlen=2)
+        self.curvature = Curvature(self.walker, part, rows, learnt)
+        far = part.n >= problem.n
+        self.curvature.learn(share=min(1.0, FIRST_ROWS * problem.d / part.n) if far else 1.0)
 
     def blocks(self) -> Iterator[Block]:
         """Walk until the gap is proved to be as small as asked, or rounding has the walk."""
@@ -142,15 +146,17 @@ class _Descent:
                 walker.prove()
                 continue
             if expected <= LIKELY * asked and walker.reading.exact:
-                gap = self._prove(asked)
+                seen, gap = self.curvature.exact, self._prove(asked)
                 if gap <= asked:
                     yield self._end(self._proved(gap), known=not self.problem.far)
                     return
+                if self.curvature.exact > seen:
+                    continue
             provable = self.proof is not None and self.tol > ROUNDING and self.failed < MOST_FAILED
             used_up = walker.reads >= self.max_reads
             done = (self.decrement <= self.goal * self._unit() and not provable) or used_up
             near = self.decrement <= NOISE[self.problem.X.dtype.itemsize] * self._unit()  # where quick readings differ
-            exact = near or walker.reading.exact or self._expected(self.decrement * self.shrinks) <= HOPEFUL * asked
+            exact = near or self._expected(self.decrement * self.shrinks) <= HOPEFUL * asked
             block = None if done else self._step(exact)
             if block is not None:
                 yield block
@@ -180,7 +186,12 @@ class _Descent:
         """What the last reading proves, and how many times the decrement that is."""
         walker = self.walker
         assert self.proof is not None
-        gap = self.proof.gap(walker.v, walker.reading, walker, LIKELY * enough)
+        exact = self.curvature.exact
+        products = MOST_PRODUCTS if exact else max(self.curvature.price(self.part.n), 2.0 * MOST_PRODUCTS)
+        gap = self.proof.gap(walker.v, walker.reading, walker, LIKELY * enough, products)
+        if gap > enough and not exact:  # a matrix is worth it now, for the proof and for the steps that are left
+            self.curvature.refine()
+            return gap
         self.inflation = min(gap / max(self.decrement, 1e-300), 4.0 * self.inflation)
         self.failed += 1
         return gap
@@ -197,20 +208,24 @@ class _Descent:
         walker, target = self.walker, self.goal * self._unit()
         small = is_small(self.cost) and self.iteration > 0 and not walker.quadratic
         small = small and self.decrement > SETTLED * self._unit()
+        self.values.append(walker.value)
         if self.stale or (small and not walker.reading.exact):
-            self._learn()
-        decrement = walker.look()
-        if decrement > target and self.iteration > 0 and not (self.stale or small):
-            contraction = min(max(decrement / self.previous, 1e-3), 0.99)
-            ahead = np.log(decrement / target) / -np.log(contraction)
-            if ahead > self.problem.d / HESSIAN * self.part.kept / self.problem.n + 3:
-                self._learn()
-                decrement = walker.look()
+            self.curvature.learn()
+        decrement = self._decrement()
+        if not (self.stale or small) and self.curvature.improve(decrement, target):
+            decrement = self._decrement()
         if 0.0 < self.previous < np.inf:  # good and bad steps alternate
             self.shrinks = min(max(np.sqrt(self.shrinks * max(decrement, 0.0) / self.previous), 1e-4), 1.0)
         self.best, self.idle = (decrement, 0) if decrement < 0.5 * self.best else (self.best, self.idle + 1)
         self.stale, self.iteration = False, self.iteration + 1
         self.previous = self.decrement = decrement
+
+    def _decrement(self) -> float:
+        """What the metric promises; where that is a diagonal, which sees too little, no less than the last step."""
+        promised = self.walker.look()
+        if self.curvature.exact or len(self.values) < 2:
+            return promised
+        return max(promised, self.values[0] - self.values[-1])
 
     def _step(self, exact: bool) -> Block | None:
         """A step, or one in a cautious metric where none lowers the cost; None where rounding allows neither."""
@@ -224,17 +239,10 @@ class _Descent:
         """A step in the metric of the largest curvature a loss can have, for points where the own one vanishes."""
         walker = self.walker
         before, value, gradient = walker.v, walker.value, walker.reading.gradient
-        self._learn(cautious=True)
+        self.curvature.refine(cautious=True)
         self.previous = np.inf
         self.stale = walker.look() > 0.0 and walker.move()
         return self._block(before, value, gradient) if self.stale else None
-
-    def _learn(self, cautious: bool = False) -> None:
-        scores = self.walker.reading.scores
-        scores = scores if self.rows is None else scores[self.rows]
-        far = self.part.n >= self.problem.n and self.iteration == 0
-        share = min(1.0, FIRST_ROWS * self.problem.d / self.part.n) if far else 1.0
-        self.walker.learn(self.part.hessian(scores, cautious, share), self.part.jitter)
 
     def _block(self, before: Vector, value: float, gradient: Vector) -> Block:
         """What the log says of the step that was taken."""
@@ -273,9 +281,11 @@ def better_start(cost: Risk, problem: Centred, w: Vector) -> tuple[Vector | None
     return v, value
 
 
-def descend_sample(problem: Centred, sample: Draw, part: Centred, v: Vector, m: int, l1: float) -> tuple[Vector, int]:
-    """The bottom of growing parts of the sample, to what each can know; and how many rows were read for it."""
-    d, used = problem.d, 0
+def descend_sample(
+    problem: Centred, sample: Draw, part: Centred, v: Vector, m: int, l1: float
+) -> tuple[Vector, int, Curvature | None]:
+    """The bottom of growing parts of the sample, to what each can know; how many rows were read; what was learnt."""
+    d, used, curvature = problem.d, 0, None
     sizes = [max(8 * d, 2000)]
     if m > 30 * sizes[0]:
         sizes.append(int(np.sqrt(sizes[0] * m)))
@@ -284,11 +294,17 @@ def descend_sample(problem: Centred, sample: Draw, part: Centred, v: Vector, m: 
     for k in sizes:
         stage = part if k == m else sample.part(problem, k / m)[0]
         walker = Walker(stage, v, l1)
-        share = min(1.0, max(FIRST_ROWS * d, 2000) / stage.n)
-        walker.learn(stage.hessian(walker.reading.scores, share=share) if H is None else H, stage.jitter)
+        curvature, enough = Curvature(walker, stage, None, curvature), STAGE_SHARE * d / (2 * k)
+        if H is None:
+            curvature.learn(share=min(1.0, max(FIRST_ROWS * d, 2000) / stage.n))
+        else:
+            walker.learn(H, stage.jitter)
         for _ in range(50):
-            if walker.look() < STAGE_SHARE * d / (2 * k) * walker.value or not walker.move():
+            decrement, target = walker.look(), enough * walker.value
+            if decrement >= target and curvature.improve(decrement, target):
+                decrement = walker.look()
+            if decrement < target or not walker.move():
                 break
-        v, H = walker.v, None if k == sizes[-1] else stage.hessian(walker.reading.scores)
+        v, H = walker.v, None if k == sizes[-1] or not curvature.exact else stage.hessian(walker.reading.scores)
         used += walker.reads * stage.n
-    return v, used
+    return v, used, curvature

@@ -28,11 +28,11 @@ class Dense:
         diagonal = H.diagonal()
         seen = diagonal > 0.0
         self.scale = seen / np.sqrt(diagonal if seen.all() else np.where(seen, diagonal, 1.0))
-        scaled = H * self.scale[:, None]
-        scaled *= self.scale
         for factor in (1.0, 1e2, 1e4, 1e6, 1e8):
+            scaled = H * self.scale[:, None]
+            scaled *= self.scale
             scaled.flat[:: len(H) + 1] = 1.0 + factor * jitter
-            self.factor, failed = dpotrf(scaled, lower=1, clean=0)
+            self.factor, failed = dpotrf(scaled.T, lower=1, clean=0, overwrite_a=1)  # in place, as columns come first
             if not failed:
                 return
         self.factor = np.eye(len(H))
@@ -43,10 +43,10 @@ class Dense:
 
 
 class Diagonal:
-    """A curvature for each coordinate."""
+    """A curvature for each coordinate; where it is less than `least` of the largest the coordinate stays."""
 
-    def __init__(self, curvatures: Vector):
-        floor = 1e-12 * float(curvatures.max(initial=0.0))
+    def __init__(self, curvatures: Vector, least: float = 1e-12):
+        floor = least * float(curvatures.max(initial=0.0))
         self.inverse = np.where(curvatures > floor, 1.0 / np.maximum(curvatures, 1e-300), 0.0)
 
     def solve(self, g: Vector) -> Vector:

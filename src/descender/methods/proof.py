@@ -35,7 +35,8 @@ from descender.methods.metrics import Metric
 LONGEST, BALANCES = 0.9, 4
 """The largest share of its room by which a theta is moved; and how often their sum is then taken to 0 again."""
 SOLVED, MOST_PRODUCTS = 1e-2, 6
-"""The share of the equations' right side that is left when they count as solved, and the products that it may take."""
+"""The share of the equations' right side that is left when they count as solved, and the products that it may take in
+a metric that is about theirs."""
 MOST_SOLVES, WORTH = 12, 0.8
 """How often the equations are solved for what is left; and what of the gap a solution has to leave at most for the
 next to be tried."""
@@ -62,10 +63,10 @@ class Proof:
         return self.problem.n / max(self.part.n, 1)
 
     @np.errstate(all="ignore")
-    def gap(self, v: Vector, reading: Reading, metric: Metric, enough: float) -> float:
+    def gap(self, v: Vector, reading: Reading, metric: Metric, enough: float, products: float = MOST_PRODUCTS) -> float:
         """A bound on the distance to the minimum at v, of which `reading` was exact; `enough` is as small as need be.
 
-        `metric` is that of the part, about.
+        `metric` is that of the part, about; where it is only a diagonal more `products` are worth trying.
         """
         few, gradient = self.few, reading.gradient
         z = reading.scores if self.rows is None else reading.scores[self.rows]
@@ -76,7 +77,7 @@ class Proof:
         ridge = np.where(np.arange(few.size) < few.d, few.l2, 0.0)
         best, last, rounding, p, rest = np.inf, np.inf, 0.0, np.zeros(few.size), -gradient
         for _ in range(MOST_SOLVES):
-            p = p + self._solved(rest, few.sigma * freedom, ridge, metric)
+            p = p + self._solved(rest, few.sigma * freedom, ridge, metric, products)
             moves = self._moves(p, freedom, rooms, gradient)
             left = few.spread(few.sigma * moves) - gradient
             moved, rounding = self._moved(z, theta + moves)
@@ -108,18 +109,18 @@ class Proof:
             moves = np.clip(-freedom * shares, -limits, limits)
         return moves
 
-    def _solved(self, left: Vector, weights: NDArray, ridge: Vector, metric: Metric) -> Vector:
+    def _solved(self, left: Vector, weights: NDArray, ridge: Vector, metric: Metric, products: float) -> Vector:
         """About the solution of the equations, by conjugate gradients in the metric, in the dtype of the part."""
         x, r = np.zeros(len(left)), left
         s = p = metric.solve(r)
         rs = first = float(r @ s)
-        for _ in range(MOST_PRODUCTS):
+        for _ in range(int(products)):
             q = self.part.product(weights, p) + ridge * p
             a = rs / max(float(p @ q), 1e-300)
             x, r = x + a * p, r - a * q
             s = metric.solve(r)
             rs, before = float(r @ s), rs
-            if not SOLVED**2 * first < rs < first:
+            if not SOLVED**2 * first < rs < 1e2 * first:
                 break
             p = s + rs / before * p
         return x

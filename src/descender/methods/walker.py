@@ -14,6 +14,8 @@ from descender.methods.proximal import proximal_step
 
 DAMPING = 0.02
 """What is added to the diagonal of a proximal model, as a share of it, after a step that was too long."""
+MEMORY = 15
+"""Steps that correct a metric."""
 NOISE = {4: 1e-7, 8: 1e-15}
 """The share of a cost that its summation may lose, by the bytes of a number."""
 
@@ -26,7 +28,7 @@ class Walker:
         self.quadratic = problem.loss is SquaredError and l1 == 0
         self.reads = 0
         self.reading = self._read(v)
-        self.pairs = Pairs(15)
+        self.pairs = Pairs(MEMORY)
         self.metric: Metric = Diagonal(np.ones(len(v)))
         self.hessian: NDArray | None = None
         self.damping = 0.0
@@ -47,9 +49,21 @@ class Walker:
         self.hessian, self.metric = H, Dense(H, jitter)
         self.pairs.pairs.clear()
 
+    def learn_diagonal(self, curvatures: Vector, pairs: Pairs | None = None) -> None:
+        """Take the metric from one curvature for each coordinate, of whatever scale, and `pairs` of another walk."""
+        self.hessian, self.metric = None, Diagonal(curvatures, least=0.0)
+        self.pairs = Pairs(MEMORY) if pairs is None else pairs
+
     def solve(self, g: Vector) -> Vector:
-        """The inverse of the metric times g, with what the walk has taught."""
-        return self.pairs.solve(g, self.metric.solve)
+        """The inverse of the metric times g, with what the walk has taught; a diagonal is scaled by the last step."""
+        return self.pairs.solve(g, self.metric.solve if self.hessian is not None else self._scaled)
+
+    def _scaled(self, g: Vector) -> Vector:
+        p = self.metric.solve(g)
+        if not self.pairs.pairs:
+            return p
+        _, y, rho = self.pairs.pairs[-1]
+        return p / (rho * float(y @ self.metric.solve(y)))
 
     def look(self) -> float:
         """The next step, and half of what its model promises: the decrement."""
