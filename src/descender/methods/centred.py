@@ -24,6 +24,8 @@ FLAT = 1e-4
 LIGHT, FEWER = 1.0, 0.8
 """The share of the mean curvature from which on a row is always in the Hessian of a sample; and the share of the rows
 above which none is left out."""
+FULL = 3
+"""Rows a column below which each has a direction of its own: none is left out of a Hessian."""
 FEW_ROWS = 1000
 """Rows that tell the centre and the size of a column well enough to stand there."""
 
@@ -263,7 +265,8 @@ class Centred:
         by a `unit` that is given.
         """
         h = self._weights(scores, cautious)
-        h, rows = (h, None) if self.unit is None or whole else heavy(h, share)
+        whole = whole or self.unit is None or self.n < FULL * self.d
+        h, rows = (h, None) if whole else heavy(h, share)
         self.kept = len(h)
         H = self.moment(h, rows, unit)
         H[np.arange(self.d), np.arange(self.d)] += self.l2
