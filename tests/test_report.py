@@ -2,13 +2,12 @@
 
 import json
 import re
-import shutil
-import subprocess
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 
+from browsing import CHROMIUM, opened
 from descender import fit
 from descender.pictures.page import plotly_script
 from descender.report import context, write_report
@@ -114,18 +113,16 @@ class Page(HTMLParser):
 
 
 def read(page):
-    """The page with plotly's own script, which is not ours to judge, cut out."""
-    script = plotly_script()
-    assert page.count(script) == 1
-    return Page(page.replace(script, ""))
+    """The page with Plotly's own script, which is not ours to judge, cut out."""
+    assert page.count(plotly_script()) == 1
+    return Page(page.replace(plotly_script(), "").replace(plotly_script("gl3d"), ""))
 
 
 def figures(parsed):
     """The figures as the page carries them."""
-    start = parsed.scripts[1].index("const figures = ") + len("const figures = ")
-    return json.JSONDecoder(parse_constant=lambda name: pytest.fail(f"{name} in a figure")).raw_decode(
-        parsed.scripts[1], start
-    )[0]
+    (script,) = (script for script in parsed.scripts if "const figures = " in script)
+    start = script.index("const figures = ") + len("const figures = ")
+    return json.JSONDecoder(parse_constant=lambda name: pytest.fail(f"{name} in a figure")).raw_decode(script, start)[0]
 
 
 @pytest.mark.parametrize("name", FITS)
@@ -309,26 +306,12 @@ def test_no_name_can_open_a_comment_in_the_script(pages):
 
 # --- in a browser
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--enable-logging=stderr", "--v=0", "--virtual-time-budget=6000", "--dump-dom",
-]  # fmt: skip
-
-
-def opened(path, profile):
-    """The page as the browser made it, and what its console complained of."""
-    command = [CHROMIUM, *FLAGS, f"--user-data-dir={profile}", path.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-    return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
-
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium on PATH")
 @pytest.mark.parametrize("name", ["binary", "hostile", "comment"])
-def test_a_browser_draws_every_picture(pages, tmp_path, name):
+def test_a_browser_draws_every_picture(pages, name):
     _, path, page = pages[name]
-    dom, complaints = opened(path, tmp_path)
+    dom, complaints = opened(path)
     assert complaints == []
     wanted = len(figures(read(page)))
     assert len(re.findall(r'<svg[^>]*class="main-svg"', dom)) >= wanted  # one or more for each
@@ -343,7 +326,7 @@ def test_a_browser_draws_every_picture(pages, tmp_path, name):
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium on PATH")
 def test_a_browser_complains_of_a_broken_page(pages, tmp_path):
     broken = tmp_path / "broken.html"
-    broken.write_text(pages["binary"][2].replace("Plotly.react(id", "Plotly.react(id + 'x'"), encoding="utf-8")
-    dom, complaints = opened(broken, tmp_path / "profile")
+    broken.write_text(pages["binary"][2].replace("by.react(id", "by.react(id + 'x'"), encoding="utf-8")
+    dom, complaints = opened(broken)
     assert complaints
     assert 'class="main-svg"' not in dom[dom.index("<body") :]

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, classification_report, confusion_matrix
 
+from browsing import CHROMIUM, opened
 from descender import fit
 from descender.data.source import open_source
 from descender.pictures import bars, classes, predictions
 from descender.report import context, write_report
-from test_report import CHROMIUM, opened, read
+from test_report import read
 
 RNG = np.random.default_rng(0)
 
@@ -151,7 +152,7 @@ def test_ten_thousand_features_make_a_page_that_can_be_read(tmp_path):
 def test_the_slider_shows_the_counts_in_a_browser(flights, tmp_path):
     result, _ = flights
     path = write_report(result, tmp_path / "late.html")
-    dom, complaints = opened(path, tmp_path / "profile")
+    dom, complaints = opened(path)
     assert complaints == []
     (tn, fp), (fn, tp) = confusion_matrix(result.holdout_y, result.holdout_scores > 0)
     table = re.search(r'<table class="counts">(.*?)</table>', dom, flags=re.DOTALL)[1]

@@ -157,7 +157,7 @@ def test_a_page_that_replays_is_whole(page):
     assert "Plotly" in text
     assert 'src="/' not in text
     assert 'href="/' not in text
-    assert text.count("</script>") == text.count("<script") == 4
+    assert text.count("</script>") == text.count("<script") == 5
 
 
 def test_a_page_that_replays_has_the_steps(tmp_path):

@@ -56,7 +56,7 @@ def test_no_part_of_the_page_names_another_server():
     ],
 )
 def test_who_is_not_the_page_is_refused(page, headers):
-    for path in ("/", "/catalogue", "/plotly.js"):
+    for path in ("/", "/catalogue", "/plotly.js", "/plotly-in-space.js"):
         assert page.client.get(path, headers=headers).status_code == 403
     assert page.post("race", QUESTION, **headers).status_code == 403
 

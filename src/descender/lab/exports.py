@@ -25,6 +25,7 @@ from descender.lab.costs import open_cost
 from descender.lab.ground import ground
 from descender.lab.walks import describe_step, described_points, race, walk_of
 from descender.lab.workers import Answer
+from descender.pictures.page import plotly_script
 from descender.verbs.racing import read_entry
 
 WRITTEN_OUT = 150
@@ -92,11 +93,6 @@ def modules(index: str) -> dict[str, str]:
     return json.loads(re.findall(r'<script type="importmap">(.*?)</script>', index, re.DOTALL)[0])["imports"]
 
 
-def plotly_script() -> bytes:
-    """Plotly's script, as its package brings it."""
-    return (files("plotly") / "package_data" / "plotly.min.js").read_bytes()
-
-
 def frozen_page(answers: dict[str, Any]) -> str:
     """The page with its style, its modules, Plotly's script and these answers within."""
     from descender.lab.answers import to_json
@@ -107,14 +103,15 @@ def frozen_page(answers: dict[str, Any]) -> str:
         for name, address in modules(index).items()
     }
     held = to_json(answers).decode().replace("<", "\\u003c")
-    plotly = plotly_script().decode().replace("</script", "<\\/script").replace("<script", "\\x3cscript")
     parts = {
         r"<title>.*?</title>": f"<title>{html.escape(_name(answers['asked']))} - descender</title>",
         r'<script type="importmap">.*?</script>':
             f'<script type="importmap">{json.dumps({"imports": inside})}</script>\n'
             f'<script type="application/json" id="frozen">{held}</script>',
         r'<link rel="stylesheet"[^>]*>': f"<style>{static('lab.css').decode()}</style>",
-        r'<script src="/plotly\.js"[^>]*></script>': f"<script>{plotly}</script>",
+        r'<script src="/plotly\.js"[^>]*></script>': 
+            f"<script>{plotly_script()}</script>\n"
+            f'<script type="text/plain" id="in-space">{plotly_script("gl3d")}</script>',
         r'<script type="module" src="[^"]*"></script>': '<script type="module">import "lab/app";</script>',
     }  # fmt: skip
     for pattern, text in parts.items():

@@ -9,7 +9,7 @@ import json
 import re
 import socket
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +74,8 @@ def create_app(ask: Ask, folder: Path, uploads: Uploads | None = None, ends: Cal
     routes = [
         Route("/", _index),
         Route("/static/{name}", _static),
-        Route("/plotly.js", _plotly),
+        Route("/plotly.js", _plotly("cartesian")),
+        Route("/plotly-in-space.js", _plotly("gl3d")),
         Route("/catalogue", _catalogue),
         Route("/ask/{name}", question, methods=["POST"]),
         Route("/data", upload, methods=["POST"]),
@@ -208,10 +209,13 @@ async def _static(request: Request) -> Response:
         return _error(404, "there is no such file")
 
 
-async def _plotly(request: Request) -> Response:
-    from descender.lab.exports import plotly_script
+def _plotly(part: str) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(request: Request) -> Response:
+        from descender.pictures.page import plotly_script
 
-    return _file(request, "plotly.js", await run_in_threadpool(plotly_script))
+        return _file(request, "plotly.js", (await run_in_threadpool(plotly_script, part)).encode())
+
+    return answer
 
 
 async def _catalogue(_: Request) -> Response:

@@ -4,6 +4,7 @@ import { $, el, later } from "lab/text";
 import { Refused, ask, catalogue, frozen, latest } from "lab/api";
 import { asked, fromAddress, reset, state, toAddress } from "lab/state";
 import { themed } from "lab/look";
+import { clear } from "lab/plot";
 import { drawGround } from "lab/ground";
 import { clearTrail, draggable, drawTrail, indexAt, setView } from "lab/trail";
 import { drawChart } from "lab/charts";
@@ -46,7 +47,7 @@ const redraw = latest(async () => {
   $("trail").hidden = $("handle").hidden = $("zoom").hidden = !flat || ground.kind === "none";
   $("stage").dataset.tab = tab;
   if (ground.kind === "none") {
-    window.Plotly.purge($("plot"));
+    clear();
     clearTrail();
     return;
   }

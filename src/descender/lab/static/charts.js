@@ -1,6 +1,7 @@
 // The other pictures: the surface in 3-D, J against the step, the data with the model.
 
 import { $, number, plain } from "lab/text";
+import { draw } from "lab/plot";
 import { PLOTLY_DASHES, axis, layout, palette } from "lab/look";
 import { groundFigure, heightAt, shades } from "lab/ground";
 import { indexAt } from "lab/trail";
@@ -162,5 +163,5 @@ export async function drawChart(tab, given) {
   const stage = $("stage").getBoundingClientRect();
   const found = figure(tab, given);
   Object.assign(found.layout, { width: Math.floor(stage.width), height: Math.floor(stage.height) });
-  await window.Plotly.react($("plot"), found.data, found.layout, { displayModeBar: false, responsive: false });
+  await draw(found, { displayModeBar: false, responsive: false });
 }

@@ -1,6 +1,7 @@
 // The cost, drawn once for a view: heights over two weights, or a curve over one.  Walks are drawn on it by trail.js.
 
 import { $, plain } from "lab/text";
+import { draw } from "lab/plot";
 import { MARGIN, axis, layout, palette } from "lab/look";
 
 // Heights as shades: on a logarithmic scale above the lowest where the server found that to tell more.
@@ -98,5 +99,5 @@ export async function drawGround(ground) {
   const stage = $("stage").getBoundingClientRect();
   const figure = groundFigure(ground);
   Object.assign(figure.layout, { width: Math.floor(stage.width), height: Math.floor(stage.height) });
-  await window.Plotly.react($("plot"), figure.data, figure.layout, { staticPlot: true, responsive: false });
+  await draw(figure, { staticPlot: true, responsive: false });
 }

@@ -4,6 +4,7 @@ import { $, el } from "lab/text";
 import { Refused, download } from "lab/api";
 import { asked, state, toAddress } from "lab/state";
 import { figure } from "lab/charts";
+import { toImage } from "lab/plot";
 import { tellError } from "lab/told";
 
 function save(address, file) {
@@ -21,8 +22,7 @@ async function saveMade(name) {
 }
 
 async function savePicture(format, seen) {
-  const { data, layout } = figure(state.tab, seen());
-  const image = await window.Plotly.toImage({ data, layout }, { format, width: 1000, height: 700, scale: format === "png" ? 2 : 1 });
+  const image = await toImage(figure(state.tab, seen()), { format, width: 1000, height: 700, scale: format === "png" ? 2 : 1 });
   save(image, `descender-${state.tab}.${format}`);
 }
 
