@@ -21,16 +21,25 @@ async () => {
 
 def opened(path):
     """The page as the browser made it, and what its console said and it asked of others."""
-    complaints = []
+    return opened_each(path)[0]
+
+
+def opened_each(*paths):
+    """The same of several pages, one after another in one browser."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1200, "height": 900})
-        page.add_init_script("addEventListener('error', () => { window.failed = true; })")
-        page.on("pageerror", lambda error: complaints.append(f"ERROR: {error}"))
-        page.on("console", lambda said: complaints.append(f"{said.type.upper()}: {said.text}"))
-        page.on("request", lambda one: one.url.startswith("http") and complaints.append(f"ERROR: asked {one.url}"))
-        page.goto(path.as_uri())
-        page.evaluate(SCROLL)
-        found = page.content()
+        found = [_scrolled(browser, path) for path in paths]
         browser.close()
-    return found, complaints
+    return found
+
+
+def _scrolled(browser, path):
+    complaints = []
+    page = browser.new_page(viewport={"width": 1200, "height": 900})
+    page.add_init_script("addEventListener('error', () => { window.failed = true; })")
+    page.on("pageerror", lambda error: complaints.append(f"ERROR: {error}"))
+    page.on("console", lambda said: complaints.append(f"{said.type.upper()}: {said.text}"))
+    page.on("request", lambda one: one.url.startswith("http") and complaints.append(f"ERROR: asked {one.url}"))
+    page.goto(path.as_uri())
+    page.evaluate(SCROLL)
+    return page.content(), complaints

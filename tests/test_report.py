@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from browsing import CHROMIUM, opened
+from browsing import CHROMIUM, opened, opened_each
 from descender import fit
 from descender.pictures.page import plotly_script
 from descender.report import context, write_report
@@ -308,19 +308,19 @@ def test_no_name_can_open_a_comment_in_the_script(pages):
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium on PATH")
-@pytest.mark.parametrize("name", ["binary", "hostile", "comment"])
-def test_a_browser_draws_every_picture(pages, name):
-    _, path, page = pages[name]
-    dom, complaints = opened(path)
-    assert complaints == []
-    wanted = len(figures(read(page)))
-    assert len(re.findall(r'<svg[^>]*class="main-svg"', dom)) >= wanted  # one or more for each
-    for picture in figures(read(page)):
-        drawn = dom[dom.index(f'id="{picture}"') :]
-        assert drawn.index("main-svg") < 2000, picture
-    body = dom[dom.index("<body") :]
-    assert "<img" not in body.replace("&lt;img", "")
-    assert "Infinity" not in re.sub(r"<script.*?</script>", "", body, flags=re.DOTALL)
+def test_a_browser_draws_every_picture(pages):
+    names = ["binary", "hostile", "comment"]
+    for name, (dom, complaints) in zip(names, opened_each(*(pages[name][1] for name in names)), strict=True):
+        page = pages[name][2]
+        assert complaints == []
+        wanted = len(figures(read(page)))
+        assert len(re.findall(r'<svg[^>]*class="main-svg"', dom)) >= wanted  # one or more for each
+        for picture in figures(read(page)):
+            drawn = dom[dom.index(f'id="{picture}"') :]
+            assert drawn.index("main-svg") < 2000, picture
+        body = dom[dom.index("<body") :]
+        assert "<img" not in body.replace("&lt;img", "")
+        assert "Infinity" not in re.sub(r"<script.*?</script>", "", body, flags=re.DOTALL)
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium on PATH")
