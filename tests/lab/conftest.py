@@ -1,7 +1,9 @@
 """What the tests of the lab share: a server without processes, and a real one with a browser."""
 
+import base64
 import json
 
+import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
@@ -9,6 +11,16 @@ from descender.lab.answers import Respond
 from descender.lab.server import create_app
 
 ADDRESS = "http://127.0.0.1:8765"
+
+
+def unpacked(found):
+    """An answer with its arrays as the page has them: as lists, in which what is not finite is None."""
+    if isinstance(found, dict) and "float64" in found:
+        values = np.frombuffer(base64.b64decode(found["float64"])).reshape(found["shape"])
+        return np.where(np.isfinite(values), values, None).tolist()
+    if isinstance(found, dict):
+        return {name: unpacked(value) for name, value in found.items()}
+    return [unpacked(value) for value in found] if isinstance(found, list) else found
 
 
 class Page:
@@ -26,7 +38,7 @@ class Page:
         assert answer.status_code == 200, answer.text
         found = answer.json()
         assert "refused" not in found, found
-        return found
+        return unpacked(found)
 
     def refusal(self, name, **given):
         answer = self.post(name, given)

@@ -50,3 +50,14 @@ def test_a_path_that_does_not_fit_is_refused():
         paths.trail_of([[np.nan, 0.0]], 2)
     with pytest.raises(OptionError, match="low < high"):
         paths.read_limits([(0, 1), (2, 2)], ["a", "b"])
+
+
+@pytest.mark.parametrize("text", ["sqrt(x) + log(y)", "abs(x)*sin(y)/x", "max(x, y) + min(x, 0)", "x**y", "x*0 + 3"])
+def test_the_heights_of_a_formula_are_its_values(text):
+    cost = Formula(text)
+    points = np.vstack([np.zeros(cost.n_parameters), np.random.default_rng(0).normal(size=(20, cost.n_parameters))])
+    with np.errstate(all="ignore"):
+        one_by_one = np.array([cost.value(w) for w in points])
+    one_by_one[~np.isfinite(one_by_one)] = np.nan
+    np.testing.assert_allclose(paths.values_at(cost, points), one_by_one, rtol=1e-14)
+    assert np.isnan(paths.values_at(cost, np.full_like(points, np.inf))).all()

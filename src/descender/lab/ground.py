@@ -14,6 +14,7 @@ from descender.errors import DescenderError, StartError
 from descender.explain import LONGEST, MOST
 from descender.lab.asked import Asked
 from descender.lab.costs import Opened, open_cost
+from descender.lab.packing import packed
 from descender.methods.textbook import PLAIN_STEPS
 from descender.pictures.paths import values_at
 from descender.pictures.plotly import plain
@@ -79,7 +80,7 @@ def _heights(asked: Asked, cost: Cost, start: Vector, points: NDArray) -> dict[s
         points = _in_plane(cost.names, shown, start, points)
     contour = describe_contour(cost, points, shown, asked.limits, _side(cost))
     return {
-        "kind": "contour", "shown": list(shown), "x": plain(contour.x), "y": plain(contour.y), "z": plain(contour.z),
+        "kind": "contour", "shown": list(shown), "x": plain(contour.x), "y": plain(contour.y), "z": packed(contour.z),
         "limits": [[float(axis[0]), float(axis[-1])] for axis in (contour.x, contour.y)], "log": contour.log,
         "levels": plain(contour.levels), "of": [note for note in contour.notes if "white" not in note],
     }  # fmt: skip

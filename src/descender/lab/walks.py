@@ -15,6 +15,7 @@ from descender.errors import DescenderError, OptionError
 from descender.explain import explain_row, explain_step
 from descender.lab.asked import SECONDS, Asked
 from descender.lab.costs import Opened, open_cost
+from descender.lab.packing import packed
 from descender.pictures.paths import thin
 from descender.pictures.plotly import plain
 from descender.verbs.minimize import minimize
@@ -71,16 +72,17 @@ def describe_walk(walk: Walk) -> dict[str, Any]:
     kept = thin(np.column_stack([points, walk.record["cost"][rows]]) if len(points) else rows[:, None], POINTS)
     rows, points = rows[kept], points[kept] if len(points) else points
     full = np.isfinite(walk.record["full_cost"])
-    columns = {name: plain(walk.record[name][rows]) for name in COLUMNS}
-    if columns["cost"] and columns["cost"][-1] is None:
-        columns["cost"][-1] = float(walk.fun) if np.isfinite(walk.fun) else None
+    columns = {name: np.array(walk.record[name][rows]) for name in COLUMNS}
+    if len(rows) and not np.isfinite(columns["cost"][-1]):
+        columns["cost"][-1] = walk.fun
     return {
         "method": walk.method, "why": walk.why, "message": walk.message, "success": walk.success,
         "status": walk.status, "x": plain(walk.x), "fun": plain(np.array([walk.fun]))[0], "nit": walk.nit,
         "nfev": walk.nfev, "notes": walk.notes, "findings": [finding.as_dict() for finding in walk.findings],
-        "steps": walk.record["step"][rows].astype(int).tolist(), "path": plain(points), **columns,
+        "steps": packed(walk.record["step"][rows]), "path": packed(points),
+        **{name: packed(column) for name, column in columns.items()},
         "measured": {
-            "steps": walk.record["step"][full].astype(int).tolist(), "cost": plain(walk.record["full_cost"][full])
+            "steps": packed(walk.record["step"][full]), "cost": packed(walk.record["full_cost"][full])
         } if full.sum() > 2 else None,
     }  # fmt: skip
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from descender.costs.cost import Cost, Vector
+from descender.costs.formula import Formula
 from descender.errors import OptionError, ShapeError
 from descender.record import Record
 
@@ -68,8 +69,12 @@ def trail_of(walk: Record | ArrayLike, d: int) -> Trail:
 
 def values_at(cost: Cost, points: NDArray) -> NDArray[np.float64]:
     """J at each row; nan where it is not finite, or the point is not."""
+    known = np.isfinite(points).all(axis=1)
+    values = np.full(len(points), np.nan)
     with np.errstate(all="ignore"):
-        values = np.array([cost.value(w) if np.isfinite(w).all() else np.nan for w in points], dtype=np.float64)
+        values[known] = (
+            cost.values(points[known]) if isinstance(cost, Formula) else [cost.value(w) for w in points[known]]
+        )
     return np.where(np.isfinite(values), values, np.nan)
 
 

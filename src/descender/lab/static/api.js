@@ -24,8 +24,22 @@ export async function catalogue() {
 }
 
 export async function ask(name, question) {
-  if (frozen) return name === "step" ? recorded(question) : frozen[name];
-  return read(await send(`/ask/${name}`, JSON.stringify(question), { "Content-Type": "application/json" }));
+  if (frozen) return name === "step" ? recorded(question) : unpacked(frozen[name]);
+  return unpacked(await read(await send(`/ask/${name}`, JSON.stringify(question), { "Content-Type": "application/json" })));
+}
+
+// An answer with its arrays as lists; a number that is not finite is null.
+function unpacked(found) {
+  if (!found || typeof found !== "object") return found;
+  if (typeof found.float64 === "string") return numbers(found);
+  for (const [name, value] of Object.entries(found)) if (value && typeof value === "object") found[name] = unpacked(value);
+  return found;
+}
+
+function numbers({ shape: [rows, columns], float64 }) {
+  const bytes = Uint8Array.from(atob(float64), (sign) => sign.charCodeAt(0));
+  const flat = Array.from(new Float64Array(bytes.buffer), (value) => (Number.isFinite(value) ? value : null));
+  return columns === undefined ? flat : Array.from({ length: rows }, (_, k) => flat.slice(k * columns, (k + 1) * columns));
 }
 
 // A file that the server made, with its name.
