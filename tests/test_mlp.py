@@ -15,7 +15,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from descender.costs.network.activations import ACTIVATIONS
 from descender.errors import DataError, InputError, OptionError, TargetError
 from descender.estimators.mlp import MLPClassifier, MLPRegressor
-from descender.estimators.perceptron import column_scales
+from descender.estimators.scales import column_scales
 
 
 @parametrize_with_checks([MLPClassifier((5,), max_iter=30), MLPRegressor((5,), max_iter=200)])
@@ -177,10 +177,38 @@ def test_the_same_seed_gives_the_same_bits():
 
 def test_column_scales_know_constants_even_when_large():
     X = np.column_stack([np.full(50, 1e9), np.arange(50.0), 1e-9 * np.arange(50.0)])
-    center, scale = column_scales(X, None)
-    assert scale[0] == 1.0
-    np.testing.assert_allclose(scale[1:], X.std(axis=0)[1:])
-    np.testing.assert_allclose(center, X.mean(axis=0))
+    scales = column_scales(X, None)
+    assert scales.size[0] == 1.0
+    assert scales.kept.tolist() == [1, 2]
+    fourth = (((X - X.mean(axis=0)) ** 4).mean(axis=0) / 3) ** 0.25
+    np.testing.assert_allclose(scales.size[1:], fourth[1:])
+    np.testing.assert_allclose(column_scales(X, None, power=2).size[1:], X.std(axis=0)[1:])
+    np.testing.assert_allclose(scales.center, X.mean(axis=0))
+    np.testing.assert_allclose(column_scales(sparse.csr_array(X), None).size, ((X**4).mean(axis=0) / 3) ** 0.25)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_scales_of_many_rows_are_those_of_any_unit(dtype):
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.normal(3, 2, 1000), rng.random(1000) < 0.01]).astype(dtype)
+    plain, weights = column_scales(X, None), rng.integers(0, 3, 1000)
+    np.testing.assert_allclose(column_scales(X * dtype(1e18), None).size, plain.size * 1e18, rtol=1e-5)
+    repeated = column_scales(np.repeat(X, weights, axis=0), None)
+    np.testing.assert_allclose(column_scales(X, weights).size, repeated.size, rtol=1e-5)
+    assert plain.size[0] == pytest.approx(2, rel=0.1)
+    assert np.abs(plain.of(X)).max() < 6  # of deviations the seldom ones were 10
+
+
+def test_a_column_that_was_constant_in_training_says_nothing():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 3))
+    X[:, 1] = 5.0
+    model = MLPRegressor((4,), max_iter=3).fit(X, X[:, 0])
+    other = X.copy()
+    other[:, 1] = 1e6
+    np.testing.assert_array_equal(model.predict(X), model.predict(other))
+    assert model.coefs_[0].shape == (3, 4)
+    assert not model.coefs_[0][1].any()
 
 
 @pytest.mark.parametrize(

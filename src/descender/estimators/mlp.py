@@ -13,14 +13,15 @@ from sklearn.utils.multiclass import check_classification_targets
 from descender.costs.losses import LogLoss, Softmax
 from descender.costs.network.network import Network
 from descender.estimators.base import learn_classes, present
-from descender.estimators.perceptron import Perceptron, column_scales
+from descender.estimators.perceptron import Perceptron
+from descender.estimators.scales import column_scales
 
 
 class MLPRegressor(RegressorMixin, Perceptron):
     r"""A multilayer perceptron of numbers: squared errors, nothing to tune.
 
     Minimised is the mean of :math:`\tfrac12 (f(x_i) - y_i)^2` plus :math:`\tfrac{\alpha}{2n}` times the sum of squared
-    weights, with X and y brought to mean 0 and deviation 1.
+    weights, with the columns of X and y brought to one scale.
 
     Parameters
     ----------
@@ -69,7 +70,7 @@ class MLPRegressor(RegressorMixin, Perceptron):
         X, y = self._read(X, y, multi_output=True, y_numeric=True)
         X, y, s = present(X, y, sample_weight)
         if not (self.warm_start and hasattr(self, "_y_center")):
-            self._y_center, self._y_scale = column_scales(np.asarray(y, dtype=np.float64).reshape(len(y), -1), s)
+            self._y_center, self._y_scale, _ = column_scales(np.asarray(y, float).reshape(len(y), -1), s, power=2)
         coded = (np.asarray(y).reshape(len(y), -1) - self._y_center) / self._y_scale
         self._train(X, coded[:, 0] if y.ndim == 1 else coded, s, "squared_error", coded.shape[1])
         return self

@@ -1,7 +1,7 @@
 """What the scikit-learn doors of networks share: from checked arrays to a walk, and to scikit-learn's attributes.
 
-Columns are brought to mean 0 and deviation 1 within, and so are the targets of a regression: how they are scaled does
-not matter, and ``coefs_`` and ``intercepts_`` are those of the columns that were passed in.
+Columns are brought to one scale within (:mod:`descender.estimators.scales`), and so are the targets of a regression:
+how they are scaled does not matter, and ``coefs_`` and ``intercepts_`` are those of the columns that were passed in.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from descender.costs.risk import check_rows
 from descender.descent import Walk
 from descender.errors import OptionError, TargetError
 from descender.estimators.base import curve
+from descender.estimators.scales import column_scales
 from descender.methods.training import ALPHA
 from descender.verbs.train import How, Samples, set_aside, train
 
@@ -121,9 +122,9 @@ class Perceptron(BaseEstimator):
         if (rows := set_aside(y, how, by_class)) is not None:
             watch, learn = learn.take(rows[1]), learn.take(rows[0])
         if not warm:
-            self._center, self._scale = column_scales(learn.X, learn.weight)
-        learn = learn._replace(X=self._scaled(learn.X))
-        watch = None if watch is None else watch._replace(X=self._scaled(watch.X))
+            self._scales = column_scales(learn.X, learn.weight)
+        learn = learn._replace(X=self._scales.of(learn.X))
+        watch = None if watch is None else watch._replace(X=self._scales.of(watch.X))
         start = self._w if warm else None
         make = partial(self._build, loss=loss, outputs=outputs, seed=seed)
         if warm and self._w.shape != (make(*learn).n_parameters,):
@@ -164,16 +165,10 @@ class Perceptron(BaseEstimator):
             return SKLEARN_BATCH
         return size
 
-    def _scaled(self, X: Any) -> Any:
-        """X on the scale that the network was trained on; sparse rows are not moved."""
-        if isinstance(X, np.ndarray):
-            return ((X - self._center) / self._scale).astype(X.dtype)
-        return X.multiply(1.0 / self._scale).tocsr().astype(X.dtype)
-
     def _outputs(self, X: Any) -> NDArray:
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, accept_sparse="csr", dtype=[np.float64, np.float32])
-        return self._network.scores(self._w, self._scaled(X))
+        return self._network.scores(self._w, self._scales.of(X))
 
     def _take(self, network: Network, walk: Walk) -> None:
         """The attributes of a finished training, and a warning if its budget was not enough."""
@@ -198,33 +193,5 @@ class Perceptron(BaseEstimator):
         """Weights and biases of each dense layer, the first for columns as they were passed in."""
         dense = network.dense(w)
         coefs, intercepts = [p["weight"].copy() for p in dense], [p["bias"].copy() for p in dense]
-        coefs[0] = (coefs[0] / self._scale[:, None]).astype(coefs[0].dtype)
-        intercepts[0] = (intercepts[0] - self._center @ coefs[0]).astype(intercepts[0].dtype)
+        coefs[0], intercepts[0] = self._scales.undo(coefs[0], intercepts[0])
         return coefs, intercepts
-
-
-def column_scales(X: Any, s: NDArray | None) -> tuple[NDArray, NDArray]:
-    """Mean and deviation of each column, float64; of sparse ones 0 and the root mean square.  A constant has 1.
-
-    Columns are brought near 1 by a power of 2 before they are squared: those of 1e300 and 1e-300 have deviations, too.
-    """
-    weights = np.full(X.shape[0], 1.0) if s is None else s
-    weights = weights / weights.sum()
-    if isinstance(X, np.ndarray):
-        unit, eps = powers_of_two(np.abs(X).max(axis=0)), np.finfo(X.dtype).eps
-        X = X / unit
-        center = weights @ X
-        variance = weights @ np.square(X - center)
-        noise = (8 * eps * np.abs(center)) ** 2
-    else:
-        unit = powers_of_two(np.asarray(abs(X).max(axis=0).todense()).ravel())
-        X = X.multiply(1.0 / unit)
-        center, noise = np.zeros(X.shape[1]), np.zeros(X.shape[1])
-        variance = np.asarray(X.multiply(X).T @ weights).ravel()
-    return center * unit, np.where(variance > noise, np.sqrt(variance) * unit, 1.0)
-
-
-def powers_of_two(sizes: NDArray) -> NDArray[np.float64]:
-    """The power of 2 at or above each size; 1 for 0."""
-    exponents = np.frexp(sizes.astype(np.float64))[1]
-    return np.where(sizes > 0, np.ldexp(1.0, np.clip(exponents, -1000, 1000)), 1.0)
