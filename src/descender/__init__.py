@@ -33,6 +33,8 @@ _HOMES = {
     "Online": "descender.verbs.online",
     "predict": "descender.verbs.predict",
     "Record": "descender.record",
+    "RecurrentClassifier": "descender.estimators.recurrent",
+    "RecurrentRegressor": "descender.estimators.recurrent",
     "stationary_points": "descender.verbs.stationary",
     "sweep": "descender.verbs.sweep",
     "Walk": "descender.descent",

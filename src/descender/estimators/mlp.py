@@ -119,7 +119,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         learning_rate_init: float | None = None,
         max_iter: int | None = None,
         random_state: Any = 0,
-        tol: float = 1e-4,
+        tol: float | None = None,
         warm_start: bool = False,
         momentum: float = 0.9,
         nesterovs_momentum: bool = True,

@@ -19,6 +19,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from descender.costs.network.build import perceptron
+from descender.costs.network.layers import Layer
 from descender.costs.network.network import Network
 from descender.costs.risk import check_rows
 from descender.descent import Walk
@@ -49,7 +50,7 @@ class Perceptron(BaseEstimator):
         learning_rate_init: float | None = None,
         max_iter: int | None = None,
         random_state: Any = 0,
-        tol: float = 1e-4,
+        tol: float | None = None,
         warm_start: bool = False,
         momentum: float = 0.9,
         nesterovs_momentum: bool = True,
@@ -131,14 +132,17 @@ class Perceptron(BaseEstimator):
             raise OptionError("warm_start=True: the last fit had other sizes of layers; fit anew with warm_start=False")
         self._take(*train(make, learn, watch, how, by_class=by_class, start=start))
 
-    def _build(self, X: Any, y: NDArray, s: NDArray | None, loss: str, outputs: int, seed: int) -> Network:
-        layers = perceptron(
-            X.shape[1], self.hidden_layer_sizes, outputs, ACTIVATION_NAMES.get(self.activation, self.activation),
+    def _layers(self, inputs: int, outputs: int) -> list[Layer]:
+        return perceptron(
+            inputs, self.hidden_layer_sizes, outputs, ACTIVATION_NAMES.get(self.activation, self.activation),
             initialisation=self.initialisation, normalisation=self.normalisation, dropout=self.dropout,
             residual=self.residual,
         )  # fmt: skip
+
+    def _build(self, X: Any, y: NDArray, s: NDArray | None, loss: str, outputs: int, seed: int) -> Network:
         total = float(len(y) if s is None else s.sum())
         alpha = self.alpha if self.alpha is not None else ALPHA if self.solver == "auto" else SKLEARN_ALPHA
+        layers = self._layers(X.shape[-1], outputs)
         return Network(layers, X, y, loss, l2=alpha / total, sample_weight=s, seed=seed)
 
     def _method(self) -> tuple[str, dict[str, Any]]:
@@ -190,8 +194,11 @@ class Perceptron(BaseEstimator):
             warnings.warn(f"{walk.message}. {' '.join(map(str, walk.findings))}", ConvergenceWarning, stacklevel=4)
 
     def _raw(self, network: Network, w: NDArray) -> tuple[list[NDArray], list[NDArray]]:
-        """Weights and biases of each dense layer, the first for columns as they were passed in."""
-        dense = network.dense(w)
-        coefs, intercepts = [p["weight"].copy() for p in dense], [p["bias"].copy() for p in dense]
+        """Weights and biases of each layer, the first for columns as they were passed in."""
+        coefs, intercepts = self._weights(network, w)
         coefs[0], intercepts[0] = self._scales.undo(coefs[0], intercepts[0])
         return coefs, intercepts
+
+    def _weights(self, network: Network, w: NDArray) -> tuple[list[NDArray], list[NDArray]]:
+        dense = network.dense(w)
+        return [p["weight"].copy() for p in dense], [p["bias"].copy() for p in dense]

@@ -28,7 +28,9 @@ class Scales(NamedTuple):
     kept: NDArray[np.intp] | None = None
 
     def of(self, X: Any) -> Any:
-        """X on this scale, without the columns that were constant; sparse rows are not moved."""
+        """X, rows or sequences, on this scale, without the columns that were constant; sparse rows are not moved."""
+        if X.ndim == 3:
+            return self.of(X.reshape(-1, X.shape[2])).reshape(*X.shape[:2], -1)
         kept = np.arange(X.shape[1]) if self.kept is None else self.kept
         center, size = self.center[kept], self.size[kept]
         if not isinstance(X, np.ndarray):
@@ -53,8 +55,11 @@ def column_scales(X: Any, weights: NDArray | None, power: int = 4) -> Scales:
     """Mean and size of each column, float64; of sparse ones 0, and the size of its entries.  A constant has size 1.
 
     With ``power=2`` the size is the deviation.  Columns are brought near 1 by a power of 2 before they are squared:
-    those of 1e300 and 1e-300 have sizes, too.
+    those of 1e300 and 1e-300 have sizes, too.  Of sequences (n, steps, inputs) each step that is there is a row.
     """
+    if X.ndim == 3:
+        there = ~np.isnan(X[:, :, 0])
+        return column_scales(X[there], None if weights is None else np.repeat(weights, there.sum(axis=1)), power)
     share = np.full(X.shape[0], 1.0) if weights is None else np.asarray(weights, dtype=np.float64)
     share = share / share.sum()
     if isinstance(X, np.ndarray):

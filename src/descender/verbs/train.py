@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from descender.costs.network.layers import Recurrent
 from descender.costs.network.network import Network
 from descender.descent import Walk
 from descender.doctor.finding import Finding
@@ -129,7 +130,8 @@ def train(
 def _layers(network: Network, start: NDArray, walk: Walk) -> list[Finding]:
     """What the layers had at the start, where the training then went wrong: gradients that vanish or explode."""
     costs = walk.record["cost"][:1]
-    if len(network.dense(start)) < 3 or not len(costs) or walk.fun < LEARNT * abs(costs[0]):
+    deep = len(network.dense(start)) >= 3 or any(isinstance(layer, Recurrent) for layer in network.layers)
+    if not deep or not len(costs) or walk.fun < LEARNT * abs(costs[0]):
         return []
     vectors = network.error_vectors(start, np.arange(min(network.n_samples, SEEN)))
     found = [exploding_gradient(walk.record, [vectors]), vanishing_gradient(vectors)]

@@ -356,34 +356,44 @@ class Recurrent(Layer):
         return self.outputs
 
     def forward(self, p: Parameters, a: Any, mode: Mode) -> tuple[Any, Any]:
-        """Step by step through time."""
-        n, steps, _ = a.shape
-        present = ~np.isnan(a[:, :, 0])
-        h = np.zeros((n, self.outputs), dtype=a.dtype)
-        memory = []
+        """Step by step through time, up to the end of the longest sequence."""
+        there = ~np.isnan(a[:, :, 0]).T  # steps first, so that each lies in one piece
+        steps, n = int(there.any(axis=1).sum()), len(a)
+        x = np.ascontiguousarray(a[:, :steps].transpose(1, 0, 2))
+        on = there[:steps, :, None]
+        everywhere = there[:steps].all(axis=1)
+        if not everywhere.all():
+            x[~there[:steps]] = 0.0
+        z = (x.reshape(-1, self.inputs) @ p["weight"]).reshape(steps, n, self.outputs)
+        z += p["bias"]
+        states = np.zeros((steps + 1, n, self.outputs), dtype=a.dtype)
         for t in range(steps):
-            on = present[:, t, None]
-            x = np.where(on, a[:, t], 0.0).astype(a.dtype, copy=False)
-            z = x @ p["weight"] + h @ p["recurrent"] + p["bias"]
-            out = self.activation.value(z)
-            memory.append((x, h, z, out, on))
-            h = np.where(on, out, h)
-        return h, memory
+            z[t] += states[t] @ p["recurrent"]
+            out = self.activation.value(z[t])
+            states[t + 1] = out if everywhere[t] else np.where(on[t], out, states[t])
+        return states[steps], (x, z, states, on, everywhere)
 
     def backward(self, p: Parameters, memory: Any, error: Any, g: Parameters) -> Any:
         """Step by step back through time; sequences are where a network begins, so no error goes further."""
-        for part in g.values():
-            part[...] = 0.0
-        for (x, h, _, _, _), inner, _ in self.through_time(p, memory, error):
-            g["weight"] += x.T @ inner
-            g["recurrent"] += h.T @ inner
-            g["bias"] += inner.sum(axis=0)
+        x, _, states, _, _ = memory
+        inner = np.empty_like(states[1:])
+        for t, (part, _) in zip(reversed(range(len(x))), self.through_time(p, memory, error), strict=True):
+            inner[t] = part
+        flat = inner.reshape(-1, self.outputs)
+        np.dot(x.reshape(-1, self.inputs).T, flat, out=g["weight"])
+        np.dot(states[:-1].reshape(-1, self.outputs).T, flat, out=g["recurrent"])
+        np.sum(flat, axis=0, out=g["bias"])
         return None
 
-    def through_time(self, p: Parameters, memory: Any, error: NDArray) -> Iterator[tuple[Any, NDArray, NDArray]]:
-        """Each step, last first: what it kept, the error of its weighted sums, and the error of the state before it."""
-        for kept in reversed(memory):
-            _, _, z, out, on = kept
-            inner = np.where(on, error * self.activation.slope(z, out), 0.0)
-            error = np.where(on, inner @ p["recurrent"].T, error)
-            yield kept, inner, error
+    def through_time(self, p: Parameters, memory: Any, error: NDArray) -> Iterator[tuple[NDArray, NDArray]]:
+        """For each step, last first: the error of its weighted sums, and the error of the state before it."""
+        _, z, states, on, everywhere = memory
+        back = p["recurrent"].T
+        for t in reversed(range(len(z))):
+            inner = error * self.activation.slope(z[t], states[t + 1])
+            if everywhere[t]:
+                error = inner @ back
+            else:
+                inner = np.where(on[t], inner, 0.0)
+                error = np.where(on[t], inner @ back, error)
+            yield inner, error

@@ -185,7 +185,7 @@ class Network(Body, Cost):
                 norm = _size(g.values())
                 states = [back]
                 if isinstance(layer, Recurrent):
-                    states += [before for _, _, before in layer.through_time(p, kept, back)][:-1]
+                    states += [before for _, before in layer.through_time(p, kept, back)][:-1]
                 sizes = tuple(map(_rms, reversed(states))) if isinstance(layer, Recurrent) else ()
                 node = norm / np.sqrt(back.shape[-1])
                 name = f"layer{k} ({layer.name})"
@@ -350,7 +350,7 @@ def _samples(X: Any, y: Any, sample_weight: Any, loss: Loss) -> tuple[Any, NDArr
     if sequences:
         X = np.asarray(X)
         X = np.ascontiguousarray(X if X.dtype in (np.float32, np.float64) else X.astype(np.float64))
-        _check_sequences(X)
+        check_sequences(X)
     if Y.ndim not in (1, 2):
         raise ShapeError(f"y has shape {Y.shape}; expected one target a sample, or a row of them")
     first = Y if Y.ndim == 1 else Y[:, 0]
@@ -361,7 +361,8 @@ def _samples(X: Any, y: Any, sample_weight: Any, loss: Loss) -> tuple[Any, NDArr
     return X, Y if loss is Softmax else Y.astype(X.dtype), s
 
 
-def _check_sequences(X: NDArray) -> None:
+def check_sequences(X: NDArray) -> None:
+    """Refuse an array (samples, steps, inputs) in which a sequence is empty, not finite or interrupted."""
     if X.shape[0] == 0 or X.shape[1] == 0 or X.shape[2] == 0:
         raise DataError(f"X has shape {X.shape}; expected (samples, steps, inputs), none of them 0")
     missing = np.isnan(X)
