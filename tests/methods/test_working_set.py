@@ -43,6 +43,7 @@ def at_the_bottom(risk, w, slack):
 @pytest.mark.parametrize("weighted", [False, True])
 def test_the_conditions_of_the_minimum(monkeypatch, gram, l2, weighted):
     monkeypatch.setattr(quadratic, "GRAM", gram)
+    monkeypatch.setattr(quadratic, "DEAR", 0)
     X, y = rows()
     s = np.random.default_rng(1).integers(0, 4, len(y)).astype(float) if weighted else None
     risk = Risk(X, y, "log_loss", l1=2e-3, l2=l2, sample_weight=s)
@@ -56,6 +57,7 @@ def test_the_conditions_of_the_minimum(monkeypatch, gram, l2, weighted):
 @pytest.mark.parametrize("direct", [3000, 0], ids=["by their matrix", "by conjugate gradients"])
 def test_columns_that_are_nearly_alike_do_not_creep(monkeypatch, direct):
     monkeypatch.setattr(quadratic, "GRAM", 5)
+    monkeypatch.setattr(quadratic, "DEAR", 0)
     monkeypatch.setattr(quadratic, "DIRECT", direct)
     X, y = rows(seed=2)
     twins = X.tocsc()[:, :600].tolil()
@@ -145,8 +147,25 @@ def test_any_dual_point_alone_is_a_bound():
         assert found.value - found.gap <= lowest * (1 + 1e-9)
 
 
-def test_the_loops_over_columns_equal_scipy():
+def test_few_columns_have_one_matrix_for_every_set(monkeypatch):
+    rng = np.random.default_rng(8)
+    X = sparse.random(4000, 90, density=0.1, random_state=rng, format="csr")
+    y = (rng.random(4000) < 1 / (1 + np.exp(-(X @ rng.normal(size=90)) * 4))).astype(float)
+    monkeypatch.setattr(working_set, "ENOUGH", 100)
+    sizes, original = [], SparseColumns.moment
+    monkeypatch.setattr(SparseColumns, "moment", lambda self, h: sizes.append((self.n, self.d)) or original(self, h))
+    risk = Risk(X, y, "log_loss", l1=3e-4)
+    walk = minimize(risk, tol=1e-9)
+    assert walk.success
+    at_the_bottom(risk, walk.x, 1e-3)
+    assert 0 < len(sizes) <= 7
+    assert sizes.count((4000, 90)) <= 3
+
+
+@pytest.mark.parametrize("kind", [np.int32, pytest.param(np.int64, marks=pytest.mark.slow)])
+def test_the_loops_over_columns_equal_scipy(kind):
     X, _ = rows(n=50, d=80)
+    X.indices, X.indptr = X.indices.astype(kind), X.indptr.astype(kind)
     rng = np.random.default_rng(4)
     columns, h = np.sort(rng.choice(80, 30, replace=False)), rng.random(50)
     some, part = SparseColumns.of(X).some(columns), X[:, columns].toarray()
@@ -156,6 +175,12 @@ def test_the_loops_over_columns_equal_scipy():
     H, edge = some.moment(h)
     np.testing.assert_allclose(H, part.T @ (part * h[:, None]), atol=1e-13)
     np.testing.assert_allclose(edge, part.T @ h, atol=1e-13)
+    top, row, entry = some.stand_up()
+    upright = sparse.csc_matrix((entry, row, top.astype(kind)), shape=part.shape)
+    np.testing.assert_array_equal(upright.toarray(), part)
+    lengths = np.count_nonzero(part, axis=1)
+    assert some.pairs() == (lengths * (lengths + 1) // 2).sum()
+    assert SparseColumns.of(X).part(np.arange(0, 50, 2)).n == 25
     dense = DenseColumns(X.toarray(), np.full(80, 0.25)).some(columns)
     np.testing.assert_allclose(dense.scores(w, 0.5), (part - 0.25) @ w + 0.5, atol=1e-13)
     np.testing.assert_allclose(dense.spread(r), (part - 0.25).T @ r, atol=1e-13)

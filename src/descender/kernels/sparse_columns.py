@@ -68,4 +68,4 @@ def with_values(X: Any, values: NDArray) -> Any:
 
 def unsigned(indices: NDArray) -> NDArray:
     """The same indices without a sign: a compiled loop then does not ask whether they count from the end."""
-    return indices.view(np.uint32 if indices.dtype == np.int32 else np.uint64)
+    return indices.view(f"u{indices.itemsize}")

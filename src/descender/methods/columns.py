@@ -10,13 +10,14 @@ from scipy import sparse
 
 from descender.costs.cost import Vector
 from descender.kernels.columns import compiled
+from descender.kernels.sparse_columns import unsigned
 
 
 class SparseColumns:
     """CSR rows: products with vectors in float64, whatever the values are kept in, and copies of some columns."""
 
     def __init__(self, start: NDArray, index: NDArray, value: NDArray, d: int):
-        self.start, self.index, self.value, self.d = start, index, value, d
+        self.start, self.index, self.value, self.d = unsigned(start), unsigned(index), value, d
         self.n, self.entries, self.loops = len(start) - 1, len(index), compiled()
 
     @classmethod
@@ -49,7 +50,8 @@ class SparseColumns:
 
     def part(self, rows: NDArray) -> SparseColumns:
         """A copy of some rows."""
-        X = sparse.csr_matrix((self.value, self.index, self.start), shape=(self.n, self.d))
+        start, index = (places.view(f"i{places.itemsize}") for places in (self.start, self.index))
+        X = sparse.csr_matrix((self.value, index, start), shape=(self.n, self.d))
         return SparseColumns.of(X[rows])
 
     def moment(self, h: NDArray) -> tuple[NDArray, Vector]:
@@ -60,6 +62,10 @@ class SparseColumns:
         H += H.T
         np.fill_diagonal(H, diagonal)
         return H, edge
+
+    def pairs(self) -> int:
+        """How many pairs of entries a matrix of curvatures is summed over."""
+        return int(self.loops.pairs(self.start))
 
     def stand_up(self) -> tuple[NDArray, NDArray, NDArray]:
         """The same entries column by column: where columns begin, rows, values."""

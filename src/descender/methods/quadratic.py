@@ -10,7 +10,7 @@ J. Friedman, T. Hastie, R. Tibshirani, *Regularization paths for generalized lin
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +20,9 @@ from descender.kernels.coordinates import minimise_quadratic
 from descender.methods.columns import Columns, SparseColumns
 from descender.methods.metrics import Dense
 
-GRAM = 700
-"""Columns up to which coordinate descent walks on the matrix of curvatures."""
+GRAM, LARGE_GRAM, DEAR = 700, 2000, 30
+"""Columns up to which coordinate descent walks on the matrix of curvatures; and up to which it does so where the pairs
+of entries that the matrix is summed over are at most so many times the entries."""
 ON_MATRIX, ON_ROWS = 1e-5, 0.05
 """The share of a model's decrease below which a sweep ends its solution."""
 SWEEPS = 60
@@ -47,6 +48,7 @@ class Model(Protocol):
     """What a walk asks of a model."""
 
     known: bool
+    rows: Any
 
     def times(self, p: Vector) -> NDArray:
         """The change of the scores along p."""
@@ -180,5 +182,6 @@ class OnRows(OnColumns):
 def model_of(rows: Columns, penalty: Penalty) -> Model:
     """The model that suits the number of columns."""
     if isinstance(rows, SparseColumns) and rows.d > GRAM:
-        return OnRows(rows, penalty)
+        if rows.d > LARGE_GRAM or rows.pairs() > DEAR * rows.entries:
+            return OnRows(rows, penalty)
     return OnMatrix(rows, penalty)

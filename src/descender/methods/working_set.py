@@ -35,6 +35,8 @@ STEPS, ROUND = 40, 0.1
 """Newton steps on one set, at most; it is left when a step promises less than this share of the first."""
 NEARLY = 1e-5
 """Where a step promised no more than this share of the cost, or the last left the support, the next is refined."""
+MORE = 2
+"""How many times as many columns the last set may have for it to be kept in place of the next, which is part of it."""
 STALE = 0.3
 """A matrix of curvatures is kept while each promise is below this share of the last."""
 DAMPING, BARELY = 0.02, 1e-3
@@ -96,6 +98,7 @@ class Newton:
         self.theta: NDArray | None = None
         self.damping, self.flat, self.promise, self.reads = 0.0, FLAT, np.inf, 1.0
         self.cautious, self.stands, self.bends = False, False, np.empty(0)
+        self.held: tuple[NDArray, Model] | None = None
 
     def look(self) -> tuple[NDArray, float]:
         """The gradient of all columns at the best dual point that is known, and by how much that is infeasible there.
@@ -124,8 +127,8 @@ class Newton:
     def steps(self, columns: NDArray, floor: float, slack: float) -> Iterator[Step]:
         """Newton steps on some columns: cost and gradient norm before, length and share of the step, point before."""
         problem = self.problem
-        rows = problem.rows.some(columns)
-        model = model_of(rows, problem.penalty)
+        columns, model = self._model(columns)
+        rows = model.rows
         places = np.append(columns, np.arange(problem.d, len(self.v)))
         price = 2.0 * rows.entries / max(problem.rows.entries, 1)
         first, past = -np.inf, np.inf
@@ -159,6 +162,17 @@ class Newton:
             yield cost, norm, t * float(np.linalg.norm(p)), t, before
             if 0.5 * self.promise <= max(floor, ROUND * first):
                 return
+
+    def _model(self, columns: NDArray) -> tuple[NDArray, Model]:
+        """The model on some columns, or the last one on some more: their copy, and their curvatures, are there."""
+        if self.held is not None:
+            more, _ = self.held
+            if len(more) <= MORE * len(columns) and np.isin(columns, more, assume_unique=True).all():
+                return self.held
+        if len(columns) * MORE >= self.problem.d:
+            columns = np.arange(self.problem.d)
+        self.held = columns, model_of(self.problem.rows.some(columns), self.problem.penalty)
+        return self.held
 
     def _promised(self, model: Model, g: Vector, w: Vector, slack: float, past: float) -> tuple[Vector, float]:
         """The step that a model asks for, and what it promises: an old model must promise far less than last time."""
@@ -262,14 +276,14 @@ def on_sample(risk: Risk, problem: Problem, v: Vector, tol: float, unit: float) 
     share = float(problem.sigma.sum() / problem.sigma[rows].sum())
     walk = Newton(Problem(risk, problem.rows.part(rows), problem.y[rows], problem.sigma[rows] * share), v)
     for _ in range(20):
-        u, off = walk.look()
-        target = tol * max(abs(walk.value), unit)
-        if off + walk.promise <= target:
-            break
+        u, _ = walk.look()
+        before, target = walk.value, tol * max(abs(walk.value), unit)
         for _ in walk.steps(walk.working_set(u), target / 3.0, 0.1 * tol * problem.l1):
             pass
         if DENSE * np.count_nonzero(walk.v[: problem.d]) > len(rows):
             return v
+        if before - walk.value <= target:
+            break
     return walk.v
 
 
