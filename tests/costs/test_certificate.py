@@ -416,7 +416,7 @@ def test_a_dual_point_that_forgets_the_intercept_is_caught(loss, monkeypatch):
     assert risk.value(w) - risk.value(best) > 1e-3
     honest(certificate(risk, w), risk, w, best)
     monkeypatch.setattr(module, "_balance", lambda risk, z: z)
-    monkeypatch.setattr(module, "_feasible", lambda risk, theta: theta)
+    monkeypatch.setattr(module, "feasible", lambda risk, theta: theta)
     caught(risk, w, best)
 
 
@@ -441,7 +441,7 @@ def test_the_dual_point_is_feasible(seed, weighted, away):
         z = risk.scores(w, risk.X)
         sigma = np.ones(20) / 20 if not weighted else risk.sample_weight / risk.sample_weight.sum()
         for score in (z, module._balance(risk, z)):
-            theta = module._feasible(risk, -np.atleast_2d(risk.loss.slope(score, risk.y)))
+            theta = module.feasible(risk, -np.atleast_2d(risk.loss.slope(score, risk.y)))
             assert theta @ sigma == pytest.approx(np.zeros(risk.n_classes), abs=1e-13 * max(1, np.abs(theta).max()))
             if risk.loss is Softmax:
                 q = (np.arange(3)[:, None] == risk.y) - theta

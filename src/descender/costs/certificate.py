@@ -145,13 +145,13 @@ def dual_value(risk: Risk, w: Vector, scores: NDArray, theta: NDArray | None = N
     natural = -np.atleast_2d(risk.loss.slope(z, y))
     points = [natural] if theta is None else [natural, np.atleast_2d(theta)]
     lowest = float(np.sum(sigma * risk.loss.lowest(y)))
-    return max(lowest, *(_dual_at(risk, w, _feasible(risk, point)) for point in points))
+    return max(lowest, *(_dual_at(risk, w, feasible(risk, point)) for point in points))
 
 
 def _given_value(risk: Risk, theta: NDArray) -> float:
     """The dual objective at a theta as it is given, but for what makes it feasible."""
-    theta = _feasible(risk, np.atleast_2d(theta))
-    return _dual_with(
+    theta = feasible(risk, np.atleast_2d(theta))
+    return dual_with(
         risk, theta, spread(risk, row_weights(risk) * theta, some_centre(risk) if risk.intercept else None)
     )
 
@@ -160,18 +160,20 @@ def _dual_at(risk: Risk, w: Vector, theta: NDArray) -> float:
     """The dual objective at a theta in the domain of the dual, with sums of zero, or where a Newton step moves it."""
     sigma, centre = row_weights(risk), some_centre(risk) if risk.intercept else None
     u = spread(risk, sigma * theta, centre)
-    best = _dual_with(risk, theta, u)
+    best = dual_with(risk, theta, u)
     if risk.l1 == 0 or risk.loss.scores_per_class:  # for l2 alone the natural point is good
         return best
     weights = w[: risk.n_features]
     active = np.flatnonzero((weights != 0) | (np.abs(u[0]) > risk.l1))
     wanted = risk.l2 * weights + risk.l1 * np.sign(np.where(weights != 0, weights, u[0]))
-    moved = _feasible(risk, projected(risk, theta[0], active, wanted[active])[None, :])
-    return max(best, _dual_with(risk, moved, spread(risk, sigma * moved, centre)))
+    moved = feasible(risk, projected(risk, theta[0], active, wanted[active])[None, :])
+    return max(best, dual_with(risk, moved, spread(risk, sigma * moved, centre)))
 
 
-def _dual_with(risk: Risk, theta: NDArray, u: NDArray) -> float:
-    """The dual objective at theta and its products with the columns; without l2 scaled to where l1 allows it."""
+def dual_with(risk: Risk, theta: NDArray, u: NDArray) -> float:
+    """The dual objective at a feasible theta and its products u with the columns; without l2 scaled to where l1 allows
+    it.
+    """
     if risk.l2 > 0:
         conjugate = float(np.sum(np.maximum(np.abs(u) - risk.l1, 0.0) ** 2)) / (2.0 * risk.l2)
         return _dual_sum(risk, theta) - conjugate
@@ -223,7 +225,7 @@ def best_shift(risk: Risk, z: NDArray, t: float = 0.0, steps: int = 100) -> floa
     return t
 
 
-def _feasible(risk: Risk, theta: NDArray) -> NDArray:
+def feasible(risk: Risk, theta: NDArray) -> NDArray:
     """Theta moved, as little as it needs, into the domain of the dual, with a weighted sum of zero for an intercept."""
     sigma, n = row_weights(risk), theta.shape[1]
     if risk.loss is not Softmax:

@@ -20,7 +20,7 @@ from descender.kernels.coordinates import minimise_quadratic
 from descender.methods.columns import Columns, SparseColumns
 from descender.methods.metrics import Dense
 
-GRAM, LARGE_GRAM, DEAR = 700, 2000, 30
+GRAM, LARGE_GRAM, DEAR = 700, 3000, 30
 """Columns up to which coordinate descent walks on the matrix of curvatures; and up to which it does so where the pairs
 of entries that the matrix is summed over are at most so many times the entries."""
 ON_MATRIX, ON_ROWS = 1e-5, 0.05

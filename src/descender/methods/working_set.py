@@ -17,11 +17,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from descender.costs.certificate import certificate, cost_scale
+from descender.costs.certificate import Certificate, certificate, cost_scale, dual_with, feasible, proved
 from descender.costs.cost import Cost, Vector
 from descender.costs.risk import Risk
 from descender.methods.columns import Columns, DenseColumns, SparseColumns
@@ -36,7 +37,7 @@ STEPS, ROUND = 40, 0.1
 NEARLY = 1e-5
 """Where a step promised no more than this share of the cost, or the last left the support, the next is refined."""
 MORE = 2
-"""How many times as many columns the last set may have for it to be kept in place of the next, which is part of it."""
+"""How many times as many columns a set may have for it to be taken in place of one that is part of it."""
 STALE = 0.3
 """A matrix of curvatures is kept while each promise is below this share of the last."""
 DAMPING, BARELY = 0.02, 1e-3
@@ -45,8 +46,9 @@ SAMPLE, ENOUGH, DENSE = 8, 2000, 20
 """One row in so many is tried first, where that leaves enough; its bottom says little where the weights that are not
 zero are more than one for so many of its rows."""
 SAMPLE_TOL = 0.02
-TIGHTER, TIGHTEST = 0.1, 1e-16
-"""What the goal is multiplied by where a certificate was not content; where rounding ends that."""
+TIGHTER, TIGHTER_FREE, TIGHTEST = 0.1, 0.3, 1e-16
+"""What the goal is multiplied by where a certificate was not content, and where that cost next to nothing; where
+rounding ends that."""
 FLAT, FLATTEST, FLATTER = 1e-4, 1e-8, 0.1
 """What a row on a straight part of its loss counts for at least, as a share of the largest curvature: less after each
 step that was not too long, as a column that has such rows only would creep else."""
@@ -57,6 +59,7 @@ class Problem:
     """Some rows of a risk with one score a row, in coordinates v = (w, b + mean·w)."""
 
     def __init__(self, risk: Risk, rows: Columns, y: NDArray, sigma: NDArray):
+        self.risk, self.whole = risk, rows.n == risk.n_samples
         self.loss, self.l1, self.l2, self.intercept = risk.loss, risk.l1, risk.l2, risk.intercept
         self.penalty = Penalty(risk.l1, risk.l2, risk.intercept)
         self.rows, self.y, self.sigma, self.n, self.d = rows, y, sigma, rows.n, rows.d
@@ -85,6 +88,13 @@ class Problem:
         return bound * np.ones(self.n) if cautious else np.maximum(curvature, flat * bound)
 
 
+class Proof(NamedTuple):
+    """A certificate, and the cost and the gradient where they are known."""
+
+    found: Certificate
+    final: tuple[float, Vector] | None = None
+
+
 Step = tuple[float, float, float, float, Vector]
 
 
@@ -96,7 +106,8 @@ class Newton:
         self.z = problem.scores(v)
         self.value = problem.value(self.z, v)
         self.theta: NDArray | None = None
-        self.damping, self.flat, self.promise, self.reads = 0.0, FLAT, np.inf, 1.0
+        self.seen = np.empty(0), np.empty(0)
+        self.damping, self.flat, self.promise, self.past, self.reads = 0.0, FLAT, np.inf, np.inf, 1.0
         self.cautious, self.stands, self.bends = False, False, np.empty(0)
         self.held: tuple[NDArray, Model] | None = None
 
@@ -107,12 +118,23 @@ class Newton:
         """
         problem, d = self.problem, self.problem.d
         theta = -problem.loss.slope(self.z, problem.y) if self.theta is None else self.theta
+        theta = feasible(problem.risk, theta[None, :])[0] if problem.whole else theta
         u, w = problem.rows.spread(problem.sigma * theta), self.v[:d]
-        self.reads += 0.5
+        self.reads, self.seen = self.reads + 0.5, (theta, u)
         over = np.abs(u) - problem.l1
         if problem.l2 > 0:
             return u, float(np.sum(np.maximum(over[w == 0], 0.0) ** 2)) / (2.0 * problem.l2)
         return u, max(float(over.max(initial=0.0)), 0.0) * float(np.abs(w).sum())
+
+    def proof(self, scale: float) -> Proof:
+        """The certificate by the dual point that was looked at: it takes the scores anew, and a gradient, in float64."""
+        problem, d, (theta, u) = self.problem, self.problem.d, self.seen
+        z, w = problem.scores(self.v), self.v[:d]
+        value, r = problem.value(z, self.v), problem.sigma * problem.loss.slope(z, problem.y)
+        gap = value - dual_with(problem.risk, theta[None, :], u[None, :])
+        gradient = problem.rows.spread(r) + problem.l2 * w + problem.l1 * np.sign(w)
+        self.reads += 1.0
+        return Proof(proved(value, gap, scale), (value, np.append(gradient, np.full(len(self.v) - d, r.sum()))))
 
     def working_set(self, u: NDArray) -> NDArray:
         """The columns whose weights are not zero, and the worst of those whose gradient is about l1 or more."""
@@ -131,13 +153,13 @@ class Newton:
         rows = model.rows
         places = np.append(columns, np.arange(problem.d, len(self.v)))
         price = 2.0 * rows.entries / max(problem.rows.entries, 1)
-        first, past = -np.inf, np.inf
+        first = -np.inf
         for _ in range(STEPS):
             w = self.v[places]
             slope = problem.loss.slope(self.z, problem.y)
             g = model.spread(problem.sigma * slope)
             g[: rows.d] += problem.l2 * w[: rows.d]
-            p, self.promise = self._promised(model, g, w, slack, past)
+            p, self.promise = self._promised(model, g, w, slack)
             if not self.promise > 0:
                 return
             first, self.reads = max(first, self.promise), self.reads + price
@@ -151,7 +173,7 @@ class Newton:
             before, cost, norm = self.v, self.value, float(np.linalg.norm(g))
             self.theta = -(slope + self.bends * dz) if t == 1.0 else None
             self.stands = t == 1.0 and np.array_equal(w != 0, w + p != 0)
-            past = self.promise if t == 1.0 else np.inf
+            self.past = self.promise if t == 1.0 else np.inf
             if t < 1.0 or self.cautious:
                 model.known = False
             damping = max(3.0 * self.damping, DAMPING) if t < 1.0 else self.damping / 3.0
@@ -171,10 +193,11 @@ class Newton:
                 return self.held
         if len(columns) * MORE >= self.problem.d:
             columns = np.arange(self.problem.d)
+        self.past = np.inf
         self.held = columns, model_of(self.problem.rows.some(columns), self.problem.penalty)
         return self.held
 
-    def _promised(self, model: Model, g: Vector, w: Vector, slack: float, past: float) -> tuple[Vector, float]:
+    def _promised(self, model: Model, g: Vector, w: Vector, slack: float) -> tuple[Vector, float]:
         """The step that a model asks for, and what it promises: an old model must promise far less than last time."""
         problem = self.problem
         while True:
@@ -185,7 +208,7 @@ class Newton:
             p = model.minimise(g, w, slack, self.stands or self.promise <= NEARLY * abs(self.value))
             there, here = problem.absolute(w + p), problem.absolute(w)
             promise = -float(g @ p) - problem.l1 * (there - here)
-            if fresh or promise <= STALE * past:
+            if fresh or promise <= STALE * self.past:
                 return p, promise
             model.known = False
 
@@ -214,7 +237,8 @@ class WorkingSets:
         """Walk from `w`."""
         assert isinstance(cost, Risk)
         problem, mean = whole(cost)
-        d, n, unit = problem.d, problem.n, cost_scale(cost) / 1000.0
+        d, n, scale = problem.d, problem.n, cost_scale(cost)
+        unit = scale / 1000.0
         walk = Newton(problem, _enter(cost, w, mean))
         start = best_constant(cost, problem)
         if walk.value > start.value or not w[:d].any():
@@ -227,17 +251,17 @@ class WorkingSets:
         goal, counted, still = self.tol, walk.reads, 0
         for number in range(self.max_rounds):
             u, off = walk.look()
-            target = goal * max(abs(walk.value), unit)
-            near = number > 0 and off + walk.promise <= target
-            if near or still > 2:
+            size, free = max(abs(walk.value), unit), cost.sparse and still <= 2
+            target = goal * size
+            if still > 2 or (number > 0 and off + walk.promise <= (self.tol * size if free else target)):
                 point = _leave(cost, walk.v, mean)
-                found = certificate(cost, point, walk.theta, alone=walk.theta is not None and still <= 2)
-                assert found is not None
-                if found.relative <= self.tol or still > 2 or goal < TIGHTEST:
-                    yield ending(cost, self.tol, point, found)
+                alone = walk.theta is not None and still <= 2
+                proof = walk.proof(scale) if free else _proof(cost, point, walk.theta, alone)
+                if proof.found.relative <= self.tol or still > 2 or goal < TIGHTEST:
+                    yield ending(cost, self.tol, point, proof.found, final=proof.final)
                     return
-                goal *= TIGHTER
-                target *= TIGHTER
+                tighter = TIGHTER_FREE if free else TIGHTER
+                goal, target = goal * tighter, target * tighter
             before = walk.value
             slack = 0.2 * target / max(float(np.abs(walk.v[:d]).sum()), 1e-300) if problem.l2 == 0 else 0.0
             slack = min(slack, 0.3 * goal * problem.l1 * 10)
@@ -248,9 +272,14 @@ class WorkingSets:
                 yield Block(log, here, int(reads * n), _leave(cost, there, mean)[None, :])
             still = 0 if walk.value < before else still + 1
         point = _leave(cost, walk.v, mean)
-        found = certificate(cost, point, walk.theta)
-        assert found is not None
-        yield ending(cost, self.tol, point, found)
+        yield ending(cost, self.tol, point, _proof(cost, point, walk.theta).found)
+
+
+def _proof(cost: Risk, point: Vector, theta: NDArray | None, alone: bool = False) -> Proof:
+    """The certificate by the rows as they are, and no gradient."""
+    found = certificate(cost, point, theta, alone)
+    assert found is not None
+    return Proof(found)
 
 
 def whole(risk: Risk) -> tuple[Problem, Vector]:
