@@ -1,7 +1,7 @@
 """Loops over some columns of sparse rows: products, their copy, their curvatures, coordinate descent on them.
 
-Rows are in CSR form: those of row i stand from ``start[i]`` to ``start[i + 1]`` in ``index`` and ``value``.  Indices have
-no sign: a loop then does not ask whether they count from the end, and takes a third of the time.
+Rows are in CSR form: those of row i stand from ``start[i]`` to ``start[i + 1]`` in ``index`` and ``value``.  Indices
+have no sign: a loop then does not ask whether they count from the end, and takes a third of the time.
 """
 
 from __future__ import annotations

@@ -181,7 +181,7 @@ class OnRows(OnColumns):
 
 def model_of(rows: Columns, penalty: Penalty) -> Model:
     """The model that suits the number of columns."""
-    if isinstance(rows, SparseColumns) and rows.d > GRAM:
-        if rows.d > LARGE_GRAM or rows.pairs() > DEAR * rows.entries:
-            return OnRows(rows, penalty)
-    return OnMatrix(rows, penalty)
+    if not isinstance(rows, SparseColumns) or rows.d <= GRAM:
+        return OnMatrix(rows, penalty)
+    dear = rows.d > LARGE_GRAM or rows.pairs() > DEAR * rows.entries
+    return OnRows(rows, penalty) if dear else OnMatrix(rows, penalty)

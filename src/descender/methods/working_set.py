@@ -127,7 +127,7 @@ class Newton:
         return u, max(float(over.max(initial=0.0)), 0.0) * float(np.abs(w).sum())
 
     def proof(self, scale: float) -> Proof:
-        """The certificate by the dual point that was looked at: it takes the scores anew, and a gradient, in float64."""
+        """The certificate by the dual point that was looked at; it takes the scores anew, and a gradient."""
         problem, d, (theta, u) = self.problem, self.problem.d, self.seen
         z, w = problem.scores(self.v), self.v[:d]
         value, r = problem.value(z, self.v), problem.sigma * problem.loss.slope(z, problem.y)
