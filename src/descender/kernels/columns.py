@@ -65,7 +65,7 @@ def moment(start, index, value, h, H, edge):
 
 def pairs(start):
     """How many pairs of entries stand in the same row."""
-    total = 0
+    total = np.int64(0)
     for i in range(start.shape[0] - 1):
         size = np.int64(start[i + 1]) - np.int64(start[i])
         total += (size * (size + 1)) >> 1

@@ -106,7 +106,7 @@ class Newton:
         self.z = problem.scores(v)
         self.value = problem.value(self.z, v)
         self.theta: NDArray | None = None
-        self.seen = np.empty(0), np.empty(0)
+        self.seen: tuple[NDArray, NDArray] = (np.empty(0), np.empty(0))
         self.damping, self.flat, self.promise, self.past, self.reads = 0.0, FLAT, np.inf, np.inf, 1.0
         self.cautious, self.stands, self.bends = False, False, np.empty(0)
         self.held: tuple[NDArray, Model] | None = None
