@@ -98,7 +98,7 @@ def _costs(walk: Walk) -> NDArray:
 
 def unbounded(cost: Cost, start: Vector, walk: Walk) -> Finding | None:
     """D102: the cost has no minimum in the direction that the walk took."""
-    if walk.success:
+    if walk.success or (walk.certificate is not None and np.isfinite(walk.certificate.gap)):
         return None
     evidence = walk.message
     if walk.status not in ("unbounded", "no_minimum"):

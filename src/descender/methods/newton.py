@@ -239,10 +239,11 @@ class Standard:
 def _moment(X: NDArray, root: NDArray) -> NDArray:
     """The sum over rows of (root x)(root x)', by blocks that stay in the cache."""
     height = max(BLOCK // X.shape[1], 1)
+    root = root.astype(X.dtype, copy=False)
     buffer, H = np.empty((min(height, len(X)), X.shape[1]), X.dtype), np.zeros((X.shape[1], X.shape[1]))
     for start in range(0, len(X), height):
         rows = X[start : start + height]
-        scaled = np.multiply(rows, root[start : start + height], out=buffer[: len(rows)], casting="same_kind")
+        scaled = np.multiply(rows, root[start : start + height], out=buffer[: len(rows)])
         H += scaled.T @ scaled
     return H
 
