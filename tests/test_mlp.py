@@ -144,6 +144,45 @@ def test_folds_tell_how_long_to_learn_from_fifty_numbers_but_not_from_as_few_cla
     assert MLPClassifier((8,)).fit(X, noise > 0).n_iter_ == 2000
 
 
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_tol_ends_a_training_whose_cost_no_longer_falls(early_stopping):
+    X, _, y, _ = halves(datasets.load_wine)
+    options = {"early_stopping": early_stopping, "max_iter": 60, "n_iter_no_change": 3}
+    whole = MLPClassifier((8,), **options | {"n_iter_no_change": 60}).fit(X, y)
+    ended = MLPClassifier((8,), tol=0.05, **options).fit(X, y)
+    assert ended.n_iter_ < whole.n_iter_ == 60
+    costs = ended.validation_costs_[1:-1] if early_stopping else ended.loss_curve_
+    assert costs[:-4].min() - costs.min() <= 4 * 0.05
+    at_once = MLPClassifier((8,), tol=1e9, **options).fit(X, y)
+    assert at_once.n_iter_ == 5 - early_stopping  # the first look is the lowest; of what watches, it is at the start
+    with pytest.raises(OptionError, match="tol=-1"):
+        MLPClassifier(tol=-1.0).fit(X, y)
+
+
+def test_scikit_learns_solvers_end_by_its_tol():
+    X, _, y, _ = halves(datasets.load_iris)
+    model = MLPClassifier((8,), solver="adam", learning_rate_init=0.1, batch_size=32, max_iter=400).fit(X, y)
+    assert model.n_iter_ < 400
+    assert "has not fallen" in model.record_.facts["message"]
+    rough = MLPClassifier((8,), solver="lbfgs", tol=0.1).fit(X, y)
+    assert rough.n_iter_ < MLPClassifier((8,), solver="lbfgs").fit(X, y).n_iter_
+
+
+def test_samples_of_several_labels():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 8))
+    Y = (X @ rng.normal(size=(8, 3)) > 0).astype(int)
+    model = MLPClassifier((8,), max_iter=60).fit(X, Y)
+    assert model.classes_.tolist() == [0, 1, 2]
+    assert (model.predict(X) == Y).mean() > 0.9
+    np.testing.assert_array_equal(model.predict(X), model.predict_proba(X) > 0.5)
+    alone = MLPClassifier((8,), max_iter=30, class_weight="balanced")
+    with pytest.raises(OptionError, match="class_weight"):
+        alone.fit(X, Y)
+    with pytest.raises(TargetError, match="columns of 0 and 1"):
+        MLPClassifier().fit(X, Y * 2 + np.arange(200)[:, None] % 2)
+
+
 def test_a_warm_start_goes_on():
     X, _, y, _ = halves(datasets.load_wine)
     model = MLPClassifier((8,), max_iter=5, warm_start=True).fit(X, y)

@@ -79,8 +79,10 @@ class Stop:
 
     ``max_evaluations``: of J, as :class:`~descender.costs.counted.Counted` counts them; the step that uses them up is
     finished.  ``gradient_tol``: stop where the norm of the gradient is at most this.  ``cost_tol``: stop after a step
-    that changes J by at most ``cost_tol * |J|``.  ``patience``: stop after so many epochs without a lower held-out
-    cost; whatever ends the walk, its answer is then the point where that cost was lowest.
+    that changes J by at most ``cost_tol * |J|``.  ``patience``: stop after so many epochs without a held-out cost that
+    is lower by more than ``patience_tol``; whatever ends the walk, its answer is then the point where that cost was
+    lowest.  Where nothing is held out, the mean cost of the batches of an epoch is watched, and the last point is the
+    answer.
     """
 
     max_steps: float = np.inf
@@ -89,6 +91,7 @@ class Stop:
     cost_tol: float = 0.0
     gradient_tol: float = 0.0
     patience: float | None = None
+    patience_tol: float = 0.0
 
 
 @dataclass
@@ -328,17 +331,19 @@ def check_start(cost: Cost, w: Vector) -> None:
 
 
 class _Best:
-    """The point with the lowest held-out cost so far, and how many epochs ago that was."""
+    """The point with the lowest held-out cost so far, and how many epochs ago a cost was lower by `tol`."""
 
-    def __init__(self) -> None:
-        self.cost, self.waited, self.step = np.inf, 0, 0
+    def __init__(self, tol: float) -> None:
+        self.tol, self.mark, self.cost, self.waited, self.step = tol, np.inf, np.inf, 0, 0
         self.w: Vector | None = None
 
-    def see(self, cost: float, w: Vector, step: int) -> None:
-        """Note the held-out cost of a point."""
+    def see(self, cost: float, w: Vector | None, step: int) -> None:
+        """Note the held-out cost of a point; of an epoch's batches there is none."""
         self.waited += 1
+        if cost < self.mark - self.tol:
+            self.mark, self.waited = float(cost), 0
         if cost < self.cost:
-            self.cost, self.waited, self.step, self.w = float(cost), 0, step, w.copy()
+            self.cost, self.step, self.w = float(cost), step, None if w is None else w.copy()
 
 
 class _Watch:
@@ -357,7 +362,7 @@ class _Watch:
         self.w: Vector = w
         self.sound: Vector = w
         self.tried = np.nan
-        self.best = _Best()
+        self.best, self.batch_costs = _Best(stop.patience_tol), list[NDArray]()
         self.notes: list[str] = []
         self.events: list[dict[str, Any]] = []
 
@@ -386,8 +391,10 @@ class _Watch:
         if outcome is None and self.last_time - self.began >= self.stop.max_seconds:
             outcome = Outcome("budget", f"used up {self.stop.max_seconds:g} seconds")
         if outcome is None and self.stop.patience is not None and self.best.waited > self.stop.patience:
-            text = f"the held-out cost has not fallen for {self.stop.patience:g} epochs: the answer is that of step"
-            outcome = Outcome("held_out", f"{text} {self.best.step:,}")
+            told = f"has not fallen for {self.stop.patience:g} epochs"
+            outcome = Outcome("held_out", f"the held-out cost {told}: the answer is that of step {self.best.step:,}")
+            if self.holdout is None:
+                outcome = Outcome("small_change", f"the mean cost of the batches of an epoch {told}")
         if outcome is None and self.look is not None:
             outcome = self.look.at(self.steps, self.w)
         live.step(self.steps, self.previous)
@@ -452,8 +459,13 @@ class _Watch:
             self.previous = log[-1, 0]
             self.first = log[0, 0] if np.isnan(self.first) else self.first
         self.last_time = now
+        if self.stop.patience is not None and self.holdout is None:
+            self.batch_costs.append(log[:, 0])
         if block.epoch_ends and not cut:
             self.epochs += 1
+            if self.batch_costs:
+                self.best.see(float(np.concatenate(self.batch_costs).mean()), None, self.steps)
+                self.batch_costs.clear()
             power = self.epochs & (self.epochs - 1) == 0
             self.measure(not self.cost.seldom_read or (power and self.epochs >= 4))
 

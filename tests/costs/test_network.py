@@ -384,9 +384,9 @@ def test_names_say_layer_parameter_and_index():
         (lambda: Network(perceptron(2, [2], 2), np.zeros((4, 2)), np.zeros(4)), ShapeError, "one output"),
         (lambda: Network(perceptron(2, [2], 2), np.zeros((4, 2)), np.zeros((4, 3))), ShapeError, "each column"),
         (
-            lambda: Network(perceptron(2, [2], 1), np.zeros((4, 2)), np.zeros((4, 2)), "log_loss"),
+            lambda: Network(perceptron(2, [2], 2), np.zeros((4, 2)), np.zeros((4, 2)), "softmax"),
             CapabilityError,
-            "several",
+            "one class a sample",
         ),
         (lambda: Network(perceptron(2, [2], 1), np.zeros((4, 2)), np.full(4, 2.0), "log_loss"), InputError, "row 0"),
         (lambda: Network(perceptron(2, [2], 1), np.zeros((4, 2)), np.zeros(3)), ShapeError, "4 rows"),

@@ -76,6 +76,23 @@ def test_through_dropout(loss, thin):
     check(network, forward, ROWS, loss, y)
 
 
+def test_of_several_labels_a_sample():
+    jax = pytest.importorskip("jax", reason="JAX is not installed")
+    rng = np.random.default_rng(0)
+    X, Y = rng.normal(size=(N, D)), rng.integers(0, 2, (N, 3)).astype(float)
+    network = Network(perceptron(D, [4], 3, "tanh"), X, Y, "log_loss")
+    w = network.start(seed=1)
+
+    def cost(flat):
+        p, _, q = network.layout.views(flat)
+        z = jax.numpy.tanh(X @ p["weight"] + p["bias"]) @ q["weight"] + q["bias"]
+        return (jax.numpy.logaddexp(0.0, z) - Y * z).mean()
+
+    with jax.enable_x64(True):
+        expected = jax.grad(cost)(jax.numpy.asarray(w))
+    np.testing.assert_allclose(network.gradient(w), expected, rtol=1e-10, atol=1e-12)
+
+
 @pytest.mark.parametrize("loss", LOSSES)
 def test_through_time(loss):
     jnp = pytest.importorskip("jax", reason="JAX is not installed").numpy

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin, RegressorMixin
-from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.validation import column_or_1d
 
 from descender.costs.losses import LogLoss, Softmax
 from descender.costs.network.network import Network
+from descender.errors import OptionError, TargetError
 from descender.estimators.base import learn_classes, present
 from descender.estimators.perceptron import Perceptron
 from descender.estimators.scales import column_scales
@@ -44,8 +46,12 @@ class MLPRegressor(RegressorMixin, Perceptron):
     clip_norm, dropout, normalisation, residual, initialisation
         the L2 norm above which a gradient is scaled down; the share of hidden values left out at a step; "batch" or
         "layer"; connections around layers of one width; "glorot", "he", "lecun", "orthogonal" or "normal 0.1"
-    max_seconds, tol
-        a budget of time; `tol` is kept for scikit-learn's protocol and stops nothing
+    tol
+        a training ends after `n_iter_no_change` epochs without a cost that is lower by `tol`: the held-out cost where
+        samples watch, else the mean of the batches of an epoch; for "lbfgs", at a gradient of that norm.  By default
+        1e-4 for "sgd" and "adam"; None: the plan's epochs are taken, or those until the held-out cost rises
+    max_seconds
+        a budget of time
     warm_start, random_state
         begin where the last fit ended; what is drawn
 
@@ -91,7 +97,8 @@ class MLPRegressor(RegressorMixin, Perceptron):
 class MLPClassifier(ClassifierMixin, Perceptron):
     r"""A multilayer perceptron of classes: cross-entropy, nothing to tune.
 
-    Two classes have one output, :math:`P(y=1) = 1/(1+e^{-f(x)})`; more have one each, through softmax.  Parameters and
+    Two classes have one output, :math:`P(y=1) = 1/(1+e^{-f(x)})`; more have one each, through softmax.  Where a sample
+    may have several labels, y is a matrix of 0 and 1, and each column has an output of the first kind.  Parameters and
     attributes are those of :class:`MLPRegressor`, besides
 
     class_weight
@@ -106,6 +113,11 @@ class MLPClassifier(ClassifierMixin, Perceptron):
     """
 
     classes_: NDArray
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
 
     def __init__(
         self,
@@ -149,10 +161,13 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         self.class_weight = class_weight
 
     def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> MLPClassifier:
-        """Train on X (n, d), dense or sparse, and labels y (n,) of at least two classes."""
-        X, y = self._read(X, y)
+        """Train on X (n, d), dense or sparse, and y (n,) of at least two classes, or y (n, labels) of 0 and 1."""
+        X, y = self._read(X, y, multi_output=True)
         check_classification_targets(y)
         X, y, s = present(X, y, sample_weight)
+        if y.ndim == 2 and y.shape[1] > 1:
+            return self._fit_labels(X, y, s)
+        y = column_or_1d(y, warn=True)
         codes, s = learn_classes(self, y, s)
         classes = self.classes_
         two = len(classes) == 2
@@ -160,18 +175,35 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         self._train(X, codes.astype(np.float64), s, loss, outputs, by_class=True)
         return self
 
+    def _fit_labels(self, X: Any, y: NDArray, s: NDArray | None) -> MLPClassifier:
+        if type_of_target(y) != "multilabel-indicator":
+            raise TargetError(f"y has shape {y.shape}: several labels a sample are columns of 0 and 1")
+        if self.class_weight is not None:
+            raise OptionError("class_weight goes with one class a sample; give sample_weight, or leave it out")
+        self.classes_ = np.arange(y.shape[1])
+        self._train(X, y.astype(np.float64), s, "log_loss", y.shape[1])
+        return self
+
+    @property
+    def _labels(self) -> bool:
+        return self._network.loss is LogLoss and self._network.n_outputs > 1
+
     def decision_function(self, X: Any) -> NDArray:
         """The outputs: (n,), above 0 for the second of two classes, or (n, classes)."""
         return self._outputs(X)
 
     def predict(self, X: Any) -> NDArray:
-        """The classes with the highest outputs."""
+        """The classes with the highest outputs; of several labels those whose output is above 0, (n, labels)."""
         z = self.decision_function(X)
+        if self._labels:
+            return (z > 0).astype(np.intp)
         return self.classes_[(z > 0).astype(np.intp) if z.ndim == 1 else z.argmax(axis=1)]
 
     def predict_proba(self, X: Any) -> NDArray:
-        """The probability of each class, (n, classes)."""
+        """The probability of each class or label, (n, classes)."""
         z = self.decision_function(X)
+        if self._labels:
+            return LogLoss.predict(z)
         if z.ndim == 1:
             p = LogLoss.predict(z)
             return np.column_stack([1.0 - p, p])

@@ -29,7 +29,7 @@ from descender.estimators.scales import column_scales
 from descender.methods.training import ALPHA
 from descender.verbs.train import How, Samples, set_aside, train
 
-SKLEARN_ALPHA, SKLEARN_BATCH = 1e-4, 200
+SKLEARN_ALPHA, SKLEARN_BATCH, SKLEARN_TOL = 1e-4, 200, 1e-4
 """What scikit-learn takes for its solvers where nothing is given."""
 ACTIVATION_NAMES = {"logistic": "sigmoid"}
 """What scikit-learn calls otherwise."""
@@ -117,7 +117,7 @@ class Perceptron(BaseEstimator):
         method, options = self._method()
         how = How(
             method, options, self.max_iter, self.early_stopping, self.validation_fraction, self.n_iter_no_change,
-            self.max_seconds, seed,
+            self.max_seconds, seed, self._tol(),
         )  # fmt: skip
         learn, watch = Samples(X, y, s), None
         if (rows := set_aside(y, how, by_class)) is not None:
@@ -159,6 +159,13 @@ class Perceptron(BaseEstimator):
         if self.solver == "adam":
             return "adam", options | {"beta1": self.beta_1, "beta2": self.beta_2, "epsilon": self.epsilon}
         return self.solver, options
+
+    def _tol(self) -> float | None:
+        """By how much a cost must fall: for scikit-learn's solvers what it takes itself; a plan takes its epochs."""
+        if self.tol is not None and (isinstance(self.tol, bool | str) or not self.tol >= 0):
+            raise OptionError(f"tol={self.tol!r}: expected a number of at least 0, or None")
+        falling = self.solver in ("sgd", "adam") and self.learning_rate in ("auto", "constant")
+        return SKLEARN_TOL if self.tol is None and falling else self.tol
 
     def _size(self) -> int | None:
         """The batch size that was given, if one was."""

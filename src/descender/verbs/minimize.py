@@ -58,6 +58,7 @@ def minimize(
     callback: Callable[[Step], Any] | None = None,
     holdout: Callable[[Vector], float] | None = None,
     patience: int | None = None,
+    patience_tol: float | None = None,
     seed: int = 0,
     starts: Any = None,
     bounds: Any = None,
@@ -121,6 +122,9 @@ def minimize(
         StopIteration to stop.  A held-out cost, noted once an epoch
     patience
         with `holdout`: stop after so many epochs without a lower held-out cost; the answer is the point that had it
+    patience_tol
+        by how much a cost must be lower to end the waiting (0).  With it `patience` needs no `holdout`: the mean cost
+        of the batches of an epoch is waited for
     seed
         of the order of samples, and of Sobol starts
     starts
@@ -147,14 +151,14 @@ def minimize(
     target, w = read_cost(cost, start, gradient, data, constants, args, n_samples)
     asked |= {"cost": target, "start": w} | dict.fromkeys(("gradient", "data", "constants", "n_samples"), None)
     asked |= {"args": ()}
-    if patience is not None and holdout is None:
+    if patience is not None and holdout is None and patience_tol is None:
         raise OptionError("patience waits for a lower held-out cost: give holdout, a function of the point, too")
     if exact and not isinstance(target, Formula):
         raise OptionError("exact: algebra needs a typed formula; of this cost only values and gradients are known")
     check_numbers(
         clip_norm=clip_norm, clip_value=clip_value, tol=tol, gradient_tol=gradient_tol, step_tol=step_tol,
         cost_tol=cost_tol, max_steps=max_steps, max_evaluations=max_evaluations, max_epochs=max_epochs,
-        max_seconds=max_seconds, patience=patience,
+        max_seconds=max_seconds, patience=patience, patience_tol=patience_tol,
     )  # fmt: skip
     if tol is not None and not (isinstance(target, Risk) and target.convex):
         tol, gradient_tol = None, tol if gradient_tol is None else gradient_tol
@@ -171,7 +175,7 @@ def minimize(
     chosen, why = within(target, chosen, why, box, method)
     chosen = down_to(chosen, gradient_tol)
     stop = budgets(target, chosen, max_steps, max_evaluations, max_epochs, max_seconds, cost_tol, gradient_tol)
-    stop = replace(stop, patience=patience)
+    stop = replace(stop, patience=patience, patience_tol=patience_tol or 0.0)
     facts = {"why": why, "cost": describe(target), "start": w.tolist() if len(w) <= STARTS_KEPT else None, "seed": seed}
     if box is not None:
         facts["bounds"] = box.text(target.names)

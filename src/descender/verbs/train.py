@@ -45,7 +45,8 @@ class How(NamedTuple):
     """How to train: a method and its options, budgets, and whether rows that are set aside watch over it.
 
     `early_stopping` is "auto" (from 1,000 samples on), True or False; `patience` the epochs to wait for a lower
-    held-out cost, at least a quarter of the plan.
+    held-out cost, at least a quarter of the plan.  With `tol` these epochs are just so many, and a cost counts as lower
+    if it is by `tol`: the held-out cost, or, where nothing watches, the mean of the batches of an epoch.
     """
 
     method: str = "auto"
@@ -56,6 +57,7 @@ class How(NamedTuple):
     patience: int = 10
     max_seconds: float | None = None
     seed: int = 0
+    tol: float | None = None
 
     @property
     def automatic(self) -> bool:
@@ -142,11 +144,14 @@ def _walk(network: Network, start: NDArray, how: How, watch: Samples | None, ste
     """Train from a start, watched by a held-out cost, or for so many of the planned steps."""
     options = {"on_divergence": "recover", **how.options}
     if how.method == "lbfgs":
-        options = {"max_steps": how.epochs or 200}
+        options = {"max_steps": how.epochs or 200, "gradient_tol": how.tol}
     else:
         planned = plan(network.n_samples, options.get("batch_size"), how.epochs).epochs
         options["max_epochs"] = how.epochs if how.method == "auto" else planned
-        options["patience"] = None if watch is None else max(how.patience, planned // 4)
+        options["patience"] = how.patience
+        if how.tol is None:
+            options["patience"] = None if watch is None else max(how.patience, planned // 4)
+        options["patience_tol"] = how.tol
         options["max_steps"] = steps
     judge = None if watch is None else partial(_held_out, network, watch)
     return minimize(

@@ -46,8 +46,9 @@ class Network(Body, Cost):
     .. math:: J(w) = \frac{\sum_i s_i\, \ell(f_w(x_i), y_i)}{\sum_i s_i} + \frac{\lambda_2}{2} \sum_W \lVert W \rVert^2
 
     Parameters: `layers`, as made by :func:`~descender.costs.network.build.perceptron`; `X` (n, inputs), dense or CSR,
-    or (n, steps, inputs) where the first layer is recurrent; `y` (n,), or (n, outputs) for several squared errors, the
-    mean of which is the loss; `loss` a name of ``LOSSES``; `l2`; `sample_weight` (n,); `seed` of what dropout drops.
+    or (n, steps, inputs) where the first layer is recurrent; `y` (n,), or (n, outputs) for several numbers or labels a
+    sample, the mean of whose losses is the loss; `loss` a name of ``LOSSES``; `l2`; `sample_weight` (n,); `seed` of
+    what dropout drops.
 
     J is computed in the dtype of X (float32 or float64) and summed in float64.  With `rows`, dropout is active and
     batch normalisation looks at those rows; a reading of all samples drops nothing.
@@ -344,8 +345,10 @@ def _samples(X: Any, y: Any, sample_weight: Any, loss: Loss) -> tuple[Any, NDArr
         Y = np.asarray(y, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise DataError(f"the targets y must be numbers: {error}") from None
-    if Y.ndim == 2 and loss.name != "squared_error":
-        raise CapabilityError(f"y has shape {Y.shape}: several outputs a sample go with squared_error, not {loss.name}")
+    if Y.ndim == 2 and loss is Softmax:
+        raise CapabilityError(
+            f"y has shape {Y.shape}: softmax takes one class a sample; log_loss takes a row of labels"
+        )
     sequences = not hasattr(X, "tocsr") and np.ndim(X) == 3
     if sequences:
         X = np.asarray(X)
