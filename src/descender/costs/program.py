@@ -92,6 +92,7 @@ class Writer:
         self.totals: dict[str, str] = {}
         self.names: dict[Expr, str] = {self.parts.rows: "n"}
         self.levels: dict[str, int] = {}  # 0 before the loop over rows, 1 inside it, 2 after it
+        self.depths: dict[str, int] = {}  # how many operations stand, one after the other, before a name is known
         for letter, names in zip("vck", (reading.variables, reading.columns, reading.constants), strict=True):
             for k, name in enumerate(names):
                 self.names[sp.Symbol(name, real=True)] = f"{letter}{k}"
@@ -116,8 +117,13 @@ class Writer:
         level = max((self.levels.get(name, 0) for name in operands), default=0)
         name = f"t{len(self.levels)}"
         self.levels[name] = level
+        self.depths[name] = 1 + max((self.depths.get(name, 0) for name in operands), default=0)
         self.lines[level].append(f"{name} = {text}")
         return name
+
+    def known_first(self, operand: str) -> tuple[int, int]:
+        """A key that sorts what is known first to the front, so that a chain of operations waits for one of them."""
+        return self.levels.get(operand, 0), self.depths.get(operand, 0)
 
     def total(self, kind: str, inner: str) -> str:
         """The mean or sum over rows of a name."""
@@ -142,11 +148,11 @@ class Writer:
 
     def addition(self, expr: Expr) -> tuple[str, list[str]]:
         """A sum, positive terms first."""
-        signed = [(-1, -term) if is_negative(term) else (1, term) for term in expr.args]
-        signed.sort(key=lambda pair: -pair[0])  # stable: a positive term first
-        operands = [self.operand(term) for _, term in signed]
-        text = "".join((" + " if sign > 0 else " - ") + o for (sign, _), o in zip(signed, operands, strict=True))
-        return text[3:] if signed[0][0] > 0 else "-" + text[3:], operands
+        signs = [-1 if is_negative(term) else 1 for term in expr.args]
+        terms = [(sign, self.operand(sign * term)) for sign, term in zip(signs, expr.args, strict=True)]
+        terms.sort(key=lambda term: (-term[0], self.known_first(term[1])))
+        text = "".join((" + " if sign > 0 else " - ") + operand for sign, operand in terms)
+        return text[3:] if terms[0][0] > 0 else "-" + text[3:], [operand for _, operand in terms]
 
     def product(self, factors: Sequence[Expr]) -> tuple[str, list[str]]:
         """A product, over one denominator."""
@@ -162,6 +168,7 @@ class Writer:
                 below.append(self.operand(1 / factor))
             else:
                 above.append(self.operand(factor))
+        above.sort(key=self.known_first)
         text = sign + (" * ".join(above) or "1.0")
         text += f" / ({' * '.join(below)})" if len(below) > 1 else f" / {below[0]}" if below else ""
         return text, above + below

@@ -158,7 +158,27 @@ def assemble(
     kind = (advance, evaluate, _kind(rule), _kind(rate), *switches.items(), *rows, min(size, SHORT + 1))
     if kind not in _TEXTS:
         _TEXTS[kind] = entry_text(advance, evaluate, rule, rate, switches, rows, size)
-    return load(_TEXTS[kind]).advance
+    compiled = load(_TEXTS[kind]).advance
+    return vectorised(compiled) if size <= SHORT else compiled
+
+
+def vectorised(compiled: Callable) -> Callable:
+    """The same function; where a call compiles it, LLVM may put the same operation on two coordinates into one.
+
+    That changes no bit, and roots and quotients, which stand in line for one unit, take half of the time.  Numba leaves
+    it off since old versions of LLVM had an error in it, and knows one switch for the whole process only.
+    """
+
+    def call(*arguments: Any) -> Any:
+        config: Any = importlib.import_module("numba.core.config")
+        before = config.SLP_VECTORIZE
+        config.SLP_VECTORIZE = 1
+        try:
+            return compiled(*arguments)
+        finally:
+            config.SLP_VECTORIZE = before
+
+    return call
 
 
 _TEXTS: dict[tuple, str] = {}

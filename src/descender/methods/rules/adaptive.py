@@ -178,8 +178,8 @@ class AMSGrad(NamedTuple):
         mean = p.beta1 * s[0] + (1.0 - p.beta1) * g
         v = p.beta2 * s[1] + (1.0 - p.beta2) * g * g
         largest = np.maximum(s[2], v)
-        size = np.sqrt(largest / m[1]) + p.epsilon
-        return w - rate * (mean / m[0]) / size, (mean, v, largest)
+        root = m[1] ** 0.5
+        return w - rate * root / m[0] * mean / (np.sqrt(largest) + p.epsilon * root), (mean, v, largest)
 
 
 class NAdam(NamedTuple):
@@ -202,26 +202,30 @@ class NAdam(NamedTuple):
     gamma: float = 0.96**0.004
 
     slots = ("average", "squares")
-    memory = ("ones", "next_weight", "ones2")
+    memory = ("ones1", "ones2", "ones3", "of_gradient", "of_mean", "floor")
     natural_rate = 0.01
     ranges = {"epsilon": POSITIVE}
 
     @staticmethod
-    def remember(p, m, t):
-        """One minus the product of all weights so far; the weight of the next step; the average of ones."""
-        now = p.beta1 * (1.0 - 0.5 * p.gamma ** (t + 1.0))
-        then = p.beta1 * (1.0 - 0.5 * p.gamma ** (t + 2.0))
-        return 1.0 - (1.0 - m[0]) * now, then, p.beta2 * m[2] + (1.0 - p.beta2)
+    def remember(p, m):
+        """One minus the products of all weights, of beta2 and of gamma; what is taken of g and m; epsilon's part."""
+        ones2 = p.beta2 * m[1] + (1.0 - p.beta2)
+        ones3 = p.gamma * m[2] + (1.0 - p.gamma)
+        weight = p.beta1 * (0.5 + 0.5 * ones3)
+        next_weight = p.beta1 * (0.5 + 0.5 * (p.gamma * ones3 + (1.0 - p.gamma)))
+        ones1 = 1.0 - (1.0 - m[0]) * weight
+        next_ones1 = 1.0 - (1.0 - ones1) * next_weight
+        root = np.sqrt(ones2)
+        over = root / (ones1 * next_ones1)  # one division: they are slow, and here nothing can overflow
+        of_gradient, of_mean = over * next_ones1 * (1.0 - weight), over * ones1 * next_weight
+        return ones1, ones2, ones3, of_gradient, of_mean, p.epsilon * root
 
     @staticmethod
-    def formula(p, w, g, s, rate, t, m):
+    def formula(p, w, g, s, rate, m):
         """One step."""
         mean = p.beta1 * s[0] + (1.0 - p.beta1) * g
         v = p.beta2 * s[1] + (1.0 - p.beta2) * g * g
-        root = m[2] ** 0.5
-        weight = p.beta1 * (1.0 - 0.5 * p.gamma ** (t + 1.0))
-        now, then = rate * root * (1.0 - weight) / m[0], rate * root * m[1] / (1.0 - (1.0 - m[0]) * m[1])
-        return w - (now * g + then * mean) / (np.sqrt(v) + p.epsilon * root), (mean, v)
+        return w - rate * (m[3] * g + m[4] * mean) / (np.sqrt(v) + m[5]), (mean, v)
 
 
 class AdamW(NamedTuple):
@@ -252,8 +256,9 @@ class AdamW(NamedTuple):
         """One step."""
         mean = p.beta1 * s[0] + (1.0 - p.beta1) * g
         v = p.beta2 * s[1] + (1.0 - p.beta2) * g * g
-        size = np.sqrt(v / m[1]) + p.epsilon
-        return w * (1.0 - rate * p.decay) - rate * (mean / m[0]) / size, (mean, v)
+        root = m[1] ** 0.5
+        step = rate * root / m[0] * mean / (np.sqrt(v) + p.epsilon * root)
+        return w * (1.0 - rate * p.decay) - step, (mean, v)
 
 
 class Lion(NamedTuple):
