@@ -1,5 +1,6 @@
 """A Python callable as a cost, what callables do wrong, and the gradient check."""
 
+import math
 from decimal import Decimal
 from fractions import Fraction
 
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import optimize
 
+from descender import minimize
 from descender.costs.function import Function
 from descender.costs.gradient_check import check_gradient
 from descender.errors import CapabilityError, CostError, InputError, OptionError, ShapeError
@@ -349,3 +351,28 @@ def test_the_rounding_of_a_gradient_at_a_minimum_is_not_wrong(full):
     assert check_gradient(expanded, np.full(3, 1e4) + 1e-6, full=full).ok
     wrong = Function(lambda w: float(np.sum(1 - np.cos(w))), 2, gradient=lambda w: np.sin(w) + np.array([0, 1e-3]))
     assert not check_gradient(wrong, np.full(2, 2 * np.pi), full=full).ok
+
+
+def test_a_point_where_the_function_raises_is_undefined_once_it_was_defined():
+    """A search that steps out of the domain comes back: errors of math are NaN there, and any other is an error."""
+    J = Function(lambda w: math.log(w[0]) if w[0] < 9.0 else {}["far"], 1)
+    with pytest.raises(CostError, match="math domain error"):
+        J.value(np.array([-1.0]))
+    assert J.value(np.array([1.0])) == 0.0
+    assert np.isnan(J.value(np.array([-1.0])))
+    assert "evaluation 3, at w = [-1.]: the function raised ValueError" in J.undefined
+    with pytest.raises(CostError, match="KeyError"):
+        J.value(np.array([9.0]))
+    assert np.isnan(J.value_and_gradient(np.array([-1.0]))[1]).all()
+    root = Function(lambda w: float(w[0]) ** 0.5, 1, lambda w: [0.5 / math.sqrt(w[0])])
+    assert root.value_and_gradient(np.array([4.0])) == (2.0, 0.25)
+    value, gradient = root.value_and_gradient(np.array([-4.0]))  # a complex root; a gradient that raises
+    assert np.isnan(value)
+    assert np.isnan(gradient).all()
+
+
+@pytest.mark.parametrize("method", ["auto", "cg", "gd"])
+def test_walks_come_back_from_where_the_function_raises(method):
+    walk = minimize(lambda w: w[0] - 5.0 * math.log(w[0]) + math.exp(w[1] ** 2), [0.01, 3.0], method, max_steps=400)
+    np.testing.assert_allclose(walk.x, [5.0, 0.0], atol=2e-3)
+    assert walk.fun < 5.0 - 5.0 * math.log(5.0) + 1.0 + 1e-6

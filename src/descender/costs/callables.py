@@ -78,6 +78,8 @@ def as_gradient(returned: Any, w: Vector, place: Place | str) -> Vector:
 
 def precision_of(returned: Any) -> float:
     """The eps of what a function returned where that is coarser than float64, else 0; tensors count too."""
+    if isinstance(returned, float):  # np.float64 is one; the name of a type takes longer than most functions
+        return 0.0
     return COARSE.get(str(getattr(returned, "dtype", "")).rpartition(".")[2], 0.0)
 
 

@@ -16,6 +16,9 @@ from descender.costs.differences import central_gradient, finite_difference_grad
 from descender.costs.probes import Box, default_step, units
 from descender.errors import CapabilityError, CostError, DescenderError, OptionError, ShapeError
 
+UNDEFINED = object()
+"""Stands for what a function would have returned where it is not defined."""
+
 
 class Function(Cost):
     """The cost J(w) = fun(w, *args), with a gradient that is given or measured.
@@ -40,10 +43,12 @@ class Function(Cost):
         facts about the cost, as :class:`Cost` declares them.
 
     `n_evaluations` counts calls of `fun`, `n_gradients` gradients however made.  A NaN or infinite value or gradient
-    is returned as it is: what to do about it is the walk's business, and NumPy's warnings are silenced.
+    is returned as it is: what to do about it is the walk's business, and NumPy's warnings are silenced.  Once `fun` has
+    had a finite value somewhere, a ValueError or an ArithmeticError ("math domain error", a division by zero), or a
+    complex value, says that it is not defined at another point: NaN is returned, and `undefined` tells of the last.
 
-    Raises :class:`CostError` where `fun` or `gradient` raised (StopIteration passes through) or returned what are no
-    real numbers, :class:`ShapeError` where w or a gradient does not have d entries.
+    Raises :class:`CostError` where `fun` or `gradient` raised otherwise (StopIteration passes through) or returned what
+    are no real numbers, :class:`ShapeError` where w or a gradient does not have d entries.
 
     >>> J = Function(lambda w: (w[0] - 1) ** 2 + 5 * w[1] ** 2, 2)
     >>> value, gradient = J.value_and_gradient(np.array([3.0, 1.0]))
@@ -91,13 +96,15 @@ class Function(Cost):
         self.n_samples, self.smooth, self.convex = n_samples, smooth, convex
         self.n_evaluations = self.n_gradients = 0
         self.precision: float | None = None  # of the values, once one came in a type coarser than float64
+        self.undefined = ""  # what was raised at the last point where the cost is not defined
+        self._defined: set[str] = set()  # what was, somewhere: of evaluation, gradient
         self.box: Box | None = None  # outside of which nothing is evaluated
         self._steps: Vector | None = None  # h_j / max(|w_j|, 1)
 
     def within(self, lower: Vector, upper: Vector) -> Function:
         """The same function, whose gradient is measured within a box: beyond it the function may not be defined."""
         bounded = copy.copy(self)
-        bounded.box, bounded._steps = (lower, upper), None
+        bounded.box, bounded._steps, bounded._defined = (lower, upper), None, set()
         return bounded
 
     def value(self, w: Vector, rows: Rows | None = None) -> float:
@@ -135,6 +142,8 @@ class Function(Cost):
         place = Place("evaluation", self.n_evaluations, w)
         fun = self.pair if pair and self.pair else self.fun
         returned, together = self._call(fun, w, rows, "the function", place), None
+        if returned is UNDEFINED:
+            return np.nan, UNDEFINED if pair else None
         if pair:
             if not isinstance(returned, (tuple, list)) or len(returned) != 2:
                 raise CostError(f"{place}: gradient=True expects (value, gradient); fun returned {described(returned)}")
@@ -142,10 +151,16 @@ class Function(Cost):
         coarse = precision_of(returned)
         if coarse:
             self.precision = max(coarse, self.precision or 0.0)
+        if "evaluation" in self._defined and isinstance(returned, complex):  # Python's root of a negative number
+            self.undefined = f"{place}: {described(returned)}"
+            return np.nan, together
         try:
-            return real_number(returned), together
+            value = real_number(returned)
         except CostError as error:
             raise CostError(f"{place}: {error}{_advice(returned)}") from None
+        if np.isfinite(value):
+            self._defined.add("evaluation")
+        return value, together
 
     def _gradient(self, w: Vector, rows: Rows | None, value: float, together: Any) -> Vector:
         self.n_gradients += 1
@@ -154,7 +169,11 @@ class Function(Cost):
         place = Place("gradient", self.n_gradients, w)
         if callable(self.given):
             together = self._call(self.given, w, rows, "the gradient", place)
-        return as_gradient(together, w, place)
+        if together is UNDEFINED:
+            return np.full_like(w, np.nan)
+        gradient = as_gradient(together, w, place)
+        self._defined.add("gradient")
+        return gradient
 
     def _measured(self, w: Vector, rows: Rows | None) -> Vector:
         if self._steps is None:
@@ -190,7 +209,11 @@ class Function(Cost):
         except (StopIteration, DescenderError):
             raise
         except Exception as error:
-            raise CostError(f"{place}: {what} raised {type(error).__name__}: {error}") from error
+            raised = f"{place}: {what} raised {type(error).__name__}: {error}"
+            if not (place.what in self._defined and isinstance(error, (ValueError, ArithmeticError))):
+                raise CostError(raised) from error
+            self.undefined = raised
+            return UNDEFINED
 
 
 def _advice(returned: Any) -> str:

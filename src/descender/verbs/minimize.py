@@ -191,6 +191,8 @@ def minimize(
     walk.why = why
     if note:
         walk.notes.insert(0, note)
+    if undefined_at := getattr(target, "undefined", ""):
+        walk.notes.append(f"J is not defined everywhere on the way: {undefined_at}")
     if box is not None and not box.contains(w):
         walk.notes.insert(0, "the start was outside of the bounds: moved to the nearest point within")
     if isinstance(target, Risk) and walk.certificate is None and box is None:
