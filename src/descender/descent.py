@@ -110,6 +110,9 @@ class Walk:
     for pictures, ``by`` the method with all that it was asked, and ``replay`` how the walk is done again, where
     something is wrong with it; they are not pickled.
 
+    ``hess_inv`` is the inverse Hessian that L-BFGS has learnt, an operator that is an array where one is wanted
+    (:class:`~descender.methods.inverse_hessian.InverseHessian`); another method has none.
+
     ``walk["name"]`` is the value of a variable; where no variable has the name, the field of the result, as in
     ``walk["fun"]``.
 
@@ -140,17 +143,37 @@ class Walk:
     cost: Cost | None = field(default=None, repr=False, compare=False)
     replay: Any = field(default=None, repr=False, compare=False)
     by: Method | None = field(default=None, repr=False, compare=False)
+    pairs: Any = field(default=None, repr=False, compare=False)
+
+    @property
+    def hess_inv(self) -> Any:
+        """The inverse Hessian that the method has learnt on its way."""
+        if self.pairs is None:
+            raise AttributeError(f"hess_inv: {self.method} learns no inverse Hessian; L-BFGS does")
+        return import_module("descender.methods.inverse_hessian").InverseHessian(self.pairs)
+
+    def keys(self) -> list[str]:
+        """The fields that a program reads, so that ``dict(walk)`` is one of them."""
+        fields = ["x", "fun", "jac", "nit", "nfev", "njev", "success", "status", "message"]
+        return fields + ["hess_inv"] * (self.pairs is not None)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """``walk[name]``, or the default where there is none."""
+        try:
+            return self[name]
+        except KeyError:
+            return default
 
     def __getitem__(self, name: str) -> Any:
         """The value of a variable by its name, else a field of the result."""
         if name in self.names:
             return float(self.x[self.names.index(name)])
-        if name in self.__dict__:
-            return self.__dict__[name]
+        if name in self:
+            return getattr(self, name)
         raise KeyError(f"{name!r} is no variable here ({', '.join(self.names[:9])}) and no field of the result")
 
     def __contains__(self, name: object) -> bool:
-        return name in self.names or name in self.__dict__
+        return name in self.names or name in self.__dict__ or name in self.keys()
 
     @property
     def variables(self) -> dict[str, float]:
@@ -308,6 +331,7 @@ def descend(
         notes=watch.notes,
         cost=count.cost,
         by=method,
+        pairs=block.pairs if block is not None else None,
     )
 
 

@@ -34,12 +34,19 @@ LEVEL = 1e-9
 """A gradient that over the length of w changes J by less than this share of the walk is as good as zero."""
 STRETCHES = (0.01, 0.1, 0.5, 1.0)
 """Parts of the way from the start, beyond the end of a walk: a cost that falls at each of them has no minimum there."""
-WINDOW, CONTRACTS = 3, 0.5
-"""Steps whose decreases are compared with those of as many before; at most this share of them is a contraction."""
+WINDOW, WIDE, CONTRACTS = 3, 12, 0.5
+"""Steps whose decreases are compared with those of as many before: few, and many, since the way into a degenerate
+minimum zigzags; at most this share of them is a contraction."""
+CRAWL = 100, 1e-12
+"""Steps that together lower J by less than this share of it: a zigzag along a tail that falls too slowly to end."""
 SHRUNK, STEADY = 0.1, 0.5
 """The last steps over those before: below the one a walk arrives, above the other it does not."""
-MIXED = 1e-4
-"""Share of a direction's largest component below which another is the rounding of measured curvatures."""
+WEAK = 1e-3
+"""A curvature that over the length of the way would raise J by less than this share of what was gained ends no way."""
+DIGITS, LONG = (1e-14, 1e-7), 0.05
+"""Shares of what was gained from the one to the other of which a tail takes more than that part of the way."""
+MIXED, EXACT = 0.1, 1e-4
+"""Share of a flat direction's largest component below which another is rounding: of curvatures measured, and exact."""
 AROUND, FAR = 4, (0.1, 1.0, 10.0, 100.0)
 """Directions at random along which both sides of a flat start are looked at, and how far, in units of w."""
 PLATEAU = "a plateau: the gradient and all curvatures are zero, and J has no walls around; start elsewhere"
@@ -56,26 +63,35 @@ class Arrival:
         self.escapes, self.escaped, self.box, self.thrifty = escapes, 0, box, thrifty
         self.steps: deque[Vector] = deque(maxlen=memory)
         self.evaluations, self.last = 1, np.inf
-        self.decreases: deque[float] = deque(maxlen=2 * WINDOW)
+        self.decreases: deque[float] = deque(maxlen=2 * WIDE)
+        self.lately: deque[float] = deque(maxlen=CRAWL[0])
 
     def walked(self, step: Vector, decrease: float, evaluations: int) -> None:
         """Remember a step."""
         self.steps.append(step)
         self.evaluations, self.last = self.evaluations + evaluations, decrease
         self.decreases.append(decrease)
+        self.lately.append(decrease)
+
+    def crawls(self, value: float) -> bool:
+        """Whether many steps together changed only the last digits of J."""
+        return len(self.lately) == CRAWL[0] and sum(self.lately) < CRAWL[1] * abs(value)
 
     def remaining(self) -> float:
         """What J will still fall by if its decreases go on as a geometric series; infinite if they do not contract."""
-        if len(self.decreases) < 2 * WINDOW:
-            return np.inf
-        recent = [*self.decreases]
-        older, newer = sum(recent[:WINDOW]), sum(recent[WINDOW:])
-        return newer * newer / (older - newer) if older > 0 and newer < CONTRACTS * older else np.inf
+        recent, least = [*self.decreases], np.inf
+        for window in (WINDOW, WIDE):
+            if len(recent) >= 2 * window:
+                older, newer = sum(recent[-2 * window : -window]), sum(recent[-window:])
+                if older > 0 and newer < CONTRACTS * older:
+                    least = min(least, newer * newer / (older - newer))
+        return least
 
     def left(self, value: float) -> None:
         """Begin anew from another point: what was gained so far no longer counts."""
         self.escaped, self.start_value, self.last = self.escaped + 1, value, np.inf
         self.decreases.clear()
+        self.lately.clear()
         self.steps.clear()
 
     def longest(self) -> float:
@@ -133,9 +149,15 @@ def arrive(
     ahead = _newton(critical, value, gradient, direction)
     kind, text = _judged(cost, here.w, critical, ahead, 1e-12 * whole, size)
     # towards an infimum steps stay as long as they were
+    faint = (
+        critical.directions is not None
+        and len(critical.curvatures) > 0
+        and (critical.curvatures[0] <= _weak(critical, here.w - story.start, story.first_value - value))
+    )
     doubtful = critical.kind != "minimum" or story.jumped()
     nearby = story.steady() or (doubtful and story.longest() > SHRUNK)
-    nearby = nearby and not story.quick(-0.5 * float(gradient @ direction))
+    nearby = nearby and (story.jumped() or not story.quick(-0.5 * float(gradient @ direction)))
+    nearby = nearby or (faint and kind == "converged")
     level = length(gradient) * max(1.0, length(here.w)) <= LEVEL * whole  # else J should have fallen: a wrong gradient
     if cost.smooth and nearby and (level if still else kind == "converged"):
         fall, spent = _falling(cost, here, critical, story)
@@ -153,35 +175,65 @@ def _falling(cost: Cost, here: Block, critical: Critical, story: Arrival) -> tup
     """What to say if J falls on and on the way that the walk took, and the evaluations that it took to see.
 
     A curvature of nearly zero may be that of a flat minimum, beyond which J rises, or of the tail of a cost that only
-    approaches its infimum.  The whole way tells, and the part of it along which no curvature was
-    seen, or where that is not known the course of the last steps.  Where the last
-    steps were all as long, as towards a minimum they are not, a tail whose digits are used up is told by being level.
+    approaches its infimum.  The whole way tells, and the part of it along which no curvature was seen, or where that is
+    not known the course of the last steps.  A tail whose digits are used up is level: it is told by the last steps,
+    which were all as long, as towards a minimum they are not, or by how slowly J rises on the way back.
     """
     assert here.final is not None
     w, (value, _), ways, spent = here.w, here.final, [here.w - story.start], 0
     if critical.directions is not None and len(critical.curvatures) == critical.directions.shape[1]:
-        V = critical.directions[:, critical.curvatures <= FLAT_MEASURED * max(critical.curvatures[-1], 0.0)]
-        flat = V @ (V.T @ ways[0])
-        ways.append(np.where(np.abs(flat) > MIXED * np.abs(flat).max(initial=0.0), flat, 0.0))
+        V = critical.directions[:, critical.curvatures <= _weak(critical, ways[0], story.first_value - value)]
+        flats = [V, *(V[:, [k]] for k in range(V.shape[1]))] if 1 < V.shape[1] <= WINDOW else [V]
+        mixed = MIXED if cost.hessian(w) is None else EXACT
+        for flat in (U @ (U.T @ ways[0]) for U in flats):
+            ways.append(np.where(np.abs(flat) > mixed * np.abs(flat).max(initial=0.0), flat, 0.0))
     elif len(story.steps) > WINDOW:
         course = np.sum([*story.steps][-2 * WINDOW :], axis=0)
         ways.append(course * (length(ways[0]) / max(length(course), 1e-300)))
     for way in ways:
         if not length(way) > 0.0:
             continue
-        lowest, level = value, story.steady()
+        lowest, falls = value, True
         for stretch in STRETCHES:
             spent += 1
             beyond = _beyond(cost, w + stretch * way, story.box)
-            if not beyond < lowest - 1e-12 * abs(lowest) and not (level and beyond <= lowest):
+            if not beyond <= lowest:
                 break
+            falls = falls and beyond < lowest - 1e-12 * abs(lowest)
             lowest = beyond
         else:
+            if not (falls or story.steady()):
+                tail, tried = _tail(cost, w, way, lowest, story)
+                spent += tried
+                if not tail:
+                    continue
             where = bearing(cost, way / length(way))
-            if lowest < value:
+            if falls:
                 return f"no minimum: J keeps falling along ({where}), towards {lowest:.4g} or below", spent
             return f"no minimum: J only approaches {lowest:.4g} along ({where}), as far as its digits tell", spent
     return "", spent
+
+
+def _weak(critical: Critical, way: Vector, gain: float) -> float:
+    """The curvature at most which a direction is flat: rounding of the largest, or too little to end such a way."""
+    measured = FLAT_MEASURED * max(critical.curvatures[-1], 0.0)
+    return max(measured, WEAK * gain / max(length(way) ** 2, 1e-300))
+
+
+def _tail(cost: Cost, w: Vector, way: Vector, level: float, story: Arrival) -> tuple[bool, int]:
+    """Whether J comes down to its level as to an infimum, and the evaluations that it took to see.
+
+    The last digits then take a good part of the way; a bottom that is level has an edge, at which they come at once.
+    """
+    gain, spent, parts = story.first_value - level, 0, []
+    for digits in DIGITS:
+        near, far = 0.0, 1.0
+        while far - near > 0.1 * LONG:
+            middle, spent = 0.5 * (near + far), spent + 1
+            risen = _beyond(cost, w - middle * way, story.box) > level + digits * gain
+            near, far = (near, middle) if risen else (middle, far)
+        parts.append(far)
+    return parts[1] - parts[0] > LONG, spent
 
 
 def plateau(cost: Cost, w: Vector, value: float, box: Bounds | None = None) -> bool:

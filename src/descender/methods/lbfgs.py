@@ -29,11 +29,13 @@ ROUNDING = 1e-17
 class Pairs:
     r"""The last few steps s and changes of the gradient y, and the inverse Hessian that they imply.
 
-    Pairs without measured positive curvature, :math:`s\cdot y \le 10^{-12} |s||y|`, are left out.
+    Pairs without measured positive curvature, :math:`s\cdot y \le 10^{-12} |s||y|`, are left out.  `unit` are the units
+    of the parameters, 1 unless given, and `factor` is what the cost was multiplied by.
     """
 
-    def __init__(self, memory: int):
+    def __init__(self, memory: int, unit: Vector | None = None):
         self.pairs: deque[tuple[Vector, Vector, float]] = deque(maxlen=memory)
+        self.unit, self.factor = unit, 1.0
 
     def add(self, s: Vector, y: Vector) -> bool:
         """Remember a step and the change of the gradient over it."""
@@ -45,14 +47,15 @@ class Pairs:
 
     def within(self, free: NDArray[np.bool_]) -> Pairs:
         """The same pairs, of the free parameters alone."""
-        part = Pairs(self.pairs.maxlen or len(self.pairs))
+        part = Pairs(self.pairs.maxlen or len(self.pairs), None if self.unit is None else self.unit[free])
         for s, y, _ in self.pairs:
             part.add(s[free], y[free])
         return part
 
-    def metric(self, unit: Vector) -> Callable[[Vector], Vector] | None:
+    def metric(self) -> Callable[[Vector], Vector] | None:
         """The first metric in units of the parameters, scaled by the last pair; None, the default, where all are 1."""
-        if not self.pairs or (unit == 1.0).all():
+        unit = self.unit
+        if not self.pairs or unit is None or (unit == 1.0).all():
             return None
         _, y, rho = self.pairs[-1]
         square = unit**2 / (rho * float(y @ (unit**2 * y)))
@@ -61,10 +64,10 @@ class Pairs:
     def solve(self, g: Vector, metric: Callable[[Vector], Vector] | None = None) -> Vector:
         r"""The product of the implied inverse Hessian and g: the two-loop recursion around a first metric.
 
-        Without a metric it is :math:`(s\cdot y / y\cdot y)\, I` of the last pair.
+        Without a metric, and where all units are 1, it is :math:`(s\cdot y / y\cdot y)\, I` of the last pair.
         J. Nocedal, *Updating quasi-Newton matrices with limited storage*, 1980.
         """
-        q, factors = g.copy(), []
+        q, factors, metric = g.copy(), [], metric or self.metric()
         for s, y, rho in reversed(self.pairs):
             a = rho * float(s @ q)
             q -= a * y
@@ -138,16 +141,18 @@ class LBFGS:
             log = block.log.copy()
             log[:, :2] /= scaled.factor
             final = block.final and (block.final[0] / scaled.factor, block.final[1] / scaled.factor)
+            if block.pairs is not None:
+                block.pairs.factor = scaled.factor
             yield block._replace(log=log, final=final)
 
     def _walk(self, cost: Cost, w: Vector, value: float, gradient: Vector) -> Iterator[Block]:
         rows, evaluations = cost.n_samples or 0, 1
-        pairs, idle, box, unit = Pairs(self.memory), 0, self.bounds, np.ones(len(w))
+        pairs, idle, box = Pairs(self.memory, np.ones(len(w))), 0, self.bounds
         story = Arrival(w, value, self.escapes, self.memory, box, self.thrifty)
         while True:
             slope = gradient if box is None else box.projected(w, gradient)
             norm = length(slope)
-            direction = self._direction(pairs, w, gradient, unit)
+            direction = self._direction(pairs, w, gradient)
             decrement = -0.5 * float(gradient @ direction)
             scale = story.gained(value)
             found, content = None, norm == 0.0 or (bool(pairs.pairs) and decrement <= self._least(value, scale, story))
@@ -160,18 +165,18 @@ class LBFGS:
                 if found.endless:
                     yield endless(cost, w, direction, value, norm, found, evaluations, rows)
                     return
-            if found is None or found.trial is None or idle > MAX_IDLE:
+            if found is None or found.trial is None or idle > MAX_IDLE or story.crawls(value):
                 idle = 0
                 still = found is not None and decrement > 1e-8 * scale
                 if found is not None and found.trial is None and pairs.pairs and decrement > 1e-10 * scale:
                     pairs.pairs.clear()  # the model is wrong: once more along the gradient
                     continue
                 block, point = arrive(cost, w, value, gradient, direction, story, still)
-                yield block._replace(evaluations=block.evaluations + evaluations)
+                yield block._replace(evaluations=block.evaluations + evaluations, pairs=pairs)
                 if point is None:
                     return
                 w, evaluations = point, 1
-                unit = np.where(w != 0.0, np.abs(w), 1.0)  # what was overlooked may be a parameter in another unit
+                pairs.unit = np.where(w != 0.0, np.abs(w), 1.0)  # what was overlooked may be in another unit
                 value, gradient = cost.value_and_gradient(w)
                 pairs.pairs.clear()
                 continue
@@ -183,7 +188,7 @@ class LBFGS:
             pairs.add(step, changed(step, value, gradient, t.value, t.gradient))
             story.walked(step, value - t.value, evaluations)
             w, value, gradient, evaluations = after, t.value, t.gradient, 0
-            yield Block(log, w, rows * int(log[0, 5]), path)
+            yield Block(log, w, rows * int(log[0, 5]), path, pairs=pairs)
 
     def _least(self, value: float, scale: float, story: Arrival) -> float:
         """The promise with which the walk is content."""
@@ -191,11 +196,11 @@ class LBFGS:
         sure = max(STILL * self.tol * abs(value), QUICK * story.last)
         if story.remaining() <= least:
             sure = least
-        return max(min(least, sure), ROUNDING * scale)
+        return max(min(least, sure), ROUNDING * max(scale, story.first_value - value))
 
-    def _direction(self, pairs: Pairs, w: Vector, gradient: Vector, unit: Vector) -> Vector:
+    def _direction(self, pairs: Pairs, w: Vector, gradient: Vector) -> Vector:
         """The quasi-Newton step; the first is as long as a tenth of w, at least 1, in units of the parameters."""
-        box = self.bounds
+        box, unit = self.bounds, np.ones(len(w)) if pairs.unit is None else pairs.unit
         free = np.ones(len(w), dtype=bool) if box is None else ~box.held(w, gradient)
         slope = np.where(free, gradient, 0.0)
         size = length(unit * slope)
@@ -204,10 +209,10 @@ class LBFGS:
             direction = -first * unit**2 * slope
             return direction if box is None else box.project(w + direction) - w
         if box is None:
-            return -pairs.solve(gradient, pairs.metric(unit))
+            return -pairs.solve(gradient)
         direction = np.zeros_like(w)
         part = pairs.within(free)
-        direction[free] = -part.solve(gradient[free], part.metric(unit[free]))
+        direction[free] = -part.solve(gradient[free])
         direction = box.project(w + direction) - w
         if not float(gradient @ direction) < -1e-10 * length(direction) * length(slope):
             pairs.pairs.clear()  # the bounds bend the step uphill: once more along the projected gradient

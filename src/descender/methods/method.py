@@ -35,7 +35,8 @@ class Block(NamedTuple):
     goes on; with it, ``final`` may be the cost and gradient at `w`, and ``certificate`` what is known about its
     distance from the bottom. ``note`` is an event worth telling, a recovery where the walk ``went_back``;
     ``evaluations`` counts those that no row of the log does. Where a method reports another point than that of its
-    gradients, ``w`` and ``answers`` are what it reports after and before each step.
+    gradients, ``w`` and ``answers`` are what it reports after and before each step.  ``pairs`` is what a quasi-Newton
+    method has learnt of the curvature so far.
     """
 
     log: NDArray[np.float64]
@@ -50,6 +51,7 @@ class Block(NamedTuple):
     evaluations: int = 0
     answers: NDArray | None = None
     went_back: bool = False
+    pairs: Any = None
 
 
 class Budget(NamedTuple):
