@@ -17,6 +17,8 @@ PROBLEMS: list[Problem] = []
 """Every function of the suite, in the order in which the modules of the families define them."""
 SECOND: list[Problem] = []
 """Those of the second suite, on which nothing was ever chosen."""
+THIRD: list[Problem] = []
+"""Those of the third, which were written after all choices had been made."""
 
 
 @dataclass(frozen=True, eq=False)
