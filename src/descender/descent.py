@@ -150,7 +150,7 @@ class Walk:
         """The inverse Hessian that the method has learnt on its way."""
         if self.pairs is None:
             raise AttributeError(f"hess_inv: {self.method} learns no inverse Hessian; L-BFGS does")
-        return import_module("descender.methods.inverse_hessian").InverseHessian(self.pairs)
+        return import_module("descender.methods.inverse_hessian").InverseHessian(self.pairs, len(self.x))
 
     def keys(self) -> list[str]:
         """The fields that a program reads, so that ``dict(walk)`` is one of them."""

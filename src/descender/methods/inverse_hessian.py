@@ -20,15 +20,15 @@ class InverseHessian(LbfgsInvHessProduct):
     >>> pairs = Pairs(5, np.ones(2))
     >>> pairs.add(np.array([1.0, 0.0]), np.array([4.0, 0.0])), pairs.add(np.array([0.0, 1.0]), np.array([0.0, 2.0]))
     (True, True)
-    >>> InverseHessian(pairs).todense()
+    >>> InverseHessian(pairs, 2).todense()
     array([[0.25, 0.  ],
            [0.  , 0.5 ]])
     """
 
-    def __init__(self, pairs: Pairs):
+    def __init__(self, pairs: Pairs, d: int):
         steps = [s for s, _, _ in pairs.pairs]
         changes = [y / pairs.factor for _, y, _ in pairs.pairs]
-        empty = np.empty((0, len(pairs.unit)))
+        empty = np.empty((0, d))
         super().__init__(np.array(steps) if steps else empty, np.array(changes) if steps else empty)
         self.pairs = pairs
 
