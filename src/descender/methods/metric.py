@@ -46,7 +46,7 @@ BEND = 30.0
 """How a proof grows with the square of what it shows of the distance: 1 to 3 times for shares of 0.004 to 0.04."""
 MOST_FAILED = 3
 """How often a proof may fail where the decrement is as small as asked before another dual point is looked for."""
-LIKELY, HOPEFUL = 0.9, 0.5
+LIKELY, HOPEFUL = 0.9, 1.2
 """The share of what is asked at which a proof is expected to succeed: where the reading is there, and before it is."""
 FIRST_ROWS = 3
 """Rows a column of the first Hessian, which the walk will soon leave behind."""
@@ -142,9 +142,6 @@ class _Descent:
             asked = max(self.tol, 2.0 * ROUNDING) * self._unit()
             arrived = self.tol > ROUNDING or self.decrement <= self.goal * self._unit()
             expected = self._expected(self.decrement) if arrived else np.inf
-            if expected <= HOPEFUL * asked and not walker.reading.exact:
-                walker.prove()
-                continue
             if expected <= LIKELY * asked and walker.reading.exact:
                 seen, gap = self.curvature.exact, self._prove(asked)
                 if gap <= asked:
@@ -156,7 +153,7 @@ class _Descent:
             used_up = walker.reads >= self.max_reads
             done = (self.decrement <= self.goal * self._unit() and not provable) or used_up
             near = self.decrement <= NOISE[self.problem.X.dtype.itemsize] * self._unit()  # where quick readings differ
-            exact = near or self._expected(self.decrement * self.shrinks) <= HOPEFUL * asked
+            exact = near or self._expected(self.decrement * self.shrinks) <= HOPEFUL * asked or expected <= asked
             block = None if done else self._step(exact)
             if block is not None:
                 yield block
