@@ -9,8 +9,9 @@ from descender.descent import descend
 from descender.methods.auto import choose
 from descender.methods.centred import Centred
 from descender.methods.metrics import Dense
-from descender.methods.proof import Proof
+from descender.methods.proof import Proof, SparseProof
 from descender.methods.sampling import draw
+from descender.methods.walker import Walker
 
 LOSSES = ["log_loss", "squared_error", "huber 0.5", "poisson", "squared_hinge"]
 
@@ -30,8 +31,12 @@ def proof_of(risk, w, share, enough=1e-3):
     problem, columns = Centred.of(risk)
     part, rows = draw(problem, columns, int(share * problem.n), np.random.default_rng(0)).part(problem, 1.0)
     reading = problem.read(problem.enter(w), exact=True)
-    metric = Dense(part.hessian(reading.scores[rows]), part.jitter)
-    return Proof(problem, part, rows).gap(problem.enter(w), reading, metric, enough), reading
+    H = part.hessian(reading.scores[rows])
+    if risk.l1 > 0:
+        walker = Walker(part, problem.enter(w), risk.l1)
+        walker.learn(H, part.jitter)
+        return SparseProof(problem, part, rows, risk.l1).gap(problem.enter(w), reading, walker, enough), reading
+    return Proof(problem, part, rows).gap(problem.enter(w), reading, Dense(H, part.jitter), enough), reading
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -88,3 +93,33 @@ def test_columns_far_from_zero_and_columns_that_are_constant():
     v = problem.enter(best.x) + np.array([1e-4, 1e-4, 0.0, 1e-4, -1e-4, 1e-4])
     gap, reading = proof_of(risk, problem.leave(v), 0.5)
     assert 0.5 * (reading.value - best.fun) <= gap <= 20.0 * (reading.value - best.fun)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize(("l1", "l2"), [(0.01, 0.0), (0.05, 1e-2)])
+@pytest.mark.parametrize("intercept", [True, False])
+def test_with_l1_the_gap_is_a_bound_and_near_the_minimum_a_good_one(loss, l1, l2, intercept):
+    risk, double, best = problem_of(loss, d=8, dtype=np.float32, l1=l1, l2=l2, intercept=intercept)
+    for far in (1.0, 1e-2, 1e-4):
+        w = best.x + far * np.random.default_rng(2).normal(size=len(best.x)) * (best.x != 0)
+        true = double.value(w) - best.fun
+        for share in (0.25, 1.0):
+            gap, _ = proof_of(risk, w, share, 10.0 / share * true)
+            assert gap >= true
+            if far == 1e-4:
+                assert gap <= 12.0 / share * true + 1e-12
+
+
+def test_with_l1_columns_that_should_join_are_charged(monkeypatch):
+    """The planted fault: where all weights are 0, no u is small enough, and a theta that is left as it is proves more
+    than is true."""
+    risk, double, best = problem_of("log_loss", d=8, l1=0.01, l2=0.0)
+    w = np.zeros(9)
+    true = double.value(w) - best.fun
+    assert proof_of(risk, w, 0.25)[0] >= true
+
+    def unscaled(self, v, reading, u, moved, theta):
+        return moved + self.l1 * float(np.abs(v[:8]).sum()) - float(u[:8] @ v[:8])
+
+    monkeypatch.setattr(SparseProof, "_whole", unscaled)
+    assert proof_of(risk, w, 0.25, np.inf)[0] < true

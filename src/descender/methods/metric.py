@@ -25,7 +25,7 @@ from descender.methods.curvature import Curvature
 from descender.methods.ending import ending
 from descender.methods.method import Block, Budget, one_step
 from descender.methods.newton import BLIND, FAR_START, SMALLEST_GOAL, is_small
-from descender.methods.proof import MOST_PRODUCTS, Proof
+from descender.methods.proof import MOST_PRODUCTS, Proof, SparseProof
 from descender.methods.sampling import Draw, draw, sample_size
 from descender.methods.walker import NOISE, Walker
 
@@ -64,8 +64,8 @@ class LearntMetric:
     """Newton-like descent of a convex risk with one score a row; no rate to choose, and a certificate.
 
     It ends when a certificate shows a gap of at most ``tol * max(|F|, scale/1000)``, or where rounding allows no
-    further descent.  Without l1 each reading tells about what it would prove, and the last one is made in float64 and
-    proves it: the certificate costs no reading of its own.
+    further descent.  Each reading tells about what it would prove, and the last one is made in float64 and proves it:
+    the certificate costs no reading of its own.
     """
 
     tol: float = 1e-6
@@ -123,8 +123,10 @@ class _Descent:
         self.ceiling = ceiling
         self.walker = Walker(problem, v, cost.l1)
         self.goal = tol * (0.2 if part.n >= problem.n else 0.4)
-        self.proof = Proof(problem, part, rows) if cost.l1 == 0 else None
-        self.inflation = max(self.proof.inflation, STALE) if self.proof is not None else np.inf
+        self.proof: Proof = Proof(problem, part, rows)
+        if cost.l1 > 0:
+            self.proof = SparseProof(problem, part, rows, cost.l1)
+        self.inflation = max(self.proof.inflation, STALE)
         self.previous = self.best = self.decrement = np.inf
         self.shrinks = FIRST_SHRINK * problem.d / part.n if part.n < problem.n else STALE_SHRINK
         self.iteration = self.counted = self.idle = self.failed = 0
@@ -149,7 +151,7 @@ class _Descent:
                     return
                 if self.curvature.exact > seen:
                     continue
-            provable = self.proof is not None and self.tol > ROUNDING and self.failed < MOST_FAILED
+            provable = self.tol > ROUNDING and self.failed < MOST_FAILED
             used_up = walker.reads >= self.max_reads
             done = (self.decrement <= self.goal * self._unit() and not provable) or used_up
             near = self.decrement <= NOISE[self.problem.X.dtype.itemsize] * self._unit()  # where quick readings differ
@@ -174,15 +176,12 @@ class _Descent:
 
     def _expected(self, decrement: float) -> float:
         """About what a proof would show where the decrement is this: more where rows would have to move far."""
-        if self.proof is None:
-            return np.inf
         far = self.proof.inflation**2 * decrement / self._unit()
         return self.inflation * decrement * (1.0 + BEND * far)
 
     def _prove(self, enough: float) -> float:
         """What the last reading proves, and how many times the decrement that is."""
         walker = self.walker
-        assert self.proof is not None
         exact = self.curvature.exact
         products = MOST_PRODUCTS if exact else max(self.curvature.price(self.part.n), 2.0 * MOST_PRODUCTS)
         gap = self.proof.gap(walker.v, walker.reading, walker, LIKELY * enough, products)

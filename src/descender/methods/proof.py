@@ -29,8 +29,8 @@ from numpy.typing import NDArray
 from descender.costs.certificate import FREE, ROUNDING
 from descender.costs.cost import Vector
 from descender.costs.dual_rows import room
-from descender.methods.centred import Centred, Reading
-from descender.methods.metrics import Metric
+from descender.methods.centred import ROUGH_JITTER, Centred, Reading
+from descender.methods.metrics import Dense, Metric
 
 LONGEST, BALANCES = 0.9, 4
 """The largest share of its room by which a theta is moved; and how often their sum is then taken to 0 again."""
@@ -69,11 +69,7 @@ class Proof:
         `metric` is that of the part, about; where it is only a diagonal more `products` are worth trying.
         """
         few, gradient = self.few, reading.gradient
-        z = reading.scores if self.rows is None else reading.scores[self.rows]
-        theta = -few.loss.slope(z, few.y)
-        rooms = room(few.loss, theta, few.y)
-        curvature = few.loss.dual_curvature
-        freedom = np.where(rooms > 0.0, 1.0 / curvature, 0.0) if curvature else rooms
+        z, theta, rooms, freedom = self._natural(reading)
         ridge = np.where(np.arange(few.size) < few.d, few.l2, 0.0)
         best, last, rounding, p, rest = np.inf, np.inf, 0.0, np.zeros(few.size), -gradient
         for _ in range(MOST_SOLVES):
@@ -89,6 +85,15 @@ class Proof:
             if best <= enough or not better or moved > 2.0 * enough:
                 break
         return max(best, 0.0) + rounding + ROUNDING * abs(reading.value)
+
+    def _natural(self, reading: Reading) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+        """Of the rows that are moved the scores, theta, the room that it has, and how readily it moves."""
+        few = self.few
+        z = reading.scores if self.rows is None else reading.scores[self.rows]
+        theta = -few.loss.slope(z, few.y)
+        rooms = room(few.loss, theta, few.y)
+        curvature = few.loss.dual_curvature
+        return z, theta, rooms, np.where(rooms > 0.0, 1.0 / curvature, 0.0) if curvature else rooms
 
     def _moved(self, z: NDArray, theta: NDArray) -> tuple[float, float]:
         """What moving the rows costs the dual, and what its summation may have lost."""
@@ -109,13 +114,21 @@ class Proof:
             moves = np.clip(-freedom * shares, -limits, limits)
         return moves
 
-    def _solved(self, left: Vector, weights: NDArray, ridge: Vector, metric: Metric, products: float) -> Vector:
+    def _solved(
+        self,
+        left: Vector,
+        weights: NDArray,
+        ridge: Vector,
+        metric: Metric,
+        products: float,
+        active: NDArray | float = 1.0,
+    ) -> Vector:
         """About the solution of the equations, by conjugate gradients in the metric, in the dtype of the part."""
         x, r = np.zeros(len(left)), left
         s = p = metric.solve(r)
         rs = first = float(r @ s)
         for _ in range(int(products)):
-            q = self.part.product(weights, p) + ridge * p
+            q = self.part.product(weights, p) * active + ridge * p
             a = rs / max(float(p @ q), 1e-300)
             x, r = x + a * p, r - a * q
             s = metric.solve(r)
@@ -134,3 +147,77 @@ class Proof:
             return np.inf
         square = float(left[: few.d] @ left[: few.d]) / (2.0 * few.l2) if few.l2 > 0 else 0.0
         return square + 2.0 * float(np.abs(left[free]) @ np.abs(v[free]))
+
+
+class SparseProof(Proof):
+    r"""The same with an l1 penalty, which asks only :math:`|u_j| \le \lambda_1` where a weight is 0.
+
+    The equations are those of the columns whose weight is not 0, or whose u is too large.  With
+    :math:`R^*(u) = \sum_j \max(|u_j| - \lambda_1, 0)^2 / 2 \lambda_2` the gap is
+
+    .. math::
+
+        \sum_{i \in S} \sigma_i \bigl(\ell(z_i) + \ell^*(-\theta_i') + \theta_i' z_i\bigr) + R(w) + R^*(u') - u' \cdot w
+
+    Without l2 all of theta is at last multiplied by a c that makes u' small enough; the dual is concave, and at 0 the
+    sum of the lowest losses, which bounds what that costs without looking at a row.
+    """
+
+    def __init__(self, problem: Centred, part: Centred, rows: NDArray | None, l1: float):
+        super().__init__(problem, part, rows)
+        self.l1 = l1
+        self.lowest = float(problem.sigma @ np.broadcast_to(problem.loss.lowest(problem.y), problem.n))
+
+    @np.errstate(all="ignore")
+    def gap(self, v: Vector, reading: Reading, metric: Metric, enough: float, products: float = MOST_PRODUCTS) -> float:
+        """A bound on the distance to the minimum at v, of which `reading` was exact; `metric` is a walker's."""
+        few, d = self.few, self.few.d
+        z, theta, rooms, freedom = self._natural(reading)
+        ridge = np.where(np.arange(few.size) < d, few.l2, 0.0)
+        H: NDArray = metric.hessian  # type: ignore[attr-defined]
+        signs, inner, p = np.sign(v), ridge * v - reading.gradient, np.zeros(few.size)
+        signs[d:] = 0.0
+        u, best, rounding, failures = inner, np.inf, 0.0, 0
+        for _ in range(MOST_SOLVES):
+            signs[:d] = np.where((signs[:d] == 0.0) & (np.abs(u[:d]) > self.l1), np.sign(u[:d]), signs[:d])
+            active = signs != 0.0
+            active[d:] = True
+            rest = np.where(active, u - ridge * v - self.l1 * signs - ridge * p, 0.0)
+            p = p + self._solved(rest, few.sigma * freedom, ridge * active, Within(H, active), products, active)
+            moves = self._moves(p, freedom, rooms, reading.gradient)
+            u = inner + few.spread(few.sigma * moves)
+            moved, rounding = self._moved(z, theta + moves)
+            gap = self._whole(v, reading, u, moved, few.sigma * theta)
+            failures = 0 if gap < WORTH * best else failures + 1
+            best = min(best, gap)
+            if best <= enough or failures > 1 or moved > 2.0 * enough:
+                break
+        return max(best, 0.0) + rounding + 2.0 * ROUNDING * (abs(reading.value) + self.l1 * float(np.abs(v[:d]).sum()))
+
+    def _whole(self, v: Vector, reading: Reading, u: Vector, moved: float, theta: NDArray) -> float:
+        """The gap, with what the moved rows cost and the penalty's part in it."""
+        few, w, slopes = self.few, v[: self.few.d], u[: self.few.d]
+        size = float(np.abs(theta).sum())
+        left = np.abs(u[few.d :])
+        if not np.all(left <= FREE * size):
+            return np.inf
+        offset = 2.0 * float(left @ np.abs(v[few.d :]))
+        rough = self.l1 * float(np.abs(w).sum()) + few.ridge(v)
+        if few.l2 > 0:
+            conjugate = float(np.sum(np.maximum(np.abs(slopes) - self.l1, 0.0) ** 2)) / (2.0 * few.l2)
+            return moved + rough + conjugate - float(slopes @ w) + offset
+        c = min(1.0, self.l1 / max(float(np.abs(slopes).max(initial=0.0)), 1e-300))
+        return c * (moved - float(slopes @ w)) + (1.0 - c) * (reading.value - self.lowest) + rough + offset
+
+
+class Within:
+    """The metric of some coordinates of a Hessian; the others stay."""
+
+    def __init__(self, H: NDArray, active: NDArray):
+        self.active, self.metric = active, Dense(H[np.ix_(active, active)], ROUGH_JITTER)
+
+    def solve(self, g: Vector) -> Vector:
+        """The inverse times g."""
+        out = np.zeros(len(g))
+        out[self.active] = self.metric.solve(g[self.active])
+        return out
