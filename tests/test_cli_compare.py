@@ -32,6 +32,7 @@ def test_a_formula_has_a_table_an_answer_and_a_picture(folder):
     assert any("gd learning_rate=0.01: diverged" in line and "D101" in line for line in lines)
     assert any(line.startswith("answer") and "auto (L-BFGS)" in line for line in lines)
     assert (folder / "valley.compare.png").stat().st_size > 5_000
+    assert "to 1e-6: auto (L-BFGS)" in (folder / "valley.compare.html").read_text(encoding="utf-8")
     again = run(*ROSENBROCK, "--method", "auto", "--name", "valley")  # our own file is replaced
     assert again.exit_code == 0
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from descender.cli import options as o
-from descender.cli.output import Teller, fitting, print_json, progress
+from descender.cli.output import Teller, fitting, print_json, progress, typed
 from descender.errors import OptionError
 from descender.outputs import check_outputs, file_name, slug
 
@@ -83,7 +83,8 @@ def compare(
     drawn = Path(picture) if picture else None if no_files else Path(out) / f"{stem}.compare.png"
     if drawn is not None and drawn.suffix.lower() not in (".png", ".svg", ".pdf"):
         raise OptionError(f"--picture {picture}: a picture is saved as .png, .svg or .pdf, by the end of its name")
-    check_outputs([drawn], force)
+    page = None if no_files else Path(out) / f"{stem}.compare.html"
+    check_outputs([drawn, page], force)
     given, words, told = _problem(cost, table, start, random_start, seed, data, sql, constant)
     if table:
         words = {"target": target, "sql": sql, "exclude": o.words_of(exclude), "loss": loss, "l2": l2, "l1": l1}
@@ -109,9 +110,15 @@ def compare(
 
         save(found.plot(), drawn)
         tell.say(str(drawn), "wrote")
+    if page is not None:
+        tell.say(str(found.report(page, typed("compare"))), "wrote")
     if as_json:
-        print_json({**found.as_json(), "picture": None if drawn is None else str(drawn)})
+        print_json({**found.as_json(), "picture": _path(drawn), "page": _path(page)})
     raise typer.Exit(0 if found.reached or epochs is not None or evaluations is not None else 1)
+
+
+def _path(file: Path | None) -> str | None:
+    return None if file is None else str(file)
 
 
 def _problem(

@@ -37,7 +37,7 @@ def lab(
         from descender.lab.server import open_port, serve
     except ModuleNotFoundError as error:
         raise MissingDependencyError(
-            f"the lab needs {error.name}, which is not installed: pip install 'descender[lab]'"
+            f"the lab needs {error.name}, which is not installed: pip install starlette uvicorn"
         ) from None
 
     def ready(address: str) -> None:

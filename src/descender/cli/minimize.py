@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from descender.cli import options as o
-from descender.cli.output import Teller, fitting, print_json, progress
+from descender.cli.output import Teller, fitting, print_json, progress, typed
 from descender.errors import InputError, OptionError
 from descender.outputs import check_outputs, script_files, slug
 
@@ -201,16 +199,11 @@ def _write(tell: Teller, cost: Formula, walk: Walk, files: dict[str, Any], surfa
         from descender.report_walk import write_walk_report
 
         with progress("writing"):
-            write_walk_report(walk, files["report"], command=_command())
+            write_walk_report(walk, files["report"], command=typed("minimize"))
     names = [str(path) for path in files.values() if path is not None]
     if names:
         tell.say("   ".join(names), "wrote")
     return {kind: None if path is None else str(path) for kind, path in files.items()}
-
-
-def _command() -> str:
-    """The command that was typed, for the page."""
-    return shlex.join(["descender", *sys.argv[1:]]) if sys.argv[1:2] == ["minimize"] else ""
 
 
 def _tell_derivatives(tell: Teller, cost: Formula) -> None:

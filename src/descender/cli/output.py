@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shlex
 import shutil
 import sys
 import textwrap
@@ -133,3 +134,8 @@ def fitting(header: Sequence[str], rows: Sequence[Sequence[float | str]]) -> lis
         if max(map(len, lines)) <= width:
             break
     return lines
+
+
+def typed(verb: str) -> str:
+    """The command as it was typed, for a page; nothing where the verb was called in another way."""
+    return shlex.join(["descender", *sys.argv[1:]]) if sys.argv[1:2] == [verb] else ""

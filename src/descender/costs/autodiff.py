@@ -118,7 +118,7 @@ def by_torch(fun: Callable[..., Any]) -> Differentiated:
 
 def missing(extra: str, name: str) -> MissingDependencyError:
     """The error for a library that is not installed."""
-    return MissingDependencyError(f"gradient={extra!r} needs {name}: pip install 'descender[{extra}]'")
+    return MissingDependencyError(f"gradient={extra!r} needs {name}: pip install {extra}")
 
 
 LIBRARIES: dict[str, Callable[[Callable[..., Any]], Differentiated]] = {"jax": by_jax, "torch": by_torch}

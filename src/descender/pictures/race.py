@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from descender.errors import OptionError
 from descender.pictures.paths import thin
+from descender.pictures.plotly import DASHED, Spec, escaped, figure, logarithmic, plain, titled
 from descender.pictures.style import COLOURS, DASHES, GREY, MARKERS, axes, head, legend, short, styled, words
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 HIGHEST = 1e2
 """Shares of the first gap above this are drawn at the upper edge: a diverging walk must not flatten the others."""
+SYMBOLS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "pentagon", "cross")
+"""Those of Plotly, in the order of the markers on paper."""
 MARKS = 9
 """Markers along a line, for readers who see no colours."""
 
@@ -116,6 +119,45 @@ def draw_gaps(data: Gaps, ax: Any = None) -> Axes:
     head(ax, data.title, data.notes)
     legend(ax, beside=True)
     return ax
+
+
+def plotly_gaps(data: Gaps) -> Spec:
+    """The race as it is drawn on paper; a line is named where it is touched."""
+    traces: list[Spec] = []
+    for k, line in enumerate(data.lines):
+        colour, label = COLOURS[k % 7], escaped(line.label)
+        spots = _spots(line.work, k / len(data.lines))
+        marks = {"size": 7, "color": colour, "symbol": SYMBOLS[k % 7] + ("-open" if k >= 7 else "")}
+        shared = {"type": "scatter", "name": label, "legendgroup": label}
+        traces.append(
+            shared
+            | {"mode": "lines", "x": plain(line.work), "y": plain(line.gap), "showlegend": False}
+            | {"line": {"color": colour, "width": 2, "dash": DASHED[k % 7]}}
+        )
+        traces.append(
+            shared
+            | {"mode": "lines+markers", "x": plain(line.work[spots]), "y": plain(line.gap[spots]), "marker": marks}
+            | {"line": {"color": colour, "width": 0, "dash": DASHED[k % 7]}, "hoverinfo": "skip"}
+        )
+        if line.left:
+            cross = {"symbol": "x", "size": 11, "color": colour}
+            traces.append(
+                shared
+                | {"mode": "markers", "x": plain(line.work[-1:]), "y": plain(line.gap[-1:]), "marker": cross}
+                | {"showlegend": False}
+            )
+    x, y = (_log_axis(limits, name) for limits, name in (
+        (data.x_limits, data.x_label), (data.y_limits, "share of the first gap that is left"),
+    ))  # fmt: skip
+    shapes = []
+    if data.goal > 0:
+        level = {"y0": data.goal, "y1": data.goal, "x0": 0, "x1": 1, "xref": "paper"}
+        shapes.append({"type": "line", "line": {"color": GREY, "width": 1}, **level})
+    return figure(traces, data.title, x, y, data.notes, shapes=shapes, height=460, showlegend=True)
+
+
+def _log_axis(limits: tuple[float, float], name: str) -> Spec:
+    return titled(name, range=[float(np.log10(edge)) for edge in limits]) | logarithmic(np.array(limits))
 
 
 def _plain(value: float, _: Any = None) -> str:

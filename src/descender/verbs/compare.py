@@ -15,6 +15,7 @@ from descender.costs.cost import Cost, Vector
 from descender.costs.risk import Risk
 from descender.descent import Walk, check_start
 from descender.errors import CapabilityError, OptionError, StartError
+from descender.pictures.race import Gaps, describe_gaps
 from descender.pictures.style import short
 from descender.verbs.choosing import check_numbers, check_words
 from descender.verbs.fit import suitable_loss, with_parameters
@@ -124,11 +125,21 @@ class Comparison:
 
     def plot(self, ax: Any = None) -> Any:
         """Draw the gaps against the work with Matplotlib; returns the axes."""
-        from descender.pictures.race import describe_gaps, draw_gaps
+        from descender.pictures.race import draw_gaps
 
+        return draw_gaps(self.gaps(), ax)
+
+    def report(self, path: str | Path, command: str = "") -> Path:
+        """Write one HTML page about the race, which works offline; `command` is what makes it again."""
+        from descender.report_compare import write_race_report
+
+        return write_race_report(self, Path(path), [(level, level_text(level)) for level in LEVELS], command)
+
+    def gaps(self) -> Gaps:
+        """The gaps against the work, as plain data for a picture."""
         lines = [(racer.name, self.in_units(1.0) * racer.work, racer.gap, racer.reached) for racer in self.racers]
         unit = "work in epochs: gradients of single rows / rows" if self.n_samples else "evaluations"
-        return draw_gaps(describe_gaps(lines, unit, self.described, self.to), ax)
+        return describe_gaps(lines, unit, self.described, self.to)
 
     def as_json(self) -> dict[str, Any]:
         """Plain data: the schema of ``descender compare --json``."""

@@ -7,6 +7,6 @@ from descender.errors import MissingDependencyError
 try:
     import torch
 except ImportError as error:  # pragma: no cover - PyTorch is there where this is tested
-    raise MissingDependencyError("watching a PyTorch loop needs torch: pip install 'descender[torch]'") from error
+    raise MissingDependencyError("watching a PyTorch loop needs torch: pip install torch") from error
 
 __all__ = ["torch"]
