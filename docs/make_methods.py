@@ -286,6 +286,7 @@ def draw(name, path):
             seen = describe_contour(cost, walk.record, limits=COSTS[called][2], resolution=60)
             points = np.vstack([walk.record.path, walk.x])
             ax.contourf(seen.x, seen.y, np.sqrt(seen.z - seen.z.min()), 12, cmap="Blues_r", alpha=0.75)
+            ax.plot(*drawable(points, seen.box).T, color="white", lw=2.8, alpha=0.8)
             ax.plot(*drawable(points, seen.box).T, color=VERMILLION, lw=1, marker="o", ms=2.2)
             ax.plot(*points[0], "o", color="black", mfc="white", ms=6)
             ax.plot(*walk.x, "*", color="black", mfc="#F0E442", ms=11)

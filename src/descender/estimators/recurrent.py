@@ -113,8 +113,9 @@ class RecurrentRegressor(Sequences, MLPRegressor):
         the norm of U at the start, which is drawn as a rotation: 1 keeps errors at their size where f is steep
     clip_norm
         the L2 norm above which a gradient is scaled down; None: it is not
-    solver, alpha, batch_size, learning_rate, learning_rate_init, max_iter, early_stopping, validation_fraction,
-    n_iter_no_change, tol, warm_start, random_state, max_seconds
+    solver, alpha, batch_size, learning_rate, learning_rate_init, max_iter, early_stopping
+        as in :class:`~descender.MLPRegressor`
+    validation_fraction, n_iter_no_change, tol, warm_start, random_state, max_seconds
         as in :class:`~descender.MLPRegressor`
 
     Attributes: ``coefs_`` (W, U, V) and ``intercepts_`` (b, c), of inputs as passed in; the others are those of
