@@ -95,6 +95,16 @@ def test_the_certificate_is_an_upper_bound_wherever_the_point_is(rows, penalty, 
             assert abs(equations.value(point) - value) <= point.lost + 1e-12 * value
 
 
+def test_a_start_at_the_minimum_is_proved_and_one_beside_it_is_not_taken(rows, monkeypatch):
+    risk = Risk(*rows, l1=0.02)
+    best = fit(risk).x
+    assert not (descend(risk, best + 0.1, NormalEquations(1e-9)).x == best + 0.1).any()
+    monkeypatch.setattr(NormalEquations.blocks.__globals__["Equations"], "__init__", None)  # no moments are needed
+    again = descend(risk, best, NormalEquations(1e-9))
+    assert again.success
+    np.testing.assert_array_equal(again.x, best)
+
+
 def test_what_is_certified_is_what_the_certificate_of_the_point_says(rows):
     X, y = rows
     for l2, l1 in PENALTIES.values():

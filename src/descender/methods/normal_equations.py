@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import solve_triangular
 
-from descender.costs.certificate import ROUNDING, Certificate, proved
+from descender.costs.certificate import ROUNDING, Certificate, certificate, proved
 from descender.costs.cost import Cost, Vector
 from descender.costs.losses import SquaredError
 from descender.costs.risk import Risk
@@ -77,6 +77,12 @@ class NormalEquations:
     def blocks(self, cost: Cost, w: Vector, rng: np.random.Generator, budget: Budget) -> Iterator[Block]:
         """Walk from `w`."""
         assert isinstance(cost, Risk)
+        if w.any() and (cost.l1 > 0 or cost.l2 > 0):
+            # as after a path: a few readings are less than the moments
+            there = certificate(cost, w, cost.y - cost.scores(w, cost.X), alone=True)
+            if there is not None and there.relative <= self.tol:
+                yield ending(cost, self.tol, w, there)
+                return
         equations = Equations(cost)
         if not equations.known:
             yield from LearntMetric(self.tol).blocks(cost, w, rng, budget)
