@@ -49,6 +49,14 @@ def test_d104_a_plateau_is_said():
     assert codes(minimize("tanh(x)**2", "x=1", "gd", learning_rate=0.1, max_steps=500)) == []
 
 
+@pytest.mark.parametrize(("cost", "start"), [("1 - exp(-(x-1)**2)", "x=9"), ("-exp(-(x**2 + y**2) / 2)", "x=8 y=5")])
+def test_d104_a_tail_so_flat_that_its_curvature_is_rounding_is_no_saddle(cost, start):
+    walk = minimize(cost, start, "gd", learning_rate=0.1)
+    assert walk.status == "stuck"
+    assert codes(walk) == ["D104"]
+    assert "steps from beside it would not leave" in walk.findings[0].evidence
+
+
 # --- D101
 
 

@@ -44,6 +44,16 @@ def test_a_sound_walk_has_no_finding():
     assert causes(fit({"a": X[:, 0], "b": X[:, 1], "y": y}, "y")) == []
 
 
+def test_a_walk_that_arrived_is_sound_however_it_went():
+    """Rates that fall because the gradient does, noise that nothing explains, a wide stride over a plateau."""
+    assert causes(minimize("(x-3)**2 + 4*(y+1)**2", "x=0 y=0", "adam", max_steps=2000)) == []
+    rng = np.random.default_rng(4)
+    X = rng.normal(size=(300, 4))
+    assert causes(gd(X, 0.3 * X[:, 0] + rng.normal(size=300), rate="auto", steps=1500)) == []
+    assert "schedule-ends-early" not in causes(minimize("1 + tanh(x)**2", "x=12", "gd", max_steps=300))
+    assert causes(minimize("1/(1 + exp(-x))", "x=25", "gd", max_steps=300)) == []
+
+
 def test_d210_a_wrong_gradient_is_the_root_of_what_follows():
     walk = minimize(bowl, [3.0, 0.0, 2.0], "gd", gradient=lambda w: slope(w)[::-1] * 3, learning_rate=0.1, max_steps=99)
     found = diagnose(walk)

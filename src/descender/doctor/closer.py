@@ -38,7 +38,7 @@ SECONDS = 10.0
 """A walk that took longer is not taken again; one that is taken again may take twice as long as it did, and 1 s."""
 LITTLE, HALF, MOST = 0.1, 0.5, 0.9
 """Shares of a possible fall: of one that was missed, of a clear loss, of a walk that as good as arrived."""
-UP, DOWN = (10.0, 100.0, 1e3, 1e4), (3.0, 10.0, 30.0, 100.0)
+UP, DOWN = (10.0, 100.0, 1e3, 1e4, 1e5), (3.0, 10.0, 30.0, 100.0)
 """Factors of the rate that are tried."""
 LONG_MEMORY, USUAL_MEMORY = 0.99, 0.9
 """A momentum that may be too high, and the one that is tried instead."""
@@ -66,6 +66,8 @@ class Closer:
         self.end = max(float(walk.fun), float(np.median(late))) if np.isfinite(walk.fun) and len(late) else np.inf
         if walk.status == "not_finite":
             self.end = np.inf
+        elif walk.success and self.method is not None and self.method.batch_size in (None, "full"):
+            self.end = float(walk.fun)  # a walk that came to rest is not thrown about, however late it arrived
 
     @property
     def repeatable(self) -> bool:

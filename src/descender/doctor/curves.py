@@ -18,6 +18,8 @@ RISEN, THROWN = 2.0, 10.0
 """Times its lowest at which a loss ends badly, if that is above its start, too; times its start, wherever it ends."""
 STILL = 0.01
 """The share of its start that a loss must have fallen by to have learnt anything."""
+ARRIVED = 1e-3
+"""The share of its largest norm to which the gradient of a training that arrived has fallen."""
 GAP = 0.1
 """By how much of its fall a held-out loss must rise again, and of its lowest."""
 
@@ -116,8 +118,10 @@ def schedule_ended(curves: Curves) -> Finding | None:
         return None
     off = rate <= 1e-6 * rate.max()
     tail = len(rate) - (np.flatnonzero(~off)[-1] + 1)
-    if tail < 0.25 * len(rate):
+    if tail < 0.25 * len(rate) or _arrived(curves):
         return None
+    if rate[-1] > 0 and (np.diff(windows(curves.loss[-tail:], FEWEST)) < 0).all():
+        return None  # what was large was a stride over a plateau: the loss falls on
     at = curves.step[np.isfinite(curves.rate)][len(rate) - tail]
     evidence = f"the rate is {rate[-1]:.2g} from step {int(at):,} on: the last {tail / len(rate):.0%} moved nothing"
     return Finding("schedule-ends-early", "warning", evidence, "give the schedule as many steps as the training has")
@@ -147,7 +151,7 @@ def learns_nothing(curves: Curves) -> Finding | None:
         return None
     start = max(seen[0], float(np.median(curves.loss[: max(len(curves.loss) // 100, 3)])))
     halves = seen[: WINDOWS // 2].mean() - seen[WINDOWS // 2 :].mean()
-    if start <= 0 or start - seen.min() > STILL * start or abs(halves) > STILL * start:
+    if start <= 0 or start - seen.min() > STILL * start or abs(halves) > STILL * start or _arrived(curves):
         return None
     evidence = f"the loss was {start:.4g} at first and is {seen[-1]:.4g} after {int(curves.step[-1]):,} steps"
     remedy = "see whether the parts that should move do (descender.diagnose with the loop), then the rate x 10"
@@ -173,6 +177,12 @@ def overfits(curves: Curves) -> Finding | None:
     severity = "info" if stopped else "warning"
     more = "; the weights that had the lowest were kept" if stopped else ""
     return Finding("overfitting", severity, evidence + more, "stop there, or a stronger penalty, or more rows")
+
+
+def _arrived(curves: Curves) -> bool:
+    """Whether the gradient itself fell to nothing: what then stands still has no farther to go."""
+    norms = curves.norm[np.isfinite(curves.norm)]
+    return len(norms) >= FEWEST and bool(np.median(norms[-max(len(norms) // 10, 1) :]) <= ARRIVED * norms.max())
 
 
 def _growing(before: NDArray[np.float64]) -> bool:

@@ -15,6 +15,8 @@ from descender.doctor.finding import Finding
 from descender.errors import CostError
 from descender.methods.advance import length
 
+PATIENT = 1000
+"""Steps in which a walk would leave a saddle."""
 Rerun = Callable[[float], bool]
 """Walks again with another learning rate, shortly; whether the cost stayed in bounds."""
 
@@ -120,15 +122,22 @@ def not_a_minimum(cost: Cost, start: Vector, walk: Walk) -> Finding | None:
     """D103: the walk ended where the gradient is zero but the curvature is not that of a minimum."""
     if walk.status != "stuck" or ("saddle" not in walk.message and "maximum" not in walk.message):
         return None
+    if _holds(cost, walk):
+        return None
     return Finding("not-a-minimum", "warning", walk.message, "start elsewhere, or let the method choose: auto")
 
 
 def plateau(cost: Cost, start: Vector, walk: Walk) -> Finding | None:
     """D104: a start without a slope, or a long walk that got nowhere because the gradient is tiny and does not fall."""
+    elsewhere = "start elsewhere, or from many points: starts='sobol 64 -5..5'"
     if walk.status == "plateau":
-        return Finding(
-            "plateau", "warning", walk.message, "start elsewhere, or from many points: starts='sobol 64 -5..5'"
+        return Finding("plateau", "warning", walk.message, elsewhere)
+    if walk.status == "stuck" and _holds(cost, walk):
+        evidence = (
+            f"at the end the gradient is {length(walk.jac):.2g} and the largest curvature "
+            f"{largest_curvature(cost, walk.x):.2g}: {PATIENT:,} steps from beside it would not leave"
         )
+        return Finding("plateau", "warning", evidence, elsewhere)
     costs, norms = walk.record["cost"], walk.record["gradient_norm"]
     if walk.status != "budget" or walk.nit < 100 or cost.n_samples:
         return None
@@ -137,6 +146,18 @@ def plateau(cost: Cost, start: Vector, walk: Walk) -> Finding | None:
         return None
     evidence = f"{walk.nit:,} steps lowered J by {gain:.2g}, and the gradient is still {norms[-1]:.2g}"
     return Finding("plateau", "warning", evidence, "a far larger --learning-rate, or leave it out")
+
+
+def _holds(cost: Cost, walk: Walk) -> bool:
+    """Whether a walk that stands still would do so beside its end, too, as on a plateau and not at a saddle.
+
+    Along a curvature -c a step of rate a takes one (1 + a c) times as far away from a saddle: that is left in some
+    multiples of 1 / (a c) steps.
+    """
+    rates = walk.record["learning_rate"]
+    rates = rates[np.isfinite(rates) & (rates > 0)]
+    curvature = largest_curvature(cost, walk.x)
+    return bool(np.isfinite(curvature) and PATIENT * (rates.max() if len(rates) else 1.0) * curvature < 1.0)
 
 
 def _fell_far(costs: NDArray) -> bool:
