@@ -4,6 +4,7 @@ import inspect
 import math
 import runpy
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,6 +19,8 @@ from torch_loops import CROSS, Loop, line, made, perceptron, spiral, squared  # 
 import descender  # noqa: E402
 from descender.doctor.causes import BY_SLUG  # noqa: E402
 from descender.doctor.loops import FAMILIES  # noqa: E402
+from descender.doctor.loops.learnable import learnable  # noqa: E402
+from descender.doctor.loops.targets import label_noise  # noqa: E402
 from descender.errors import CapabilityError, OptionError  # noqa: E402
 from descender.watching.network import examine_layers  # noqa: E402
 
@@ -406,3 +409,19 @@ def test_the_example_names_the_row_and_repairs(capsys):
 def test_diagnose_is_documented():
     assert "make(seed)" in inspect.getdoc(descender.diagnose)
     assert CROSS is not None
+
+
+@pytest.mark.slow
+def test_d302_a_crooked_border_in_many_columns_is_no_noise():
+    """There half of the rows are border: those far from it tell. Where a plane is the best model, its margin does."""
+    rng = np.random.default_rng(77)
+    W, X, V = rng.normal(size=(8, 3)), rng.normal(size=(320, 8)), rng.normal(size=(8, 3))
+    y = (X @ W + 0.7 * np.sin(2 * X) @ V).argmax(axis=1)
+    wrong = rng.random(320) < 0.4
+    noisy = np.where(wrong, rng.integers(0, 3, 320), y)
+    base = SimpleNamespace(best_validation=np.nan)
+    told = [SimpleNamespace(targets="classes", base=base, learnable=learnable(X, of, True)) for of in (y, noisy)]
+    assert label_noise(told[0]) is None
+    found = label_noise(told[1])
+    assert found.cause == "label-noise"
+    assert np.mean(noisy[found.where["rows"]] != y[found.where["rows"]]) >= 0.6

@@ -73,12 +73,20 @@ def _classes(X: NDArray, y: NDArray) -> Learnable | None:
     for model in (trees, neighbours):
         chances = cross_val_predict(model, X, y, cv=folds, method="predict_proba")
         best = _better(best, chances.argmax(axis=1), chances.max(axis=1), y, weight)
-    best = _better(best, cross_val_predict(linear, X, y, cv=folds), np.zeros(len(y)), y, weight)
+    best = _better(best, *_by_scores(cross_val_predict(linear, X, y, cv=folds, method="decision_function")), y, weight)
     assert best is not None
     balanced, right, sure = best
     k = len(counts)
     error = np.sqrt(sum((1 / k) * (1 - 1 / k) / c for c in counts)) / k
     return Learnable((balanced - 1 / k) / error, (balanced - 1 / k) / (1 - 1 / k), right, sure)
+
+
+def _by_scores(scores: NDArray) -> tuple[NDArray, NDArray]:
+    """The classes with the highest scores, and by how much these lead."""
+    if scores.ndim == 1:
+        return (scores > 0).astype(np.int64), np.abs(scores)
+    first = np.sort(scores, axis=1)
+    return scores.argmax(axis=1), first[:, -1] - first[:, -2]
 
 
 def _better(best, guess: NDArray, sure: NDArray, y: NDArray, weight: NDArray):  # type: ignore[no-untyped-def]
