@@ -301,6 +301,14 @@ def test_what_is_not_finite_is_told(make, value):
         make((6,)).fit(X, gone)
 
 
+def test_what_is_not_finite_is_told_of_new_rows_too():
+    X, _, y, _ = halves(datasets.load_iris)
+    model = MLPClassifier((3,), max_iter=1).fit(X, y)
+    X[5, 2] = np.nan
+    with pytest.raises(DataError, match="row 5, column 2"):
+        model.predict(X)
+
+
 def test_one_class_is_refused():
     with pytest.raises(TargetError, match="only one class"):
         MLPClassifier().fit(np.zeros((4, 1)), np.ones(4))

@@ -178,7 +178,9 @@ class Perceptron(BaseEstimator):
 
     def _outputs(self, X: Any) -> NDArray:
         check_is_fitted(self)
-        X = validate_data(self, X, reset=False, accept_sparse="csr", dtype=[np.float64, np.float32])
+        how: dict[str, Any] = {"accept_sparse": "csr", "dtype": [np.float64, np.float32], "ensure_all_finite": False}
+        X = validate_data(self, X, reset=False, **how)
+        check_rows(X, np.zeros(X.shape[0]), None)
         return self._network.scores(self._w, self._scales.of(X))
 
     def _take(self, network: Network, walk: Walk) -> None:
