@@ -1,15 +1,21 @@
 """What goes wrong with tables, through the command line: an error of ours or a word about it, and nothing lost."""
 
+import errno
 import json
 import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from descender.cli import app
+from descender.data.source import open_source
 from descender.data.split import holdout
+from descender.errors import DataError
 
 RNG = np.random.default_rng(0)
 N = 300
@@ -52,6 +58,24 @@ REFUSED = {
     "an infinite target": (changed("1,-inf"), "the target y is infinite in row 123"),
     "1e308": (changed("1e308,1"), r"column x, row 123 is 1e\+308: magnitudes above 1e\+300"),
     "a target of 1e308": (changed("1,1e308"), r"the target y in row 123 is 1e\+308"),
+    "a target of 1e200": (changed("1,1e200"), r"the target y in row 123 is 1e\+200: give it in a larger unit"),
+    "targets of 1e-200": (
+        table("x,y", [f"{a:.4f},{b * 1e-200}" for a, b in zip(X, Y, strict=True)]),
+        "the values of the target y differ by .*e-199 at most: give it in a smaller unit",
+    ),
+    "a target beyond 64 bits": (
+        table("x,y", [f"{a:.4f},{10**25 + 7 * i}" for i, a in enumerate(X)]),
+        "y goes from 10{25} to 1.*2093, where the numbers of float64 are .* apart: learn its distance",
+    ),
+    "a target beyond 2**53": (
+        table("x,y", [f"{a:.4f},{2**60 + 7 * i}" for i, a in enumerate(X)]),
+        "float64 are 256 apart",
+    ),
+    "a target of 41 digits": (
+        table("x,y", [f"{a:.4f},{10**40 + 7 * i}" for i, a in enumerate(X)]),
+        "in every row, as far as the 16 digits",
+    ),
+    "a feature of 400 digits": (changed("9" * 400 + ",1"), "column x, row 123 is infinite"),
     "a short row": (changed("1"), r'line 124 \("1"\) has 1 cell where the first line has 2'),
     "a long row": (changed("1,2,3"), r'line 124 \("1,2,3"\) has 3 cells where the first line has 2'),
     "an open quote": (changed('"1,2'), "opens a quote that is never closed|cannot be read"),
@@ -65,19 +89,27 @@ REFUSED = {
 }
 
 
+@pytest.fixture(scope="module")
+def good(tmp_path_factory):
+    """A table and the files of its fit."""
+    folder = tmp_path_factory.mktemp("good")
+    (folder / "good.csv").write_bytes(table("x,y", ROWS))
+    assert fit(folder / "good.csv", "--out", folder).exit_code == 0
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_cannot_be_learnt_from_is_refused_and_nothing_is_lost(case, own_folder):
+def test_what_cannot_be_learnt_from_is_refused_and_nothing_is_lost(case, good, own_folder):
     content, text = REFUSED[case]
-    (own_folder / "good.csv").write_bytes(table("x,y", ROWS))
-    assert fit("good.csv").exit_code == 0
-    before = {path.name: path.read_bytes() for path in own_folder.iterdir()}
+    for name, written in good.items():
+        (own_folder / name).write_bytes(written)
     (own_folder / "bad.csv").write_bytes(content)
     result = fit("bad.csv")
     assert result.exit_code == 2
     assert re.search(text, " ".join(result.stderr.split())), result.stderr
     assert "Traceback" not in result.stderr
     (own_folder / "bad.csv").unlink()
-    assert {path.name: path.read_bytes() for path in own_folder.iterdir()} == before
+    assert {path.name: path.read_bytes() for path in own_folder.iterdir()} == good
 
 
 TOLD = {
@@ -124,6 +156,48 @@ def test_what_is_odd_is_told_and_the_model_stands(case, own_folder):
     said = json.loads(fit("t.csv", "--json").stdout)
     heard = [*said["told"], *(f"{f['code']} {f['title']}" for f in said["findings"])]
     assert any(re.search(text, line) for line in heard)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+@pytest.mark.parametrize("words", [["--no-files"], ["--no-files", "--json"]])
+def test_an_output_that_takes_nothing_is_told(words, good, own_folder):
+    (own_folder / "good.csv").write_bytes(good["good.csv"])
+    command = [sys.executable, "-m", "descender", "fit", "good.csv", "--target", "y", "--l2", "0.1", "--no-compare"]
+    with Path("/dev/full").open("w") as full:
+        ran = subprocess.run([*command, *words], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert ran.returncode == 2
+    assert ran.stderr == "error: standard output cannot be written: No space left on device; send it elsewhere\n"
+
+
+def test_a_standard_input_that_is_closed_is_told(monkeypatch):
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(DataError, match="standard input is closed"):
+        open_source("-")
+
+
+@pytest.mark.parametrize("kept", [0, 2])
+def test_a_disk_that_is_full_loses_nothing(kept, good, own_folder, monkeypatch):
+    """The model and the record may be new, the report is the old one, whole; nothing half-written stays."""
+    for name, written in good.items():
+        (own_folder / name).write_bytes(written)
+    replace, done = os.replace, []
+
+    def rename(old, new):
+        if len(done) == kept:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        done.append(new)
+        replace(old, new)
+
+    monkeypatch.setattr("os.replace", rename)
+    result = fit("good.csv")
+    assert result.exit_code == 2
+    assert "cannot be written: No space left on device; nothing was replaced" in " ".join(result.stderr.split())
+    assert {path.name for path in own_folder.iterdir()} == set(good)
+    assert (own_folder / "y.html").read_bytes() == good["y.html"]
+    assert run("predict", "y.descender", "good.csv", "--out", "p.csv").exit_code == 2
+    monkeypatch.undo()
+    monkeypatch.chdir(own_folder)
+    assert run("predict", "y.descender", "good.csv", "--out", "p.csv").exit_code == 0
 
 
 def test_a_folder_that_may_not_be_written_is_told_before_anything_is_read(own_folder, monkeypatch):

@@ -249,7 +249,12 @@ def test_a_safetensors_file_that_is_not_ours_is_refused(tmp_path):
     path = tmp_path / "m.descender"
     for facts in (None, {}, {"descender": "{}"}, {"descender": '{"format": "descender model 99"}'}):
         path.write_bytes(save({"weights": np.zeros(2)}, metadata=facts))
-        with pytest.raises(RecordError, match="is not a model of descender"):
+        text = (
+            'that this version reads: it is "descender model 99"'
+            if "99" in str(facts)
+            else "is not a model of descender"
+        )
+        with pytest.raises(RecordError, match=text):
             Model.load(path)
 
 

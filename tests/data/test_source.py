@@ -32,6 +32,12 @@ def write(folder, name, content):
     return path
 
 
+def as_npy(array):
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
 READABLE = {
     "plain.csv": PLAIN,
     "tabs.tsv": PLAIN.replace(",", "\t"),
@@ -203,6 +209,9 @@ UNREADABLE = {
     ),
     "book.xlsx": (b"PK\3\4", "is an Excel workbook: save the sheet as CSV"),
     "data.pkl": (b"\x80\4", "is a pickle, which can run code"),
+    "objects.npy": (as_npy(np.array([1, "a"], dtype=object)), "it holds Python objects, which can run code"),
+    "complex.npy": (as_npy(np.ones((3, 2), dtype=complex)), "holds complex128: expected real numbers"),
+    "nested.npy": (as_npy(np.zeros(3, dtype=[("x", "f8", 2)])), "the field x holds ('<f8', (2,)): expected one number"),
     "short.npy": (b"\x93NUMPY\1", "cannot be read as an array of numbers"),
 }
 
@@ -283,10 +292,11 @@ def test_tables_in_memory(tmp_path):
         table = open_source(data).table
         assert table.to_pydict() == {"x0": [0, 2, 4], "x1": [1, 3, 5]}
         assert table.schema.types == [pa.float32()] * 2
-    assert open_source(np.array([(1, 2.0), (3, 4.0)], dtype=[("p", int), ("q", float)])).table["q"].to_pylist() == [
-        2,
-        4,
-    ]
+    fields = np.array([(1, 2.0, "b"), (3, 4.0, "c")], dtype=[("p", ">i4"), ("q", np.longdouble), ("r", "U3")])
+    np.save(tmp_path / "fields.npy", fields)
+    table = open_source(tmp_path / "fields.npy").table
+    assert table.to_pydict() == {"p": [1, 3], "q": [2, 4], "r": ["b", "c"]}
+    assert open_source(fields[["p", "r"]]).table.to_pydict() == {"p": [1, 3], "r": ["b", "c"]}
 
 
 def test_columns_of_pandas_that_arrow_does_not_know():
@@ -334,8 +344,8 @@ def test_a_pandas_nan_is_missing():
     ("data", "text"),
     [
         (np.zeros(3), r"shape \(3,\): expected two dimensions.*reshape\(-1, 1\)"),
-        (np.zeros((2, 2), complex), "holds complex128: expected numbers"),
-        (np.array([["a", "b"]] * 2), "expected numbers; a dict of columns may hold text"),
+        (np.zeros((2, 2), complex), "holds complex128: expected real numbers"),
+        (np.array([["a", "b"]] * 2), "expected real numbers; a dict of columns may hold text"),
         ({"a": [1, 2], "b": [1]}, "columns of different lengths \\(a has 2, b has 1\\)"),
         ({"a": np.zeros((2, 2))}, r"column a is an array of shape \(2, 2\)"),
         ({"a": 3}, "column a is a single int"),

@@ -13,16 +13,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TextIO
 
+from descender.errors import OutputError
+
 STYLES = {"wrong": "1;31", "finding": "1;33", "word": "36", "good": "1"}
 """How kinds of text look in a terminal: red, yellow, cyan, bold."""
 
 
-def terminal(stream: TextIO) -> bool:
+def terminal(stream: TextIO | None) -> bool:
     """Whether a person watches the stream."""
-    return stream.isatty() and os.environ.get("TERM") != "dumb"
+    return stream is not None and stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
-def coloured(text: str, style: str | None, stream: TextIO) -> str:
+def coloured(text: str, style: str | None, stream: TextIO | None) -> str:
     """The text in its style, where colours are shown and wanted."""
     if not style or not terminal(stream) or os.environ.get("NO_COLOR"):
         return text
@@ -40,15 +42,27 @@ class Teller:
         if self.quiet:
             return
         head = f"{word:<10} " if word else ""
-        print(folded(text, head, style or ("word" if word else None), max(indent, len(head)), sys.stdout), flush=True)
+        show(folded(text, head, style or ("word" if word else None), max(indent, len(head)), sys.stdout))
 
     def lines(self, lines: Sequence[str]) -> None:
         """Lines as they are, such as those of a table."""
         if not self.quiet:
-            print("\n".join(lines), flush=True)
+            show("\n".join(lines))
 
 
-def folded(text: str, head: str, style: str | None, indent: int, stream: TextIO) -> str:
+def show(text: str) -> None:
+    """Lines on standard output at once, or :class:`~descender.errors.OutputError` where it takes none."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        # what is left in the buffer would be tried again at the end, and fail again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise OutputError(f"standard output cannot be written: {error.strerror}; send it elsewhere") from None
+
+
+def folded(text: str, head: str, style: str | None, indent: int, stream: TextIO | None) -> str:
     """The text after a head, in lines that fit a terminal."""
     whole = head + text
     if terminal(stream):
@@ -75,7 +89,7 @@ def warn(message: str) -> None:
 
 def print_json(values: Mapping[str, Any]) -> None:
     """One object on standard output.  Numbers that are not finite become the strings "NaN", "Infinity", "-Infinity"."""
-    print(json.dumps(plain(values), ensure_ascii=False, allow_nan=False))
+    show(json.dumps(plain(values), ensure_ascii=False, allow_nan=False))
 
 
 def plain(value: Any) -> Any:

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from descender.data import files
 from descender.data.columns import is_text
 from descender.data.delimited import Delimited, NotTextError, delimited, trimmed
@@ -123,10 +121,7 @@ def _fields(name: str, kind: Any, text: str | None = None) -> Iterator[tuple[str
 
 def _array(path: Path, shown: str, wanted: Wanted) -> Blocks:
     """The blocks of an array in a file, which stays on disk."""
-    try:
-        array = np.load(path, allow_pickle=False, mmap_mode="r")
-    except (ValueError, EOFError, OSError) as error:
-        raise DataError(f"{shown} cannot be read as an array of numbers: {error}") from None
+    array = files.load_array(path, shown, stays=True)
     names = files.from_array(array[:0], shown).column_names
     here = wanted(names)
     parts = (array[start : start + ROWS] for start in range(0, len(array), ROWS))

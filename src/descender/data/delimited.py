@@ -69,7 +69,9 @@ class Delimited:
             cells = (row[j].strip() for row in self.samples if j < len(row))
             spelt = next((cell for cell in cells if cell not in MISSING), "")
             as_words = kind == "BOOLEAN" and spelt.lower() not in ("", "true", "false")
-            if as_words or (kind == "TIMESTAMP" and not re.match(r"\d{4}-\d\d?-\d\d?", spelt)):
+            if kind == "BIGNUM":  # whole numbers of more digits than Arrow has
+                types[f"c{j}"] = "DOUBLE"
+            elif as_words or (kind == "TIMESTAMP" and not re.match(r"\d{4}-\d\d?-\d\d?", spelt)):
                 types[f"c{j}"] = "VARCHAR"
         return (self.relation(con, types=str(types), **options) if types else found), types
 

@@ -21,6 +21,8 @@ MISSING = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null",
 """Cells of a CSV file that hold no value."""
 
 DELIMITERS = ",\t;|"
+PLAIN = "biufU"
+"""Kinds of NumPy's types that are cells of a table."""
 PARQUET, NUMPY = b"PAR1", b"\x93NUMPY"
 READERS = {".parquet": "parquet", ".pq": "parquet", ".json": "json", ".jsonl": "json", ".ndjson": "json", ".npy": "npy"}
 FOREIGN = {
@@ -90,7 +92,7 @@ def read_file(path: Path, shown: str) -> tuple[pa.Table, list[str]]:
     check_path(path)
     what = kind(path)
     if what == "npy":
-        return read_npy(path, shown), []
+        return from_array(load_array(path, shown), shown), []
     if what == "csv":
         from descender.data.delimited import read_csv
 
@@ -147,13 +149,14 @@ def literal(path: Path) -> str:
     return quoted(re.sub(r"[\[*?]", lambda sign: f"[{sign[0]}]", str(path)))
 
 
-def read_npy(path: Path, shown: str) -> pa.Table:
-    """The columns x0, x1, ... of a two-dimensional array of numbers."""
+def load_array(path: Path, shown: str, stays: bool = False) -> np.ndarray:
+    """The array in a .npy file, which `stays` on disk where that is wanted."""
     try:
-        array = np.load(path, allow_pickle=False)
+        return np.load(path, allow_pickle=False, mmap_mode="r" if stays else None)
     except (ValueError, EOFError, OSError) as error:
-        raise DataError(f"{shown} cannot be read as an array of numbers: {error}") from None
-    return from_array(array, shown)
+        objects = "it holds Python objects, which can run code when they are read; save numbers, or Parquet"
+        reason = objects if "object" in str(error).lower() else error
+        raise DataError(f"{shown} cannot be read as an array of numbers: {reason}") from None
 
 
 def from_array(array: np.ndarray, shown: str) -> pa.Table:
@@ -164,17 +167,28 @@ def from_array(array: np.ndarray, shown: str) -> pa.Table:
     """
     import pyarrow as pa
 
+    if array.dtype.names is not None and array.ndim == 1:
+        check_names(list(array.dtype.names), shown)
+        fields = {name: array[name] for name in array.dtype.names}
+        wrong = next((name for name, cells in fields.items() if cells.ndim > 1 or cells.dtype.kind not in PLAIN), None)
+        if wrong is not None:
+            raise DataError(f"{shown}: the field {wrong} holds {array.dtype[wrong]}: expected one number or text a row")
+        return pa.table({name: np.ascontiguousarray(cells, native(cells)) for name, cells in fields.items()})
     if array.ndim != 2:
         raise DataError(
             f"{shown} has shape {array.shape}: expected two dimensions, a row for each sample and a column for each "
             f"feature{'; reshape(-1, 1) makes one column of it' if array.ndim == 1 else ''}"
         )
     if array.dtype.kind not in "biuf":
-        raise DataError(f"{shown} holds {array.dtype}: expected numbers; a dict of columns may hold text as well")
-    if array.dtype.itemsize > 8:  # long doubles, which Arrow does not know
-        array = array.astype(np.float64)
-    native = array.dtype.newbyteorder("=")
-    return pa.table({f"x{j}": np.ascontiguousarray(array[:, j], dtype=native) for j in range(array.shape[1])})
+        raise DataError(f"{shown} holds {array.dtype}: expected real numbers; a dict of columns may hold text as well")
+    kind = native(array)
+    return pa.table({f"x{j}": np.ascontiguousarray(array[:, j], dtype=kind) for j in range(array.shape[1])})
+
+
+def native(array: np.ndarray) -> np.dtype:
+    """The nearest type that Arrow knows: no long doubles, no foreign order of bytes."""
+    wide = array.dtype.kind == "f" and array.dtype.itemsize > 8
+    return np.dtype(np.float64) if wide else array.dtype.newbyteorder("=")
 
 
 def check_names(names: list[str], where: str) -> None:

@@ -105,6 +105,8 @@ def located(data: str | os.PathLike) -> Iterator[tuple[Path, str, str]]:
     What can be read once goes to a file of its own first: DuckDB looks at the beginning twice.
     """
     if data == "-":
+        if sys.stdin is None:
+            raise DataError("standard input is closed: send it CSV, a header line and rows below it, or give a path")
         with _spooled(sys.stdin.buffer, "standard input") as path:
             yield path, "standard input", "input"
         return
@@ -220,6 +222,8 @@ def _plain(values: Any) -> Any:
     kind = str(getattr(values, "dtype", ""))
     if isinstance(values, np.ndarray) and re.fullmatch(r"[<>=]?(datetime|timedelta)64\[(Y|M|W|h|m)\]", kind):
         return values.astype(f"{'datetime64' if values.dtype.kind == 'M' else 'timedelta64'}[s]")
+    if isinstance(values, np.ndarray) and values.dtype.kind in "iuf":
+        return values.astype(files.native(values), copy=False)
     if kind.startswith("Sparse") and hasattr(values, "sparse"):
         return values.sparse.to_dense()
     if kind.startswith("period") and hasattr(values, "dt"):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from descender.data.columns import BadCellError, as_text, is_number, is_text, numbers
+from descender.data.columns import EXACT, BadCellError, as_text, is_number, is_text, numbers
 from descender.data.spelling import spelt_numbers
 from descender.errors import OptionError, RecordError, TargetError, suggest
 
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 TASKS = ("binary", "multiclass", "regression")
 MOST_CLASSES = 1000
 MOST_INTEGER_CLASSES = 20
+LARGEST, SMALLEST = 1e150, 1e-150
+"""Beyond these the squares of targets, or of their differences, are no numbers any more."""
+STEPS = 2.0**20
+"""Of as many numbers of float64 between the smallest and the largest target, or more, rounding does no harm."""
 Label = bool | int | float | str
 
 
@@ -114,13 +118,19 @@ def code_target(
         )
     distinct = len(pc.unique(values))
     if distinct == 1:
-        raise TargetError(f'the target {name} is "{values[0]}" in every row: there is nothing to learn')
+        whole = is_number(values.type) and abs(values[0].as_py()) > EXACT
+        digits = ", as far as the 16 digits of float64 tell" if whole else ""
+        raise TargetError(f'the target {name} is "{values[0]}" in every row{digits}: there is nothing to learn')
     chosen = task or _suited(values, distinct)
     if is_text(values.type) and distinct > MOST_INTEGER_CLASSES:
         _refuse_strays(values, name, row_numbers)
     if chosen == "regression":
+        if pa.types.is_integer(values.type):
+            _refuse_rounded(values, name)
         coding = TargetCoding(name, chosen)
-        return coding, coding.encode(values, row_numbers)
+        y = coding.encode(values, row_numbers)
+        _refuse_out_of_range(y, name, row_numbers)
+        return coding, y
     if chosen == "binary" and distinct != 2:
         raise TargetError(f'the target {name} has {distinct:,} distinct values: task="binary" expects two')
     if distinct > MOST_CLASSES or (is_text(values.type) and distinct > 2 and distinct > len(values) / 2):
@@ -139,6 +149,34 @@ def _suited(values: pa.ChunkedArray, distinct: int) -> str:
         return "binary"
     few = distinct <= MOST_INTEGER_CLASSES and len(values) >= 5 * distinct
     return "multiclass" if is_text(values.type) or (pa.types.is_integer(values.type) and few) else "regression"
+
+
+def _refuse_rounded(values: pa.ChunkedArray, name: str) -> None:
+    """Whole numbers whose differences float64 rounds away are nothing to learn from."""
+    import pyarrow.compute as pc
+
+    low, high = pc.min_max(values).as_py().values()
+    if low is None or low == high:
+        return
+    step = np.spacing(float(max(abs(low), abs(high))))
+    if step > 1 and float(high - low) < STEPS * step:
+        raise TargetError(
+            f"the target {name} goes from {low} to {high}, where the numbers of float64 are {step:g} apart: learn its "
+            f'distance from one of them, as in "from_{name} = {name} - {low}", or make text of it if it names classes'
+        )
+
+
+def _refuse_out_of_range(y: NDArray[np.float64], name: str, row_numbers: NDArray[np.integer] | None) -> None:
+    """Targets whose squares are no numbers are to be given in another unit."""
+    far = int(np.argmax(np.abs(y)))
+    if abs(y[far]) > LARGEST:
+        where = _where(name, far, row_numbers)
+        raise TargetError(f'{where} is {y[far]:g}: give it in a larger unit, as in "large_{name} = {name} / 1e100"')
+    if y.max() - y.min() < SMALLEST:
+        raise TargetError(
+            f"the values of the target {name} differ by {y.max() - y.min():.3g} at most: give it in a smaller unit, as "
+            f'in "small_{name} = {name} * 1e100"'
+        )
 
 
 def _refuse_strays(values: pa.ChunkedArray, name: str, row_numbers: NDArray[np.integer] | None) -> None:
@@ -167,6 +205,7 @@ def _cells(column: Any, name: str, row_numbers: NDArray[np.integer] | None) -> p
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     if pa.types.is_decimal(column.type):
+        _refuse_rounded(column, name)
         column = column.cast(pa.float64())
     unknown = pc.is_null(column, nan_is_null=pa.types.is_floating(column.type)).to_numpy()
     if unknown.all():

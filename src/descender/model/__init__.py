@@ -6,7 +6,8 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -191,11 +192,12 @@ class Model:
         except FileNotFoundError:
             raise RecordError(f"no model at {path}") from None
         except (SafetensorError, OSError, ValueError, RecursionError) as error:
-            raise RecordError(f"{path} cannot be read as a model: {error}") from None
+            raise RecordError(f"{path} cannot be read as a model ({error}): expected a file that a fit saved") from None
         kinds = {kind.format: kind for kind in _kinds()}
-        kind = kinds.get(str(facts.get("format"))) if isinstance(facts, dict) else None
-        if kind is None:
-            raise RecordError(f"{path} is not a model of descender (or of a version that this one does not know)")
+        found = str(facts.get("format")) if isinstance(facts, dict) else ""
+        if found not in kinds:
+            raise RecordError(f"{path} is not a model of descender{_other_version(found, kinds)}")
+        kind = kinds[found]
         try:
             if _digest(arrays, facts) != facts["sha256"]:
                 raise ValueError("it is not what was saved")
@@ -212,6 +214,18 @@ class Model:
             reason = error if isinstance(error, ValueError) else repr(error)
             raise RecordError(f"{path} is a damaged model ({reason}); fit it again") from None
         return model
+
+
+def _other_version(found: str, known: Iterable[str]) -> str:
+    """A word on a format that another version has written.
+
+    >>> _other_version("descender model 9", ["descender model 2"])
+    ' that this version reads: it is "descender model 9", and known are "descender model 2"; fit it again'
+    """
+    if re.fullmatch(r"descender [a-z]+ \d+", found) is None:
+        return ""
+    names = ", ".join(f'"{name}"' for name in known)
+    return f' that this version reads: it is "{found}", and known are {names}; fit it again'
 
 
 def _kinds() -> tuple[type[Model], ...]:
