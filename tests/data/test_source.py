@@ -1,5 +1,6 @@
 """Data as users give it: what is read, what is refused, and in which words."""
 
+import contextlib
 import gzip
 import io
 import itertools
@@ -18,6 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from descender.data.blocks import open_blocks
+from descender.data.delimited import Delimited
 from descender.data.kinds import learn_column
 from descender.data.source import add_target, open_source
 from descender.data.sql import connect
@@ -96,6 +98,30 @@ def test_missing_cells_of_every_spelling(tmp_path):
     table = open_source(path).table
     assert table["a"].null_count == len(spelt)
     assert table["a"].to_pylist()[-2:] == [2, 3]
+
+
+SPELT = ["1 -3", "2.5 1e5", ".5 5.", "+4", "007", "1.5 inf NA", "1e400", "9223372036854775808", "é b", "-0.0"]
+SPELT += ["2013-01-01 2013-1-1", "2013-01-01T05:00:00Z", "2013-01-01T05:00 NA", '"1"', "", " ", "1,2"]
+
+
+def test_what_arrow_reads_is_what_duckdb_reads(tmp_path, monkeypatch):
+    """Plain text goes to the faster of the two; where they might differ Arrow gives up."""
+    paths, plain, quickly = [], Delimited.plain, []
+    for k, spelt in enumerate(SPELT):
+        rows = [f"{cell},{j},x" for j, cell in enumerate((spelt.split() or [spelt]) * 4)]
+        text = "\r\n".join(["a,b,c", *rows]) if k % 2 else "\n".join(["a,b,c", *rows, ""])
+        paths.append(write(tmp_path, f"{k}.csv", text))
+
+    def answer(path):
+        with contextlib.suppress(DataError):
+            return open_source(path).table
+
+    monkeypatch.setattr(Delimited, "plain", lambda *args: quickly.append(plain(*args)) or quickly[-1])
+    ours = [answer(path) for path in paths]
+    assert 6 < sum(table is not None for table in quickly) < len(paths) - 2
+    monkeypatch.setattr(Delimited, "plain", lambda *args: None)
+    for one, other in zip(ours, map(answer, paths), strict=True):
+        assert repr(one and (one.schema, one.to_pydict())) == repr(other and (other.schema, other.to_pydict()))
 
 
 NOTED = {

@@ -25,6 +25,17 @@ SAMPLES = 200
 """Rows whose cells are looked at as they are spelt."""
 
 
+PLAIN = {
+    "BIGINT": "int64",
+    "DOUBLE": "float64",
+    "VARCHAR": "string",
+    "DATE": "date32",
+    "TIMESTAMP": "timestamp[us]",
+    "TIMESTAMP WITH TIME ZONE": "timestamp[us]",
+}
+"""Types of DuckDB whose cells Arrow reads alike, and their names in Arrow."""
+
+
 class NotTextError(Exception):
     """DuckDB met bytes that are not UTF-8."""
 
@@ -102,13 +113,44 @@ class Delimited:
         import duckdb
 
         try:
-            found = self.sniffed(connect())[0].to_arrow_table()
+            rows = self.sniffed(connect())[0]
+            found = self.plain(list(map(str, rows.types)))
+            found = rows.to_arrow_table() if found is None else found
         except duckdb.Error:
             try:  # a cell far down may not be of the type that the first rows suggest: look at all of them
                 found = self.sniffed(connect(), sample_size="-1")[0].to_arrow_table()
             except duckdb.Error as error:
                 raise self.complaint(error) from None
         return found.rename_columns(list(self.names))
+
+    def plain(self, kinds: list[str]) -> pa.Table | None:
+        """The same rows as Arrow reads them, in half the time; None where the two might differ, or anything is wrong.
+
+        They might where a cell is quoted, a line is blank or a column has another type than ``PLAIN``.
+        """
+        import pyarrow as pa
+        import pyarrow.csv
+
+        if len(kinds) < 2 or is_packed(self.path) or not set(kinds) <= set(PLAIN) or not self._unquoted():
+            return None
+        types = dict(zip(self._ours, (_arrow_type(kind) for kind in kinds), strict=True))
+        try:
+            return pyarrow.csv.read_csv(
+                self.path,
+                pyarrow.csv.ReadOptions(column_names=self._ours, skip_rows=self.comments + self.has_header),
+                pyarrow.csv.ParseOptions(delimiter=self.delimiter, quote_char=False),
+                pyarrow.csv.ConvertOptions(column_types=types, null_values=MISSING, strings_can_be_null=True),
+            )
+        except pa.ArrowInvalid:  # DuckDB reads more, or says what is wrong
+            return None
+
+    def _unquoted(self) -> bool:
+        """Whether no byte of the file is a quote, no line above the rows is blank, and none at all before the first."""
+        with self.path.open("rb") as file:
+            above = [file.readline().strip() for _ in range(self.comments + 1)]
+            file.seek(0)
+            pieces = iter(lambda: file.read(HEAD_BYTES), b"")
+            return all(above) and not any(b'"' in piece or b"\0" in piece for piece in pieces)
 
     def complaint(self, error: Exception) -> Exception:
         """DuckDB's complaint as ours, with the line where the trouble is."""
@@ -145,6 +187,17 @@ class Delimited:
                 f'{where}{name} is "{cell[1][:40]}", unlike the rows before it: correct the cell, or leave the row out'
             )
         return DataError(f"{where}{text} cannot be read: {reason(error).split('Original Line')[-1]}")
+
+
+def _arrow_type(kind: str) -> pa.DataType:
+    """The type of Arrow for one of ``PLAIN``.
+
+    >>> str(_arrow_type("TIMESTAMP WITH TIME ZONE"))
+    'timestamp[us, tz=UTC]'
+    """
+    import pyarrow as pa
+
+    return pa.timestamp("us", "UTC") if kind.endswith("ZONE") else pa.type_for_alias(PLAIN[kind])
 
 
 def delimited(path: Path, shown: str, notes: list[str]) -> Delimited:
