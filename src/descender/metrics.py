@@ -31,8 +31,7 @@ def measure(
         value = formula.value(scores, y) if one else OneVsRest(formula).value(scores.T, y)
         found = {formula.name: float(np.average(value, weights=s))} | _shares(predicted, y, s, classes)
     else:
-        p = np.clip(formula.predict(scores.T).T, 0.0, 1.0)
-        found = judge_classes(np.stack([1.0 - p, p], axis=1) if one else p, predicted, y, s, classes)
+        found = judge_classes(np.clip(formula.predict(scores.T).T, 0.0, 1.0), predicted, y, s, classes)
         if loss != "squared_error":
             # not by way of p: a score tells how sure it is beyond what a probability can hold
             exact = LOSSES["log_loss" if one else "softmax"].value(scores.T, y)
@@ -75,13 +74,13 @@ def _shares(predicted: NDArray, y: NDArray, s: NDArray, classes: int) -> dict[st
 
 
 def judge_classes(p: NDArray, predicted: NDArray, y: NDArray, s: NDArray, classes: int) -> dict[str, float]:
-    """The quality of probabilities (n, K) and predicted classes.
+    """The quality of probabilities (n, K), or of the second of two classes (n,), and of predicted classes.
 
     ``brier`` is the mean squared error of the probabilities, of the second class where there are two, else summed over
     the classes; ``balanced_accuracy`` the mean over the classes of the share that was found.
     """
-    actual = p[np.arange(len(y)), y.astype(np.intp)]
-    brier = (p[:, 1] - y) ** 2 if classes == 2 else (p**2).sum(axis=1) - 2.0 * actual + 1.0
+    actual = np.where(y == 1, p, 1.0 - p) if p.ndim == 1 else p[np.arange(len(y)), y.astype(np.intp)]
+    brier = np.square(1.0 - actual) if classes == 2 else (p**2).sum(axis=1) - 2.0 * actual + 1.0
     return {
         "log_loss": -float(np.average(np.log(np.clip(actual, CERTAIN, 1.0)), weights=s)),
         **_shares(predicted, y, s, classes),
@@ -98,14 +97,19 @@ def auc(scores: NDArray, y: NDArray, s: NDArray) -> float | None:
     0.75
     """
     order = np.argsort(scores, kind="stable")
-    ends = np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)
-    first = np.cumsum((s * (y == 0))[order])[ends]
-    second = np.cumsum((s * (y == 1))[order])[ends]
-    if not (first[-1] > 0 and second[-1] > 0):
+    ranked = scores[order]
+    starts = np.append(0, np.flatnonzero(ranked[1:] != ranked[:-1]) + 1)  # of equal scores
+    del ranked
+    first = np.add.reduceat((s * (y == 0))[order], starts)
+    second = np.add.reduceat((s * (y == 1))[order], starts)
+    del order, starts
+    below = np.cumsum(first)
+    of_first, of_second = float(below[-1]), float(second.sum())
+    if not (of_first > 0 and of_second > 0):
         return None
-    below = np.append(0.0, first[:-1])
-    pairs = np.sum(np.diff(second, prepend=0.0) * (below + 0.5 * (first - below)))
-    return float(pairs / (first[-1] * second[-1]))
+    first *= 0.5
+    below -= first
+    return float(below @ second) / (of_first * of_second)
 
 
 def baseline(

@@ -50,14 +50,18 @@ def moved(pieces: Iterable[Piece], by: int) -> Iterator[Piece]:
         yield piece._replace(at=piece.at + by)
 
 
-def dense(pieces: Iterable[Piece], shape: tuple[int, int], dtype: Any) -> NDArray[np.floating]:
-    """The pieces as a C-contiguous matrix.
+def dense(
+    pieces: Iterable[Piece], shape: tuple[int, int], dtype: Any, out: NDArray | None = None
+) -> NDArray[np.floating]:
+    """The pieces as a C-contiguous matrix, or in the rows of one that is there, `out`.
 
     >>> dense([Values(0, np.array([7.0, 8.0])), Marks(1, 2, np.array([-1, 1]))], (2, 3), float)
     array([[7., 0., 0.],
            [8., 0., 1.]])
     """
-    X = np.zeros(shape, dtype=dtype)
+    X = np.zeros(shape, dtype=dtype) if out is None else out
+    if out is not None:
+        X[...] = 0.0
     for piece in pieces:
         match piece:
             case Values(at, x):

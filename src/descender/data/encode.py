@@ -130,17 +130,18 @@ class Encoder:
         row_numbers: NDArray[np.integer] | None = None,
         sparse: bool | None = None,
         odd: dict[str, Odd] | None = None,
+        out: NDArray | None = None,
     ) -> Any:
         """The design matrix, rows x features; columns are found by name, others are ignored.
 
         A C-contiguous array, or a CSR matrix where most of it is 0 (:attr:`sparse`, unless it is said here).  A row's
         features depend on that row only.  Raises :class:`~descender.errors.ColumnError` for columns that are not
         there and :class:`~descender.errors.DataError` for cells that are not of the kind that was learnt.  `odd` counts
-        as in :meth:`scores`.
+        as in :meth:`scores`; a dense matrix may be written into `out`.
         """
         rows, width = table.num_rows, len(self.details)
         if not (self.sparse if sparse is None else sparse):
-            return design.dense(self.pieces(table, dtype, row_numbers, odd), (rows, width), dtype)
+            return design.dense(self.pieces(table, dtype, row_numbers, odd), (rows, width), dtype, out)
         from scipy.sparse import vstack
 
         blocks = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -158,6 +159,19 @@ class Fit:
             return self.path.plot(self.model.features, ax)
         return self.walk.plot(kind, ax, **options)
 
+    def report(self, path: str | os.PathLike) -> Path:
+        """Write the page about it, the one of :meth:`save`, to a path; it works offline.
+
+        >>> from descender import fit
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     fit("example:heights", "weight").report(f"{folder}/heights.html").name
+        'heights.html'
+        """
+        from descender.report import write_report
+
+        return write_report(self, Path(path))
+
     def files(self, folder: str | Path = ".", name: str | None = None) -> dict[str, Path]:
         """The files that :meth:`save` writes, by kind."""
         stem = Path(folder) / file_name(name or self.name)
@@ -172,14 +186,13 @@ class Fit:
         descender's is replaced under `force` only: else :class:`~descender.errors.OutputError`, and nothing is written.
         """
         from descender.pictures.style import save as save_picture
-        from descender.report import write_report
 
         began = time.perf_counter()
         files = self.files(folder, name)
         check_outputs(files.values(), force)
         self.paths["model"] = self.model.save(files["model"])
         self.paths["record"] = self.walk.record.save(files["record"])
-        self.paths["report"] = write_report(self, files["report"])
+        self.paths["report"] = self.report(files["report"])
         for kind, picture in self.pictures().items():
             try:
                 self.paths[kind] = save_picture(picture.draw(picture.describe()), files[kind])

@@ -22,8 +22,8 @@ from descender.data.target import TargetCoding, code_target
 from descender.errors import DataError, OptionError, ShapeError, TargetError, suggest
 
 Progress = Callable[[str, str, float], None]
-BLOCK = 8_192
-"""Rows that are encoded at a time."""
+BLOCK, SHARE = 8_192, 16
+"""Rows that are encoded at a time: this many, and no larger part of all, so that little stands beside the matrix."""
 
 
 class Teller:
@@ -300,11 +300,12 @@ def _transformed(encoder: Encoder, inputs: Any, mask: NDArray[np.bool_], numbers
     if encoder.sparse:
         return encoder.transform(inputs.filter(pa.array(mask)), row_numbers=numbers)
     X, at = np.empty((int(mask.sum()), len(encoder.details))), 0
-    for start in range(0, len(mask), BLOCK):
-        part = mask[start : start + BLOCK]
+    height = min(BLOCK, len(mask) // SHARE + 1)
+    for start in range(0, len(mask), height):
+        part = mask[start : start + height]
         rows = int(part.sum())
-        cells = inputs.slice(start, BLOCK).filter(pa.array(part))
-        X[at : at + rows] = encoder.transform(cells, row_numbers=numbers[at : at + rows])
+        cells = inputs.slice(start, height).filter(pa.array(part))
+        encoder.transform(cells, row_numbers=numbers[at : at + rows], out=X[at : at + rows])
         at += rows
     return X
 
