@@ -18,6 +18,9 @@ FEWEST, A_COLUMN = 2000, 8
 """Rows that the metric is learnt from: so many, and so many a column. MNIST to 1e-2: 26 steps, 37 with 4."""
 CHUNK = 1 << 16
 """Scores that are worked on at once: they stay in the second-level cache from the exponential to the last product."""
+MANY = 8
+"""A class for so many columns, or more, and the product of all scores is faster than that of its transpose.  A hundred
+classes of 40 columns: by four times."""
 LARGEST = 1e15
 """Beyond this, and below its inverse, single precision does not hold the squares of numbers."""
 WILD = 1e5
@@ -89,7 +92,10 @@ class Classes:
         if not W.any():
             return np.repeat(shift.astype(self.kind)[:, None], self.n, axis=1)
         self.reads += 0.5
-        Z = np.ascontiguousarray((X @ W.T).T, dtype=self.kind)  # a quarter faster than W X'
+        if self.d <= MANY * self.K and not self.risk.sparse:
+            Z = (W @ X.T).astype(self.kind, copy=False)
+        else:
+            Z = np.ascontiguousarray((X @ W.T).T, dtype=self.kind)  # a quarter faster where columns are many
         Z += shift[:, None].astype(self.kind)
         return Z
 
