@@ -22,7 +22,8 @@ from threadpoolctl import threadpool_limits
 from descender import minimize
 from descender.costs.risk import Risk
 from descender.data.split import Folds, crossed
-from descender.verbs.path import PenaltyPath, choose_penalty, penalised
+from descender.verbs.path import PenaltyPath, choose_penalty
+from descender.verbs.path_walks import penalised
 
 TURNS, FOLDS = 3, 5
 Run = Callable[[], tuple[float, Any]]

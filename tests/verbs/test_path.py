@@ -14,7 +14,8 @@ from descender.data.split import crossed, forward, once
 from descender.errors import CapabilityError, OptionError
 from descender.methods.path import leave_one_out, rotated, squares_path
 from descender.verbs import path as module
-from descender.verbs.path import choose_penalty, penalised
+from descender.verbs.path import choose_penalty
+from descender.verbs.path_walks import penalised
 
 STRENGTHS = np.geomspace(3.0, 1e-4, 7)
 
@@ -165,6 +166,26 @@ def test_walks_choose_what_newton_chooses(monkeypatch):
     np.testing.assert_allclose(slow.scores[inside], common[inside], rtol=2e-2)
     assert slow.scores[slow.chosen] == pytest.approx(fast.scores[fast.chosen], rel=2e-3)
     assert len(slow.strengths) < len(fast.strengths)
+
+
+def test_a_path_that_ends_early_chooses_what_the_whole_one_does():
+    X, _, rng = rows(300, 20)
+    risk, folds = Risk(X, 2 * X[:, 0] + 3 * X[:, 7] + 3 * rng.normal(size=300)), crossed(300, 5)
+    some, whole = (choose_penalty(risk, "l1", folds=folds, early=early) for early in (True, False))
+    count = len(some.strengths)
+    assert count < len(whole.strengths) == module.COUNT["l1"]
+    assert some.chosen == whole.chosen
+    np.testing.assert_allclose(some.scores, whole.scores[:count], rtol=1e-9)
+    assert (whole.scores[count - 3 : count] > whole.scores[whole.best]).all()
+    given = choose_penalty(risk, "l1", folds=folds, strengths=whole.strengths)
+    assert len(given.strengths) == len(whole.strengths)
+
+
+def test_many_classes_are_walked_and_few_go_together():
+    X, _, rng = rows(300, 6)
+    for classes, together in ((3, True), (35, False)):
+        y = rng.integers(0, classes, size=300).astype(float)
+        assert module._at_once(Risk(X, y, "softmax", n_classes=classes), X.shape[1]) is together
 
 
 @pytest.mark.parametrize("loss", ["hinge", "quantile 0.7"])
