@@ -31,6 +31,7 @@ from numba import njit
 '''
 JIT = '@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)\n'
 JIT_ENTRY = '@njit(error_model="numpy", cache=True)\n'
+SIDE_BY_SIDE = "\n\n# compiled with LLVM's superword parallelism\n"
 OPERATIONS = ("length", "free_length", "distance", "along", "copy", "forget", "clip", "only", "project", "keep")
 OPTIONS = ("clip_norm", "clip_value", "gradient_tol", "step_tol")
 STATES = ("state", "new_state", "state_before")
@@ -157,9 +158,11 @@ def assemble(
     """
     kind = (advance, evaluate, _kind(rule), _kind(rate), *switches.items(), *rows, min(size, SHORT + 1))
     if kind not in _TEXTS:
-        _TEXTS[kind] = entry_text(advance, evaluate, rule, rate, switches, rows, size)
+        text = entry_text(advance, evaluate, rule, rate, switches, rows, size)
+        pays = size <= SHORT and not switches["clips"]  # branches in each coordinate are better left alone
+        _TEXTS[kind] = text + SIDE_BY_SIDE * pays  # a part of the text, by whose hash compiled code is found again
     compiled = load(_TEXTS[kind]).advance
-    return vectorised(compiled) if size <= SHORT else compiled
+    return vectorised(compiled) if _TEXTS[kind].endswith(SIDE_BY_SIDE) else compiled
 
 
 def vectorised(compiled: Callable) -> Callable:

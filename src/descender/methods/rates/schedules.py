@@ -46,7 +46,7 @@ class Exponential(NamedTuple):
     @staticmethod
     def formula(q, t):
         """The rate of step `t`, counted from 0."""
-        return q.rate * q.decay**t
+        return q.rate * math.exp(t * math.log(max(q.decay, 1e-300)))
 
 
 class Steps(NamedTuple):
@@ -64,7 +64,7 @@ class Steps(NamedTuple):
     @staticmethod
     def formula(q, t):
         """The rate of step `t`, counted from 0."""
-        return q.rate * q.factor ** (t // q.every)
+        return q.rate * math.pow(q.factor, math.floor(t / q.every))
 
 
 class Cosine(NamedTuple):
