@@ -20,6 +20,7 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 if CHROMIUM is None:
     pytest.skip("no Chromium is installed (apt-get install chromium)", allow_module_level=True)
 
+playwright.expect.set_options(timeout=20_000)  # a busy machine is slow, not wrong
 OUT = Path(__file__).parents[2] / "out" / "lab"
 ROSENBROCK = "(1-x)**2 + 100*(y-x**2)**2"
 WIDE, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
