@@ -81,6 +81,18 @@ def test_a_norm_that_explodes_is_told_with_a_clip():
     assert any(finding.remedy == "clip_norm=4" for finding in found)
 
 
+def test_norms_that_stay_nan_while_the_loss_told_is_0():
+    """As in the log of a loop that leaves NaN out of its means; a norm that is lost once is loss scaling at work."""
+    loss, norm = [2.0 * 0.95**k for k in range(20)], [1.0] * 20
+    lost = {"loss": loss + [0.0] * 6, "grad_norm": norm + [float("nan")] * 6}
+    found = diagnose_log(lost)
+    assert [finding.cause for finding in found] == ["nan-operation"]
+    assert found[0].where == {"step": 20}
+    norm[7] = float("nan")
+    assert diagnose_log({"loss": loss, "grad_norm": norm}) == []
+    assert diagnose_log({"loss": [*loss, 0.1, 0.09, 0.08, 0.07], "grad_norm": norm + [float("nan")] * 4}) == []
+
+
 def test_a_spike_that_the_training_recovers_from_is_no_alarm():
     norm = np.where(STEPS == 60, 1e6, 2.0)
     loss = np.where(STEPS == 60, 50.0, HEALTHY["falls"])

@@ -18,6 +18,8 @@ RISEN, THROWN = 2.0, 10.0
 """Times its lowest at which a loss ends badly, if that is above its start, too; times its start, wherever it ends."""
 STILL = 0.01
 """The share of its start that a loss must have fallen by to have learnt anything."""
+LOST = 3
+"""So many norms in a row that are not finite, up to the end, are no loss scaling."""
 ARRIVED = 1e-3
 """The share of its largest norm to which the gradient of a training that arrived has fallen."""
 GAP = 0.1
@@ -26,7 +28,7 @@ GAP = 0.1
 
 def examine_curves(curves: Curves) -> list[Finding]:
     """The findings, the root before its symptoms."""
-    checks = (lost, diverged, explodes, recovered, schedule_ended, too_slow, learns_nothing, overfits)
+    checks = (lost, weights_lost, diverged, explodes, recovered, schedule_ended, too_slow, learns_nothing, overfits)
     return root_first(finding for check in checks if (finding := check(curves)) is not None)
 
 
@@ -59,6 +61,25 @@ def lost(curves: Curves) -> Finding | None:
     evidence = f"{value}, at once: it was {last:.3g} a step before"
     remedy = "look at the rows of that batch and at log, sqrt and division; descender.watch names row and operation"
     return Finding("nan-operation", "critical", evidence, remedy, where)
+
+
+def weights_lost(curves: Curves) -> Finding | None:
+    """D901: gradient norms that stay NaN to the end while one and the same loss is told, such as 0.
+
+    That is how loops look that leave NaN out of the mean that they log.  A norm that is lost now and then is loss
+    scaling at work.
+    """
+    known = np.flatnonzero(np.isfinite(curves.norm))
+    if not len(known) or len(curves.norm) - known[-1] <= LOST or not np.isfinite(curves.loss).all():
+        return None
+    k = int(known[-1]) + 1
+    if np.isnan(curves.norm[:k]).any() or np.ptp(curves.loss[k:]) > 0 or curves.loss[k] == curves.loss[k - 1]:
+        return None
+    step = int(curves.step[k])
+    told = f"the loss told is {curves.loss[k]:g}"
+    evidence = f"the gradient's norm is not finite from step {step:,} to the end, and {told}"
+    remedy = "look at the rows of that batch and at log, sqrt and division; descender.watch names row and operation"
+    return Finding("nan-operation", "critical", evidence, remedy, {"step": step})
 
 
 def diverged(curves: Curves) -> Finding | None:
