@@ -60,8 +60,9 @@ def _short(text: str) -> str:
 
 def _finite_near(cost: Cost, start: Vector) -> NDArray:
     """Some points around a start without a cost: the nearest that have one, so that there is something to be seen."""
-    reach = np.geomspace(0.1, 10.0, TRIES)[:, None] * np.maximum(np.abs(start), 1.0)
-    tried = start + reach * np.random.default_rng(0).uniform(-1.0, 1.0, (TRIES, start.size))
+    with np.errstate(over="ignore"):
+        reach = np.geomspace(0.1, 10.0, TRIES)[:, None] * np.maximum(np.abs(start), 1.0)
+        tried = start + reach * np.random.default_rng(0).uniform(-1.0, 1.0, (TRIES, start.size))
     known = np.flatnonzero(np.isfinite(values_at(cost, tried)))
     return tried[known[: TRIES // 4]]
 

@@ -188,10 +188,7 @@ def draw_roc(data: Roc, ax: Any = None) -> Axes:
     ax.plot(data.false_positive, data.true_positive, color=BLUE, label=f"area {short(data.area)}")
     diagonal(ax, 0, 1, "guessing")
     ax.set_aspect("equal")
-    ax.set_xlabel("share of negatives taken for positive")
-    ax.set_ylabel("share of positives found")
-    legend(ax, loc="lower right")
-    return ax
+    return _named(ax, "share of negatives taken for positive", "share of positives found", "lower right")
 
 
 @styled
@@ -200,10 +197,7 @@ def draw_calibration(data: Calibration, ax: Any = None) -> Axes:
     ax = axes(ax, (5.0, 4.6))
     ax.errorbar(data.predicted, data.observed, data.reach, fmt="o-", color=BLUE, lw=1.2, capsize=2, label="bins")
     diagonal(ax, 0, 1, "perfect")
-    ax.set_xlabel("probability predicted")
-    ax.set_ylabel("share that was positive")
-    legend(ax, loc="upper left")
-    return ax
+    return _named(ax, "probability predicted", "share that was positive", "upper left")
 
 
 @styled
@@ -215,10 +209,7 @@ def draw_precision_recall(data: PrecisionRecall, ax: Any = None) -> Axes:
     ax.set_xlim(-0.03, 1.03)
     ax.set_ylim(-0.03, 1.03)
     ax.set_aspect("equal")
-    ax.set_xlabel("share of positives found")
-    ax.set_ylabel("share of those called positive that are")
-    legend(ax, loc="lower left")
-    return ax
+    return _named(ax, "share of positives found", "share of those called positive that are", "lower left")
 
 
 @styled
@@ -232,10 +223,7 @@ def draw_thresholds(data: Thresholds, ax: Any = None) -> Axes:
     ax.plot(data.at, recall, color=VERMILLION, ls="--", label="recall")
     ax.axvline(float(data.at[data.start]), color=GREY, lw=0.9)
     ax.grid(True, axis="y")
-    ax.set_xlabel("rows from this score on are called positive")
-    ax.set_ylabel("share")
-    legend(ax)
-    return ax
+    return _named(ax, "rows from this score on are called positive", "share", "best")
 
 
 @styled
@@ -253,6 +241,14 @@ def draw_confusion(data: Confusion, ax: Any = None) -> Axes:
     ax.tick_params(length=0)
     ax.set_xlabel("predicted")
     ax.set_ylabel("actual")
+    return ax
+
+
+def _named(ax: Any, x: str, y: str, where: str) -> Axes:
+    """The axes with their names and, at a place, what the lines are."""
+    ax.set_xlabel(x)
+    ax.set_ylabel(y)
+    legend(ax, loc=where)
     return ax
 
 
