@@ -217,11 +217,11 @@ class _Descent:
         self.previous = self.decrement = decrement
 
     def _decrement(self) -> float:
-        """What the metric promises; where that is a diagonal, which sees too little, no less than the last step."""
+        """What the metric promises; where that is a diagonal, which sees too little, a share of the last step."""
         promised = self.walker.look()
         if self.curvature.exact or len(self.values) < 2:
             return promised
-        return max(promised, self.values[0] - self.values[-1])
+        return max(promised, self.shrinks * (self.values[0] - self.values[-1]))
 
     def _step(self, exact: bool) -> Block | None:
         """A step, or one in a cautious metric where none lowers the cost; None where rounding allows neither."""
