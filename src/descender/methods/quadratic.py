@@ -21,8 +21,8 @@ from descender.methods.columns import Columns, SparseColumns
 from descender.methods.metrics import Dense
 
 GRAM, LARGE_GRAM, DEAR = 700, 3000, 30
-"""Columns up to which coordinate descent walks on the matrix of curvatures; and up to which it does so where the pairs
-of entries that the matrix is summed over are at most so many times the entries."""
+"""Columns up to which coordinate descent walks on the matrix of curvatures; and up to which it does so where the
+matrix has no more numbers than the rows, and the pairs that it is summed over are at most so many times the entries."""
 ON_MATRIX, ON_ROWS = 1e-5, 0.05
 """The share of a model's decrease below which a sweep ends its solution."""
 SWEEPS = 60
@@ -183,5 +183,5 @@ def model_of(rows: Columns, penalty: Penalty) -> Model:
     """The model that suits the number of columns."""
     if not isinstance(rows, SparseColumns) or rows.d <= GRAM:
         return OnMatrix(rows, penalty)
-    dear = rows.d > LARGE_GRAM or rows.pairs() > DEAR * rows.entries
+    dear = rows.d > LARGE_GRAM or rows.d**2 > rows.entries or rows.pairs() > DEAR * rows.entries
     return OnRows(rows, penalty) if dear else OnMatrix(rows, penalty)
