@@ -19,8 +19,9 @@ from collections.abc import Callable
 import numpy as np
 
 from descender.costs.risk import Risk
-from descender.descent import Stop, descend
+from descender.descent import descend
 from descender.methods.auto import textbook
+from descender.walk import Stop
 
 SIZES = ((20_000, 20), (20_000, 100), (5_000, 500))
 EPOCHS, TURNS, L2 = 5, 5, 1e-3

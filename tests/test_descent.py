@@ -12,7 +12,7 @@ from descender.costs.function import Function
 from descender.costs.network.build import perceptron
 from descender.costs.network.network import Network
 from descender.costs.risk import Risk
-from descender.descent import Step, Stop, descend
+from descender.descent import descend
 from descender.errors import DivergedError, OptionError, StartError
 from descender.methods import textbook
 from descender.methods.advance import Options
@@ -23,6 +23,7 @@ from descender.methods.rates import Backtracking, Constant
 from descender.methods.rules import GradientDescent, Momentum
 from descender.methods.textbook import PLAIN_BLOCK, Textbook
 from descender.verbs.minimize import minimize
+from descender.walk import Step, Stop
 
 START = np.array([-1.2, 1.0])
 

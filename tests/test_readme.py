@@ -57,6 +57,7 @@ def test_a_command_prints_what_the_page_shows(command, shown, tmp_path):
         assert (tmp_path / name).stat().st_size > 0
 
 
+@pytest.mark.slow
 def test_the_doctor_says_what_the_page_shows(tmp_path):
     pytest.importorskip("torch", reason="the example is a training in PyTorch")
     shown = re.search(r"^```\n\$ python (examples/\w+\.py)\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)

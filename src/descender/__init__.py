@@ -37,7 +37,7 @@ _HOMES = {
     "RecurrentRegressor": "descender.estimators.recurrent",
     "stationary_points": "descender.verbs.stationary",
     "sweep": "descender.verbs.sweep",
-    "Walk": "descender.descent",
+    "Walk": "descender.walk",
     "watch": "descender.watching",
 }
 __all__ = sorted(_HOMES)

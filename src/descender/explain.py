@@ -18,11 +18,11 @@ from descender.costs.formula import Formula, pretty
 from descender.costs.losses import LogLoss, Loss, Poisson, SigmoidSquaredError, SquaredError
 from descender.costs.risk import Risk
 from descender.costs.syntax import syntax_tree
-from descender.descent import Walk
 from descender.errors import CapabilityError, OptionError
 from descender.methods.estimates import mini_batches, random_batches
 from descender.methods.rules import RULES
 from descender.methods.variance_reduced import REDUCTIONS
+from descender.walk import Walk
 
 MOST = 6
 """Variables, or columns of a row, that are written out; of more the first ones."""

@@ -18,7 +18,6 @@ from numpy.typing import ArrayLike, NDArray
 from descender.costs.cost import Cost
 from descender.costs.formula import Formula
 from descender.costs.syntax import syntax_tree
-from descender.descent import Walk
 from descender.errors import CapabilityError
 from descender.export_lbfgs import lbfgs_steps, listed
 from descender.export_textbook import constant, started, textbook_steps
@@ -29,6 +28,7 @@ from descender.methods.rates import Constant
 from descender.methods.rules import RULES
 from descender.outputs import script_files
 from descender.record import write_beside
+from descender.walk import Walk
 
 AGREEMENT = 1e-9
 """How closely a script must agree with the walk that it replays, relative to the size of the point or of the way."""

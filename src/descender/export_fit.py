@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from descender.costs.losses import OneVsRest
 from descender.costs.risk import Risk
-from descender.descent import Walk
 from descender.export import agrees, clipping, loading, title, wild_lines, write_script
 from descender.export_textbook import formula_text, started, textbook_steps, vector
 from descender.kernels.assemble import text_of
 from descender.methods.auto import READINGS, textbook
 from descender.methods.rules import RULES
 from descender.methods.textbook import Textbook
+from descender.walk import Walk
 
 SHORT = 20
 """Parameters that stand in the script itself and are printed; more are read from the file beside it."""

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from descender.costs.cost import Vector
 from descender.costs.formula import Formula
-from descender.descent import Walk
 from descender.errors import CapabilityError
 from descender.methods.lbfgs import LBFGS, changed
+from descender.walk import Walk
 
 LONGEST_REPLAY = 5_000
 """Step lengths of a line search that are written down at most."""

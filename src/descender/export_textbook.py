@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from descender.descent import Walk
 from descender.export_lbfgs import listed
 from descender.methods.position import reads
 from descender.methods.textbook import Textbook
+from descender.walk import Walk
 
 
 def textbook_steps(walk: Walk, method: Textbook, start: str | None = None, samples: str = "len(DATA[0])") -> list[str]:

@@ -30,7 +30,7 @@ TITLES = {
 
 
 def write_walk_report(walk: Any, path: Path, name: str | None = None, command: str = "") -> Path:
-    """Write the page of a :class:`~descender.descent.Walk`, or of a saved record, to `path`; it works offline.
+    """Write the page of a :class:`~descender.walk.Walk`, or of a saved record, to `path`; it works offline.
 
     `name` is its heading, by default the formula; `command` is what makes the walk again.
     """

@@ -13,8 +13,9 @@ from benchmarks.functions.race import CONTENDERS, Result, Row, auto, race, ratio
 
 from descender.costs.function import Function
 from descender.costs.gradient_check import check_gradient
-from descender.descent import Stop, descend
+from descender.descent import descend
 from descender.methods.lbfgs import LBFGS
+from descender.walk import Stop
 
 BY_NAME = {problem.name: problem for problem in PROBLEMS}
 FEW = [

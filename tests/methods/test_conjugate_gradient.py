@@ -6,10 +6,11 @@ from scipy.optimize import rosen, rosen_der
 
 import descender
 from descender.costs.function import Function
-from descender.descent import Stop, descend
+from descender.descent import descend
 from descender.errors import OptionError
 from descender.methods.conjugate_gradient import ConjugateGradient
 from descender.methods.linesearch import search
+from descender.walk import Stop
 
 
 def walk(fun, gradient, start, **options):

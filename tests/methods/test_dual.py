@@ -14,7 +14,7 @@ from sklearn.svm import LinearSVC
 from descender.costs.certificate import certificate
 from descender.costs.losses import LogLoss
 from descender.costs.risk import Risk
-from descender.descent import Stop, descend
+from descender.descent import descend
 from descender.kernels import dual as kernel
 from descender.methods import auto, dual
 from descender.methods.auto import choose
@@ -22,6 +22,7 @@ from descender.methods.diagonal import DiagonalLBFGS
 from descender.methods.dual import DualAscent
 from descender.methods.interior import InteriorPoint
 from descender.methods.packed import Packed, bucketed, canonical
+from descender.walk import Stop
 
 TOL = 1e-8
 LOSSES = ["log_loss", "hinge", "squared_hinge", "squared_error", "huber 0.7", "quantile 0.3"]

@@ -7,11 +7,12 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from descender.costs.risk import Risk
-from descender.descent import Stop, descend
+from descender.descent import descend
 from descender.methods.estimates import full_batch, mini_batches
 from descender.methods.rates import Constant
 from descender.methods.rules import GradientDescent
 from descender.methods.textbook import Textbook
+from descender.walk import Stop
 
 sizes = st.integers(1, 50)
 

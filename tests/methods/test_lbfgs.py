@@ -11,9 +11,10 @@ from scipy.optimize import LbfgsInvHessProduct, rosen, rosen_der, rosen_hess
 from descender import minimize
 from descender.costs.cost import Cost
 from descender.costs.risk import Risk
-from descender.descent import Stop, descend
+from descender.descent import descend
 from descender.methods.lbfgs import LBFGS, Pairs
 from descender.methods.linesearch import CURVATURE, FAR, SUFFICIENT, search
+from descender.walk import Stop
 
 
 class Plain(Cost):

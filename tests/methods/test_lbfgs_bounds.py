@@ -9,12 +9,13 @@ from scipy.optimize import rosen, rosen_der
 
 from descender.costs.cost import Cost
 from descender.costs.function import Function
-from descender.descent import Stop, descend
+from descender.descent import descend
 from descender.methods.auto import quasi_newton
 from descender.methods.bounds import Bounds, read_bounds
 from descender.methods.conjugate_gradient import ConjugateGradient
 from descender.methods.lbfgs import LBFGS
 from descender.verbs.minimize import minimize
+from descender.walk import Stop
 
 
 class Fenced(Cost):

@@ -10,12 +10,13 @@ from sklearn.linear_model import ElasticNet, Lasso, LogisticRegression, Ridge
 
 from descender.costs.certificate import certificate
 from descender.costs.risk import Risk
-from descender.descent import Stop, descend
+from descender.descent import descend
 from descender.methods.auto import choose
 from descender.methods.centred import Centred
 from descender.methods.metric import LearntMetric
 from descender.methods.newton import Newton, Standard
 from descender.methods.sampling import draw, sample_size
+from descender.walk import Stop
 
 TOL = 1e-9
 CLOSE = 1e-8

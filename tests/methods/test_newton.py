@@ -9,13 +9,14 @@ from sklearn.linear_model import LogisticRegression
 from descender.costs.certificate import certificate
 from descender.costs.losses import Poisson
 from descender.costs.risk import Risk
-from descender.descent import Stop, descend
+from descender.descent import descend
 from descender.kernels.coordinates import minimise_quadratic
 from descender.methods.auto import POLISHED, choose
 from descender.methods.metric import LearntMetric
 from descender.methods.newton import FEW_PARAMETERS, LARGEST, Newton, Standard
 from descender.methods.normal_equations import NormalEquations
 from descender.methods.proximal_newton import ProximalNewton
+from descender.walk import Stop
 
 LOSSES = ("log_loss", "squared_error", "poisson", "huber 1.5", "squared_hinge", "softmax")
 EACH = pytest.mark.parametrize("loss", LOSSES)

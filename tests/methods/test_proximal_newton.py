@@ -5,9 +5,10 @@ import pytest
 from scipy import sparse
 
 from descender.costs.risk import Risk
-from descender.descent import Stop, descend
+from descender.descent import descend
 from descender.methods.metric import LearntMetric
 from descender.methods.proximal_newton import ProximalNewton
+from descender.walk import Stop
 
 LOSSES = ["log_loss", "squared_hinge", "huber 1.0", "poisson"]
 

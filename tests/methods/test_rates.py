@@ -8,7 +8,7 @@ import pytest
 
 from descender.costs.formula import Formula
 from descender.costs.risk import Risk
-from descender.descent import Stop, descend
+from descender.descent import descend
 from descender.errors import OptionError
 from descender.methods import textbook as module
 from descender.methods.advance import Options
@@ -17,6 +17,7 @@ from descender.methods.bounds import Bounds
 from descender.methods.rates import RATES, first_rate, read_rate, with_rate
 from descender.methods.rules import RULES, ScheduleFree
 from descender.verbs.minimize import minimize
+from descender.walk import Stop
 
 ROSENBROCK = Formula("(1-x)**2 + 100*(y-x**2)**2")
 BOWL = Formula("0.5*(3*(x-1)**2 + 2*(x-1)*(y+2) + 2*(y+2)**2)")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from descender.costs.cost import Cost
 from descender.costs.formula import Formula
 from descender.costs.risk import Risk
-from descender.descent import Stop, descend
+from descender.descent import descend
 from descender.errors import OptionError
 from descender.kernels import loops
 from descender.methods import advance, textbook
@@ -20,6 +20,7 @@ from descender.methods.advance import Options
 from descender.methods.rates import Backtracking, Constant, Exponential, InverseTime, read_rate
 from descender.methods.rules import RULES, Adam, GradientDescent, Momentum
 from descender.methods.textbook import Textbook
+from descender.walk import Stop
 
 STEPS = 1000
 
@@ -157,6 +158,7 @@ CALM = [(name, cost, 0.001) for name in RULES for cost in COSTS] + [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "cost", "rate"), CALM)
 def test_rule_equals_its_reference_on_a_walk_of_its_own(name, cost, rate):
     path = our_path(name, COSTS[cost], rate)

@@ -10,12 +10,13 @@ from descender import fit, minimize
 from descender.costs.formula import Formula
 from descender.costs.function import Function
 from descender.costs.risk import Risk
-from descender.descent import Stop, descend
+from descender.descent import descend
 from descender.errors import CapabilityError, OptionError
 from descender.methods import textbook, variance_reduced
 from descender.methods.auto import textbook as named
 from descender.methods.estimates import random_batches
 from descender.methods.variance_reduced import REDUCTIONS, sample_curvature
+from descender.walk import Stop
 
 STEPS, SEED = 1000, 5
 plain_and_compiled = pytest.mark.parametrize("plain_steps", [10**9, 0], ids=["plain", "compiled"])
@@ -113,10 +114,20 @@ def path_of(cost, name, rate, size, start, steps=STEPS):
 
 
 @pytest.mark.parametrize(
-    "kind",
-    ["log", "squared through zero", "softmax", "sparse log weighted", "squared summed weighted"],
+    ("kind", "size"),
+    [
+        ("log", 1),
+        ("squared through zero", 5),
+        ("softmax", 1),
+        ("sparse log weighted", 1),
+        ("squared summed weighted", 5),
+        pytest.param("log", 5, marks=pytest.mark.slow),
+        pytest.param("squared through zero", 1, marks=pytest.mark.slow),
+        pytest.param("softmax", 5, marks=pytest.mark.slow),
+        pytest.param("sparse log weighted", 5, marks=pytest.mark.slow),
+        pytest.param("squared summed weighted", 1, marks=pytest.mark.slow),
+    ],
 )
-@pytest.mark.parametrize("size", [1, 5])
 @each
 @plain_and_compiled
 def test_steps_are_those_of_the_paper(name, size, kind, plain_steps, monkeypatch):

@@ -5,12 +5,13 @@ import numpy as np
 from descender.costs.cost import Cost
 from descender.costs.formula import Formula
 from descender.costs.risk import Risk
-from descender.descent import Stop, descend
+from descender.descent import descend
 from descender.methods.lbfgs import LBFGS
 from descender.methods.rates import Constant
 from descender.methods.rules.plain import GradientDescent
 from descender.methods.textbook import Textbook
 from descender.pictures import style
+from descender.walk import Stop
 
 ROSENBROCK = Formula("(1-x)**2 + 100*(y-x**2)**2")
 QUARTIC = Formula("x**4 - 3*x**2 + x")

@@ -5,9 +5,10 @@ import pytest
 from drawn import QUARTIC, ROSENBROCK, Bowl, gd, saved
 
 from descender.costs.formula import Formula
-from descender.descent import Stop, descend
+from descender.descent import descend
 from descender.errors import OptionError, ShapeError
 from descender.pictures import basins
+from descender.walk import Stop
 
 
 def test_each_start_has_the_minimum_that_it_fell_into(tmp_path):

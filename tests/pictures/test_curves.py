@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from drawn import ROSENBROCK, gd, saved
 
-from descender.descent import Stop, descend
+from descender.descent import descend
 from descender.errors import OptionError
 from descender.pictures import curves, paths
 from descender.record import Record
+from descender.walk import Stop
 
 
 def test_a_full_batch_curve_is_the_recorded_cost(valley, tmp_path):

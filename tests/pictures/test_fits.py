@@ -5,9 +5,10 @@ import pytest
 from drawn import gd, saved
 
 from descender.costs.formula import Formula
-from descender.descent import Stop, descend
+from descender.descent import descend
 from descender.errors import DataError, OptionError, ShapeError
 from descender.pictures import fits
+from descender.walk import Stop
 
 
 def test_squared_errors_are_those_of_numpy(tmp_path):

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from drawn import QUARTIC, ROSENBROCK, gd, saved
 
-from descender.descent import Stop, descend
+from descender.descent import descend
 from descender.errors import OptionError, ShapeError
 from descender.pictures import slices
+from descender.walk import Stop
 
 
 def test_tangents_have_the_slope_of_the_curve_and_touch_it(tmp_path):

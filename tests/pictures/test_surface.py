@@ -5,9 +5,10 @@ import pytest
 from drawn import QUARTIC, ROSENBROCK, Bowl, gd, saved
 
 from descender.costs.formula import Formula
-from descender.descent import Stop, descend
+from descender.descent import descend
 from descender.errors import OptionError, ShapeError
 from descender.pictures import style, surface
+from descender.walk import Stop
 
 
 def test_a_contour_is_the_cost_on_its_grid(valley, tmp_path):

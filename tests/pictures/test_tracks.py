@@ -5,9 +5,10 @@ import pytest
 from drawn import ROSENBROCK, Bowl, gd, saved
 
 from descender.costs.formula import Formula
-from descender.descent import Stop, descend
+from descender.descent import descend
 from descender.errors import OptionError
 from descender.pictures import tracks
+from descender.walk import Stop
 
 TWO = Formula("(x**2 - 1)**2 + y**2")
 

@@ -9,7 +9,7 @@ from descender import compare, minimize
 from descender.costs.formula import Formula
 from descender.costs.function import Function
 from descender.costs.risk import Risk
-from descender.descent import Stop, Walk, descend
+from descender.descent import descend
 from descender.errors import CapabilityError, OptionError, StartError, TargetError
 from descender.methods.auto import textbook
 from descender.pictures.race import HIGHEST, describe_gaps, draw_gaps
@@ -18,6 +18,7 @@ from descender.verbs import compare as module
 from descender.verbs.compare import Comparison, Racer
 from descender.verbs.racing import Curve, read_entry, work_of
 from descender.verbs.ranking import LEVELS, answer, level_text
+from descender.walk import Stop, Walk
 
 ROSENBROCK, START = "(1-x)**2 + 100*(y-x**2)**2", "x=-1.2 y=1"
 

@@ -9,9 +9,9 @@ from scipy.optimize import rosen, rosen_der, rosen_hess
 
 import descender
 from descender.costs.risk import Risk
-from descender.descent import Step
 from descender.errors import CapabilityError, OptionError
 from descender.verbs.scipy_words import OTHERS, WITHOUT_EFFECT, callback_of, in_our_words
+from descender.walk import Step
 
 BOTH = pytest.mark.parametrize("minimize", [optimize.minimize, descender.minimize], ids=["SciPy", "descender"])
 X0 = [-1.2, 1.0, 0.5]

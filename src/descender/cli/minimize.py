@@ -15,7 +15,7 @@ from descender.outputs import check_outputs, script_files, slug
 
 if TYPE_CHECKING:
     from descender.costs.formula import Formula
-    from descender.descent import Walk
+    from descender.walk import Walk
 
 SHOWN = 6
 """Variables that are shown; of more the first ones."""

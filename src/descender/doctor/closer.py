@@ -21,7 +21,7 @@ from descender.costs.function import Function
 from descender.costs.gradient_check import check_gradient
 from descender.costs.network.network import Network
 from descender.costs.risk import Risk
-from descender.descent import Stop, Walk, descend
+from descender.descent import descend
 from descender.doctor.causes import BY_SLUG
 from descender.doctor.finding import Finding, root_first
 from descender.doctor.fitted import SEPARABLE
@@ -33,6 +33,7 @@ from descender.methods.advance import length
 from descender.methods.auto import choose, textbook
 from descender.methods.rates import Constant
 from descender.methods.textbook import Textbook
+from descender.walk import Stop, Walk
 
 SECONDS = 10.0
 """A walk that took longer is not taken again; one that is taken again may take twice as long as it did, and 1 s."""

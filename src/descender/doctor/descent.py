@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from descender.costs.cost import Cost, Vector
 from descender.costs.formula import Formula
-from descender.descent import Walk
 from descender.doctor.finding import Finding
 from descender.errors import CostError
 from descender.methods.advance import length
+from descender.walk import Walk
 
 PATIENT = 1000
 """Steps in which a walk would leave a saddle."""

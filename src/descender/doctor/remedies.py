@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from descender.descent import Walk
 from descender.doctor.loops.case import Remedy
 from descender.methods.rates import first_rate, is_schedule, name_of, read_rate, with_rate
+from descender.walk import Walk
 
 CLIP = 2.0
 """Times the median norm of the gradient at which it is clipped."""

@@ -19,7 +19,6 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from descender.costs.certificate import Certificate
 from descender.costs.losses import LOSSES, Loss, read_loss
 from descender.costs.risk import Risk
-from descender.descent import Step, Walk
 from descender.doctor.finding import Finding
 from descender.errors import DataError, OptionError, ShapeError, TargetError, suggest
 from descender.methods.auto import polishing_tol
@@ -27,6 +26,7 @@ from descender.verbs.minimize import minimize
 from descender.verbs.online import Online
 from descender.verbs.path import PenaltyPath, choose_penalty
 from descender.verbs.terms import class_weighted
+from descender.walk import Step, Walk
 
 TOL = 1e-6
 LARGEST_SEED = np.iinfo(np.int32).max

@@ -22,12 +22,12 @@ from descender.costs.network.build import perceptron
 from descender.costs.network.layers import Layer
 from descender.costs.network.network import Network
 from descender.costs.risk import check_rows
-from descender.descent import Walk
 from descender.errors import OptionError, TargetError
 from descender.estimators.base import curve
 from descender.estimators.scales import column_scales
 from descender.methods.training import ALPHA
 from descender.verbs.train import How, Samples, set_aside, train
+from descender.walk import Walk
 
 SKLEARN_ALPHA, SKLEARN_BATCH, SKLEARN_TOL = 1e-4, 200, 1e-4
 """What scikit-learn takes for its solvers where nothing is given."""

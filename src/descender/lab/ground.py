@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from descender.costs.cost import Cost, Vector
 from descender.costs.formula import Formula, pretty
-from descender.descent import Walk
 from descender.errors import DescenderError, StartError
 from descender.explain import LONGEST, MOST
 from descender.lab.asked import Asked
@@ -22,6 +21,7 @@ from descender.pictures.slices import describe_slice
 from descender.pictures.surface import describe_contour
 from descender.verbs.minimize import minimize
 from descender.verbs.racing import read_entry
+from descender.walk import Walk
 
 SIDES = 71, 51
 """Lines of the grid each way: of a cost without rows, and of one that reads some; of one that reads many fewer."""

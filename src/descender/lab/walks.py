@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from descender.costs.cost import Vector
 from descender.costs.risk import Risk
-from descender.descent import Walk
 from descender.errors import DescenderError, OptionError
 from descender.explain import explain_row, explain_step
 from descender.lab.asked import SECONDS, Asked
@@ -20,6 +19,7 @@ from descender.pictures.paths import thin
 from descender.pictures.plotly import plain
 from descender.verbs.minimize import minimize
 from descender.verbs.racing import read_entry
+from descender.walk import Walk
 
 POINTS = 2_000
 """Points of a walk that are sent to be drawn; of more those that are seen."""

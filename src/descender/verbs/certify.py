@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from descender.costs.certificate import certificate, cost_scale
 from descender.costs.risk import Risk
-from descender.descent import Walk
 from descender.doctor.finding import Finding
 from descender.doctor.fitted import Fitted, examine_fitted
 from descender.errors import CapabilityError, OptionError
@@ -18,6 +17,7 @@ from descender.kernels.threads import one_blas_thread
 from descender.methods.auto import polishing_tol
 from descender.verbs.minimize import minimize
 from descender.verbs.objectives import Objective, objective_of, torch_objective
+from descender.walk import Walk
 
 TOL = 1e-6
 

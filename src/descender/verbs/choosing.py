@@ -12,7 +12,6 @@ import numpy as np
 
 from descender.costs.cost import Cost
 from descender.costs.network.network import Network
-from descender.descent import Stop
 from descender.errors import CapabilityError, OptionError, suggest
 from descender.methods.advance import Options
 from descender.methods.auto import METHODS, choose, quasi_newton, textbook
@@ -22,6 +21,7 @@ from descender.methods.lbfgs import LBFGS
 from descender.methods.rules import RULES
 from descender.methods.textbook import Textbook
 from descender.methods.training import plan
+from descender.walk import Stop
 
 ON_DIVERGENCE = ("stop", "recover", "raise", "continue")
 DEFAULT_STEPS, DEFAULT_STEP_TOL = 10_000, 1e-12

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from descender.costs.cost import Cost, Vector
 from descender.costs.risk import Risk
-from descender.descent import Walk, check_start
+from descender.descent import check_start
 from descender.errors import CapabilityError, OptionError, StartError
 from descender.pictures.race import Gaps, describe_gaps
 from descender.pictures.style import short
@@ -35,6 +35,7 @@ from descender.verbs.racing import (
 from descender.verbs.ranking import DEADLINES, LEVELS, amount, answer, leaders, level_text, price_line, together
 from descender.verbs.reading import describe, read_cost
 from descender.verbs.table import Roles, Teller, encode, hold_out, read_table
+from descender.walk import Walk
 
 EPOCHS, EVALUATIONS = 50, 2_000
 """The budget where none is given: readings of all rows, or evaluations of a cost without samples."""

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from descender.descent import Walk
 from descender.doctor.causes import BY_SLUG
 from descender.doctor.closer import look_closer
 from descender.doctor.curves import examine_curves
 from descender.doctor.finding import Finding, root_first, without
 from descender.doctor.logs import Curves, read_curves
+from descender.walk import Walk
 
 
 class Read(list[Finding]):

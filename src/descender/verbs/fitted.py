@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from descender import cards
 from descender.costs.risk import Risk
-from descender.descent import Walk
 from descender.doctor.finding import Finding
 from descender.errors import CapabilityError, InputError
 from descender.model import Model
 from descender.outputs import check_outputs, file_name, script_files
 from descender.pictures.bars import ColumnEffect
+from descender.walk import Walk
 
 if TYPE_CHECKING:
     from descender.verbs.fit_pictures import Picture

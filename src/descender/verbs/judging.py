@@ -10,7 +10,7 @@ import numpy as np
 
 from descender.costs.cost import Cost, Vector
 from descender.costs.risk import Risk
-from descender.descent import Step, Stop, Walk, descend
+from descender.descent import descend
 from descender.methods.advance import length
 from descender.methods.arrival import PLATEAU, plateau
 from descender.methods.bounds import Bounds
@@ -18,6 +18,7 @@ from descender.methods.critical import LARGEST, Critical, classify, leave
 from descender.methods.linesearch import STEEPER
 from descender.methods.rates import Constant
 from descender.methods.textbook import Textbook
+from descender.walk import Step, Stop, Walk
 
 CRITICAL = 1e-12
 """A start whose Newton step is shorter than this share of it counts as a critical point."""

@@ -14,7 +14,7 @@ from descender.costs.counted import as_cost, counted
 from descender.costs.formula import Formula
 from descender.costs.function import Function
 from descender.costs.risk import Risk
-from descender.descent import Step, Walk, descend
+from descender.descent import descend
 from descender.doctor.descent import examine
 from descender.doctor.undefined import undefined
 from descender.errors import OptionError
@@ -29,6 +29,7 @@ from descender.verbs.repair import check_on_trouble, repair, replay_of, troubles
 from descender.verbs.scipy_words import speaks_scipy
 from descender.verbs.starts import from_many_starts
 from descender.verbs.stationary import SECONDS, stationary_points
+from descender.walk import Step, Walk
 
 STARTS_KEPT = 10_000
 """Numbers of a start that a record keeps; of more, the seed."""
@@ -118,7 +119,7 @@ def minimize(
         of a formula: True, or for how many seconds at most (10), to set its derivatives to zero and solve by algebra;
         what was found, or why not, is the walk's ``stationary`` (:func:`~descender.verbs.stationary.stationary_points`)
     callback, holdout
-        called after each step with a :class:`~descender.descent.Step`, an array, the point; return True or raise
+        called after each step with a :class:`~descender.walk.Step`, an array, the point; return True or raise
         StopIteration to stop.  A held-out cost, noted once an epoch
     patience
         with `holdout`: stop after so many epochs without a lower held-out cost; the answer is the point that had it
@@ -136,7 +137,7 @@ def minimize(
     The call of ``scipy.optimize.minimize`` is understood, too: ``fun``, ``x0`` and ``jac`` for cost, start and
     gradient, its names of methods where there is such a method here, and ``options``; docs/coming-from-scipy.md tells.
 
-    Returns a :class:`~descender.descent.Walk`.  Raises :class:`~descender.errors.InputError` and its kinds for what
+    Returns a :class:`~descender.walk.Walk`.  Raises :class:`~descender.errors.InputError` and its kinds for what
     is wrong with the input, :class:`~descender.errors.CostError` if a function fails.
 
     >>> walk = minimize("(1-x)**2 + 100*(y-x**2)**2", "x=-1.2, y=1")

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from descender.costs.losses import Softmax
 from descender.costs.risk import Risk
 from descender.data.split import Folds
-from descender.descent import Stop, descend
+from descender.descent import descend
 from descender.methods.auto import choose
 from descender.methods.path import Point
+from descender.walk import Stop
 
 
 class Judge(Protocol):

@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from descender.costs.losses import read_loss
 from descender.costs.risk import Risk
-from descender.descent import Walk
 from descender.doctor.columns import leaking_column
 from descender.doctor.finding import Finding
 from descender.kernels.threads import one_blas_thread
 from descender.metrics import baseline, measure
 from descender.model import Model
 from descender.verbs.table import Design, Teller
+from descender.walk import Walk
 
 WORDS = {
     "log_loss": "log loss",

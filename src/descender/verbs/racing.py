@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from descender.costs.cost import Cost, Vector
 from descender.costs.risk import Risk
-from descender.descent import Stop, Walk, descend
+from descender.descent import descend
 from descender.doctor.descent import examine
 from descender.errors import OptionError, suggest
 from descender.methods.auto import METHODS
@@ -27,6 +27,7 @@ from descender.methods.textbook import Textbook
 from descender.methods.variance_reduced import PROBED
 from descender.verbs.choosing import choose_method
 from descender.verbs.judging import judge, rerun
+from descender.walk import Stop, Walk
 
 TIGHT = 1e-12
 """The certified gap that is asked of methods which end on one: so that the race, not they, decides where to stop."""

@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from descender.costs.network.network import Network
-from descender.descent import Walk
 from descender.doctor.finding import SEVERITIES, Finding, root_first
 from descender.doctor.remedies import remedies
 from descender.doctor.trial import Trial
 from descender.errors import CapabilityError, DescenderError, OptionError
 from descender.verbs.fitted import Fitted
 from descender.verbs.table import Teller
+from descender.walk import Walk
 
 ON_TROUBLE = ("tell", "repair")
 LOWER, LEARNT_MORE = 0.01, 0.1

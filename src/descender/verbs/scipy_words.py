@@ -139,7 +139,7 @@ def method_word(method: Any) -> Any:
 
 
 def callback_of(callback: Any) -> Any:
-    """The callback as one of a :class:`~descender.descent.Step`, called after each step, as SciPy does.
+    """The callback as one of a :class:`~descender.walk.Step`, called after each step, as SciPy does.
 
     As in SciPy, one whose only parameter is called ``intermediate_result`` gets an ``OptimizeResult`` by that name.
     Every other gets the Step, which is the point itself: an array, as ``callback(xk)`` expects.

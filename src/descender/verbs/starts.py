@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from descender import cards
 from descender.costs.cost import Cost, Vector
 from descender.costs.minima import distinct
-from descender.descent import Walk
 from descender.errors import CostError, InputError, OptionError, StartError
 from descender.methods.bounds import Bounds, read_bounds
 from descender.verbs.reading import read_cost
 from descender.verbs.stationary import SECONDS, stationary_points
+from descender.walk import Walk
 
 MOST = 100_000
 """Starts at most: each is a descent of its own."""

@@ -15,10 +15,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from descender.costs.cost import Cost, Vector
 from descender.costs.formula import Formula
-from descender.descent import Walk
 from descender.errors import OptionError, StartError, suggest
 from descender.verbs.minimize import minimize
 from descender.verbs.reading import misspelt
+from descender.walk import Walk
 
 LIMIT = 10_000_000
 """Evaluations that a sweep may take."""

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from descender.costs.network.layers import Recurrent
 from descender.costs.network.network import Network
-from descender.descent import Walk
 from descender.doctor.finding import Finding
 from descender.doctor.layers import exploding_gradient, vanishing_gradient
 from descender.errors import OptionError
 from descender.methods.training import plan
 from descender.verbs.minimize import minimize
+from descender.walk import Walk
 
 HELD_OUT_FROM = 1000
 """Samples from which on `early_stopping="auto"` holds some out."""
