@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 from descender import live
 from descender.costs.cost import Cost, Vector
 from descender.costs.counted import Counted, as_cost, counted
+from descender.costs.network.network import Network
 from descender.costs.risk import Risk
 from descender.errors import DivergedError, StartError
 from descender.kernels.threads import one_blas_thread
 from descender.methods.advance import length
 from descender.methods.method import Block, Budget, Method, Outcome
 from descender.record import COLUMNS, Recorder
-from descender.walk import Step, Stop, Walk
+from descender.walk import Lost, Step, Stop, Walk
 
 FIRST = 256
 """Rows of which the cost must be finite at the start, where batches are read."""
@@ -92,12 +93,13 @@ def descend(
     value, gradient = final if final is not None else watch.evaluate(watch.w)
     if on_divergence != "continue" and not np.isfinite(value) and watch.sound is not watch.w:
         outcome = Outcome("not_finite", "the next J is not finite")
+        watch.lose(watch.steps, watch.w, None)
         watch.w = watch.sound
         value, gradient = watch.evaluate(watch.w)
     if outcome.kind == "not_finite":
         outcome = Outcome("not_finite", watch.divergence_text(outcome.text))
         if on_divergence == "raise":
-            raise DivergedError(outcome.text)
+            raise DivergedError(f"{outcome.text}: {watch.lost.trace.text}" if watch.lost else outcome.text)
     w = watch.w
     watch.arrive(outcome, value, gradient)
     names = list(cost.names) if cost.n_parameters <= NAMED else []
@@ -123,6 +125,7 @@ def descend(
         cost=count.cost,
         by=method,
         pairs=block.pairs if block is not None else None,
+        lost=watch.lost,
     )
 
 
@@ -136,13 +139,15 @@ def check_start(cost: Cost, w: Vector) -> None:
         # where batches tell enough, the first ones do: the walk will read the others soon
         some = [np.arange(min(cost.n_samples, FIRST))] if cost.seldom_read and cost.n_samples else []
         value, gradient = cost.value_and_gradient(w, *some)
+    found = None
+    if isinstance(cost, Network) and not (np.isfinite(value) and np.isfinite(gradient).all()):
+        found = cost.trace(w, some[0] if some else None)
+    at = _point(cost, w) + (f": {found.text}" if found is not None else "")
     if not np.isfinite(value):
-        raise StartError(f"J is {value} at the start {_point(cost, w)}; start where it is a finite real number")
+        raise StartError(f"J is {value} at the start {at}; start where it is a finite real number")
     if not np.isfinite(gradient).all():
         j = int(np.flatnonzero(~np.isfinite(gradient))[0])
-        raise StartError(
-            f"dJ/d{cost.names[j]} is {gradient[j]} at the start {_point(cost, w)}; start where the cost has a slope"
-        )
+        raise StartError(f"dJ/d{cost.names[j]} is {gradient[j]} at the start {at}; start where the cost has a slope")
 
 
 class _Best:
@@ -180,6 +185,8 @@ class _Watch:
         self.best, self.batch_costs = _Best(stop.patience_tol), list[NDArray]()
         self.notes: list[str] = []
         self.events: list[dict[str, Any]] = []
+        self.start = w.copy()
+        self.lost: Lost | None = None
 
     def see(self, block: Block) -> Outcome | None:
         """Note a block; the outcome if the walk ends with it."""
@@ -193,7 +200,10 @@ class _Watch:
         self.w = w
         claimed = int(block.log[:, 5].sum()) + block.evaluations
         self.count.tell(max(0, claimed - (self.count.asked - self.asked)))  # what was done without asking the cost
+        at = self.steps
         self._append(log, block, len(log) < len(block.log))
+        if block.lost is not None and early is None:
+            self.lose(at + block.lost[0], *block.lost[1:])
         if block.note:
             self.notes.append(block.note)
             self.events += [{"step": self.steps, "text": block.note}] if block.went_back else []
@@ -215,6 +225,12 @@ class _Watch:
         live.step(self.steps, self.previous)
         self.asked = self.count.asked
         return outcome
+
+    def lose(self, step: int, w: Vector, rows: NDArray | None) -> None:
+        """Note where a network first was not finite."""
+        if self.lost is None and isinstance(self.cost, Network):
+            found = self.cost.trace(w, rows, self.start)
+            self.lost = None if found is None else Lost(step, found)
 
     def arrive(self, outcome: Outcome, value: float, gradient: Vector) -> None:
         """Let the callback see the last point too, unless it ended the walk itself or saw it before."""

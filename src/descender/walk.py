@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,6 +80,13 @@ class Stop:
     patience_tol: float = 0.0
 
 
+class Lost(NamedTuple):
+    """Where a walk first left the finite numbers: after so many steps, at what operation, as its cost traced it."""
+
+    step: int
+    trace: Any
+
+
 @dataclass
 class Walk:
     """The result of a descent, with SciPy's names.
@@ -94,7 +101,8 @@ class Walk:
     ``minima`` are the minima that they found (:class:`~descender.verbs.starts.Minima`).  ``stationary`` is what algebra
     found, where it was asked for (:class:`~descender.verbs.stationary.Stationary`).  ``cost`` is what was walked on,
     for pictures, ``by`` the method with all that it was asked, and ``replay`` how the walk is done again, where
-    something is wrong with it; they are not pickled.
+    something is wrong with it; they are not pickled.  ``lost`` tells where the cost of a network first was not finite
+    (:class:`Lost`).
 
     ``hess_inv`` is the inverse Hessian that L-BFGS has learnt, an operator that is an array where one is wanted
     (:class:`~descender.methods.inverse_hessian.InverseHessian`); another method has none.
@@ -130,6 +138,7 @@ class Walk:
     replay: Any = field(default=None, repr=False, compare=False)
     by: Method | None = field(default=None, repr=False, compare=False)
     pairs: Any = field(default=None, repr=False, compare=False)
+    lost: Any = field(default=None, repr=False, compare=False)
 
     @property
     def hess_inv(self) -> Any:

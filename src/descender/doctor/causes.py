@@ -299,7 +299,7 @@ CAUSES: tuple[Cause, ...] = (
     # numbers
     _C("D901", "nan-operation", "an operation that makes NaN or infinity",
        "A logarithm of 0, a root of a negative number, a division by 0: the first is named, with layer, row and the value.",
-       "The first operation whose inputs are finite and moderate and whose result, or derivative, is not.",
+       "The first operation whose inputs are finite and moderate and whose result, or derivative, is not. Of a network of ours, the first number that is not finite, with whether the walk made it, or the data did: the same rows are not finite at the start, or are all finite without one value.",
        ("bound the input of the operation", "an equivalent that is stable, such as log_softmax"),
        ("nan", "nan-loss", "invalid-operation", "numerical-error")),
     _C("D902", "half-precision-overflow", "half precision overflows",

@@ -139,6 +139,7 @@ class Closer:
         return {f"{r:g}": replace(self.method, rate=Constant(r), recover=False) for r in rates if 0 < r < np.inf}
 
 
+@np.errstate(all="ignore")
 def look_closer(walk: Walk) -> list[Finding]:
     """The findings of a closer look at a walk that still knows its cost and its start; else none."""
     start = walk.record.facts.get("start")
@@ -201,8 +202,8 @@ def outlier_rows(look: Closer) -> Finding | None:
             continue
         what = f"X[{row}, {column}]" if of == "X" else f"y[{row}]"
         evidence = (
-            f"{what} = {values[row, column]:.4g} is {times:,.0f} times as far from the median as 99 of 100 rows, and "
-            f"its gradient is {pull:,.0f} times the median row's"
+            f"{what} = {values[row, column]:.4g} is {_times(times)} times as far from the median as 99 of 100 rows, "
+            f"and its gradient is {_times(pull)} times the median row's"
         )
         remedy = "look at the row: correct it, leave it out, or loss='huber'"
         return Finding("outlier-rows", "warning", evidence, remedy, {"row": row, "column": column, "of": of})
@@ -217,6 +218,8 @@ def leaked_label(look: Closer) -> Finding | None:
     if found is None:
         return None
     column, told, second = found
+    if not np.isfinite(told):
+        return None
     evidence = f"column {column} alone explains {min(told, 1.0):.1%} of the target, the next best {second:.0%}"
     remedy = "is it known when you predict? if not, leave it out"
     return Finding("leaked-label", "warning", evidence, remedy, {"column": column})
@@ -354,6 +357,10 @@ def labels_shuffled(look: Closer) -> Finding | None:
 def _far_lower(fall: float, own: float, share: float = HALF) -> bool:
     """Whether a walk fell by no more than a share of what another did."""
     return bool(np.isfinite(fall) and fall > 0 and own < share * fall)
+
+
+def _times(factor: float) -> str:
+    return f"{factor:,.0f}" if factor < 1e9 else f"{factor:.2g}"
 
 
 def _number(value: float) -> str:

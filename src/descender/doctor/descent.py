@@ -28,6 +28,7 @@ def examine(cost: Cost, start: Vector, walk: Walk, rerun: Rerun | None = None) -
     return [finding for finding in found if finding is not None]
 
 
+@np.errstate(all="ignore")
 def largest_curvature(cost: Cost, w: Vector, iterations: int = 20) -> float:
     """The largest second derivative at w: power iterations on differences of the gradient, begun at the gradient."""
     direction = cost.gradient(w) + 0.0
@@ -35,14 +36,13 @@ def largest_curvature(cost: Cost, w: Vector, iterations: int = 20) -> float:
     direction = direction / max(length(direction), 1e-300) + 0.1 * noise / max(length(noise), 1e-300)
     h = 1e-5 * max(1.0, length(w))
     curvature = 0.0
-    with np.errstate(all="ignore"):
-        for _ in range(iterations):
-            direction = direction / max(length(direction), 1e-300)
-            product = (cost.gradient(w + h * direction) - cost.gradient(w - h * direction)) / (2.0 * h)
-            curvature = max(curvature, abs(float(product @ direction)))
-            if not np.isfinite(product).all() or not product.any():
-                break
-            direction = product
+    for _ in range(iterations):
+        direction = direction / max(length(direction), 1e-300)
+        product = (cost.gradient(w + h * direction) - cost.gradient(w - h * direction)) / (2.0 * h)
+        curvature = max(curvature, abs(float(product @ direction)))
+        if not np.isfinite(product).all() or not product.any():
+            break
+        direction = product
     return curvature
 
 

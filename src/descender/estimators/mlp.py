@@ -78,7 +78,7 @@ class MLPRegressor(RegressorMixin, Perceptron):
         if not (self.warm_start and hasattr(self, "_y_center")):
             self._y_center, self._y_scale, _ = column_scales(np.asarray(y, float).reshape(len(y), -1), s, power=2)
         coded = (np.asarray(y).reshape(len(y), -1) - self._y_center) / self._y_scale
-        self._train(X, coded[:, 0] if y.ndim == 1 else coded, s, "squared_error", coded.shape[1])
+        self._train(X, coded[:, 0] if y.ndim == 1 else coded, s, "squared_error", coded.shape[1], given=sample_weight)
         return self
 
     def predict(self, X: Any) -> NDArray:
@@ -166,22 +166,22 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         check_classification_targets(y)
         X, y, s = present(X, y, sample_weight)
         if y.ndim == 2 and y.shape[1] > 1:
-            return self._fit_labels(X, y, s)
+            return self._fit_labels(X, y, s, sample_weight)
         y = column_or_1d(y, warn=True)
         codes, s = learn_classes(self, y, s)
         classes = self.classes_
         two = len(classes) == 2
         loss, outputs = ("log_loss", 1) if two else ("softmax", len(classes))
-        self._train(X, codes.astype(np.float64), s, loss, outputs, by_class=True)
+        self._train(X, codes.astype(np.float64), s, loss, outputs, by_class=True, given=sample_weight)
         return self
 
-    def _fit_labels(self, X: Any, y: NDArray, s: NDArray | None) -> MLPClassifier:
+    def _fit_labels(self, X: Any, y: NDArray, s: NDArray | None, given: Any) -> MLPClassifier:
         if type_of_target(y) != "multilabel-indicator":
             raise TargetError(f"y has shape {y.shape}: several labels a sample are columns of 0 and 1")
         if self.class_weight is not None:
             raise OptionError("class_weight goes with one class a sample; give sample_weight, or leave it out")
         self.classes_ = np.arange(y.shape[1])
-        self._train(X, y.astype(np.float64), s, "log_loss", y.shape[1])
+        self._train(X, y.astype(np.float64), s, "log_loss", y.shape[1], given=given)
         return self
 
     @property

@@ -110,8 +110,10 @@ class Perceptron(BaseEstimator):
         check_rows(X, np.zeros(X.shape[0]), None)
         return X, y
 
-    def _train(self, X: Any, y: NDArray, s: NDArray | None, loss: str, outputs: int, by_class: bool = False) -> None:
-        """Train on scaled columns; y as the loss wants it."""
+    def _train(
+        self, X: Any, y: NDArray, s: NDArray | None, loss: str, outputs: int, by_class: bool = False, given: Any = None
+    ) -> None:
+        """Train on scaled columns; y as the loss wants it, `given` the weights of all rows, those of weight 0, too."""
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         warm = self.warm_start and hasattr(self, "_network")
         method, options = self._method()
@@ -119,8 +121,8 @@ class Perceptron(BaseEstimator):
             method, options, self.max_iter, self.early_stopping, self.validation_fraction, self.n_iter_no_change,
             self.max_seconds, seed, self._tol(),
         )  # fmt: skip
-        learn, watch = Samples(X, y, s), None
-        if (rows := set_aside(y, how, by_class)) is not None:
+        learn, watch, rows = Samples(X, y, s), None, set_aside(y, how, by_class)
+        if rows is not None:
             watch, learn = learn.take(rows[1]), learn.take(rows[0])
         if not warm:
             self._scales = column_scales(learn.X, learn.weight)
@@ -130,7 +132,12 @@ class Perceptron(BaseEstimator):
         make = partial(self._build, loss=loss, outputs=outputs, seed=seed)
         if warm and self._w.shape != (make(*learn).n_parameters,):
             raise OptionError("warm_start=True: the last fit had other sizes of layers; fit anew with warm_start=False")
-        self._take(*train(make, learn, watch, how, by_class=by_class, start=start))
+        kept = np.flatnonzero(given) if np.ndim(given) else np.arange(len(y))
+        called: dict[str, Any] = {
+            "numbers": kept if rows is None else kept[rows[0]],
+            "columns": getattr(self, "feature_names_in_", None),
+        }
+        self._take(*train(make, learn, watch, how, by_class=by_class, start=start, **called))
 
     def _layers(self, inputs: int, outputs: int) -> list[Layer]:
         return perceptron(

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from descender.costs.cost import Cost, Vector
+from descender.costs.cost import Cost, Rows, Vector
 
 
 class Outcome(NamedTuple):
@@ -36,7 +36,8 @@ class Block(NamedTuple):
     distance from the bottom. ``note`` is an event worth telling, a recovery where the walk ``went_back``;
     ``evaluations`` counts those that no row of the log does. Where a method reports another point than that of its
     gradients, ``w`` and ``answers`` are what it reports after and before each step.  ``pairs`` is what a quasi-Newton
-    method has learnt of the curvature so far.
+    method has learnt of the curvature so far.  ``lost`` tells where J or its gradient
+    was first not finite: after how many steps of the block, the point, and the rows that were read (None: all).
     """
 
     log: NDArray[np.float64]
@@ -52,6 +53,7 @@ class Block(NamedTuple):
     answers: NDArray | None = None
     went_back: bool = False
     pairs: Any = None
+    lost: tuple[int, Vector, Rows | None] | None = None
 
 
 class Budget(NamedTuple):

@@ -128,6 +128,7 @@ class Textbook:
             rows = (batches.stops - batches.starts)[:done] * log[:done, TRIALS].astype(np.intp)
             rows = cost.reads(rows) if isinstance(cost, Reduced) else rows
             ended, note, found = reader.used(done), None, None
+            lost = self._lost(why, log[:done], batches, position, path)
             look = judge if judge is not None and ended and why == walk.RAN and judge.due() else None
             taken += done
             if why == walk.NOT_FINITE and snapshots is None:
@@ -166,7 +167,20 @@ class Textbook:
             yield Block(
                 log[:done], answer, rows, path[:done], ended, outcome, note, certificate=found,
                 answers=answers[:done] if len(answers) else None, went_back=note is not None,
+                lost=lost,
             )  # fmt: skip
+
+    def _lost(
+        self, why: int, log: NDArray, batches: Batches, position: Position, path: NDArray
+    ) -> tuple[int, Vector, NDArray | None] | None:
+        """The first step of a block before which J, its gradient or the point is not finite, that point, its rows."""
+        bad = np.flatnonzero(~np.isfinite(log[: len(path), :2]).all(axis=1))
+        if why != walk.NOT_FINITE and not len(bad):
+            return None
+        at = int(bad[0]) if len(bad) else len(log)
+        k = min(at, len(batches.starts) - 1)
+        w = path[k] if len(bad) else position["w"].copy()
+        return at, w, None if self.batch_size == "full" else batches.order[batches.starts[k] : batches.stops[k]]
 
     def _snapshots(self, cost: Cost, w: Vector) -> Snapshots | None:
         """Points to go back to, of a walk over samples that is to recover: by batches, or not convex."""

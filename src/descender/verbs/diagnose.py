@@ -14,6 +14,7 @@ from descender.doctor.closer import look_closer
 from descender.doctor.curves import examine_curves
 from descender.doctor.finding import Finding, root_first, without
 from descender.doctor.logs import Curves, read_curves
+from descender.doctor.lost_network import looks_only
 from descender.walk import Walk
 
 
@@ -68,7 +69,8 @@ def diagnose_log(source: Any, ignore: Iterable[str] | str = ()) -> Read:
     curves = read_curves(source)
     own = [] if isinstance(source, str | os.PathLike) else _own(source)
     noted = [Finding.from_dict(plain) for plain in curves.facts.get("findings", ())]
-    seen = {finding.cause: finding for finding in examine_curves(curves)}
+    not_so = looks_only([*own, *noted])
+    seen = {finding.cause: finding for finding in examine_curves(curves) if finding.cause not in not_so}
     known = [_with(seen.pop(finding.cause, None), finding) for finding in [*own, *noted]]
     named = [finding.cause for finding in known if finding.severity != "info"]
     explained = {symptom for cause in named for symptom in BY_SLUG[cause].above}

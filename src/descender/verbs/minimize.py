@@ -16,6 +16,7 @@ from descender.costs.function import Function
 from descender.costs.risk import Risk
 from descender.descent import descend
 from descender.doctor.descent import examine
+from descender.doctor.lost_network import lost_network
 from descender.doctor.undefined import undefined
 from descender.errors import OptionError
 from descender.kernels.threads import one_blas_thread
@@ -206,6 +207,7 @@ def minimize(
     walk.findings += examine(target, w, walk, rerun(target, first, chosen, walk, seed))
     if isinstance(target, Formula) and (gone := lost(target, first, chosen, walk, seed)):
         walk.findings += undefined(target, *gone)
+    walk.findings = lost_network(walk)
     if walk.findings:
         walk.record.facts["findings"] = [finding.as_dict() for finding in walk.findings]
     walk.nfev, walk.njev = count.nfev, count.njev

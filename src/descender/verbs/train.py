@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from descender.costs.network.layers import Recurrent
 from descender.costs.network.network import Network
-from descender.doctor.finding import Finding
+from descender.doctor.finding import Finding, root_first
 from descender.doctor.layers import exploding_gradient, vanishing_gradient
 from descender.errors import OptionError
 from descender.methods.training import plan
@@ -100,15 +100,19 @@ def train(
     *,
     by_class: bool = False,
     start: NDArray | None = None,
+    numbers: NDArray | None = None,
+    columns: Sequence[str] | None = None,
     **options: Any,
 ) -> tuple[Network, Walk]:
     """The network that ``make(X, y, weight)`` builds, and the walk of its training.
 
     With `watch` its cost is looked at once an epoch, and the weights that had the lowest are the answer.  Without, of
     50 (classes: 100) to 999 samples, four folds tell how many of the planned steps to take, and all are learnt from.
+    `numbers` and `columns` are what findings call the rows of `learn` and their columns.
     `options` go to :func:`~descender.minimize`.
     """
     network = make(*learn)
+    network.numbers, network.columns = numbers, columns
     begin = network.start(how.seed) if start is None else start
     n, steps, seconds = len(learn.y), None, how.max_seconds
     enough = n >= (CLASSES_FOLDED_FROM if by_class else FOLDED_FROM)
@@ -118,7 +122,7 @@ def train(
         steps = _steps(make, learn, how._replace(max_seconds=seconds), by_class)
     walk = _walk(network, begin, how._replace(max_seconds=seconds), watch, steps, **options)
     if found := _layers(network, begin, walk):
-        walk.findings += found
+        walk.findings = root_first([*walk.findings, *found])
         walk.record.facts["findings"] = [finding.as_dict() for finding in walk.findings]
     walk.replay = None  # of the whole training, of which this walk is a part: the caller knows how to do that again
     if walk.status == "budget" and (seconds is None or walk.record["seconds"][-1] < seconds):

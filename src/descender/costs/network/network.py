@@ -13,6 +13,7 @@ from descender.costs.cost import Cost, Rows, Vector
 from descender.costs.losses import Loss, Softmax, check_targets, read_loss
 from descender.costs.network.body import Body, Names
 from descender.costs.network.layers import Dense, Layer, Mode, Recurrent, ones
+from descender.costs.network.trace import Trace, trace
 from descender.costs.risk import check_rows
 from descender.errors import CapabilityError, DataError, OptionError, ShapeError
 
@@ -85,6 +86,8 @@ class Network(Body, Cost):
         self.penalised = [places[name][0] for layer, places in ways for name in layer.penalised]
         self.draws = any(getattr(layer, "share", 0.0) > 0 for layer in self.all_layers)
         self.taken: NDArray | None = None
+        self.numbers: NDArray | None = None  # what samples and columns are called in the data as they were given
+        self.columns: Sequence[str] | None = None
         self.dtype = self.X.dtype.type
         widest = max(int(np.prod(shape[-1:])) for layer in self.layers for shape in layer.shapes.values())
         steps = self.X.shape[1] if self.X.ndim == 3 else 1
@@ -101,6 +104,7 @@ class Network(Body, Cost):
         """The length of w."""
         return self.layout.size
 
+    @np.errstate(over="ignore", invalid="ignore")
     def start(self, seed: int = 0) -> Vector:
         """Initial parameters, in the dtype of the samples.
 
@@ -193,7 +197,7 @@ class Network(Body, Cost):
                 told.append(ErrorVector(name, signal, _rms(back), norm, float(node), matrices, sizes))
         return told
 
-    @np.errstate(over="ignore", invalid="ignore")
+    @np.errstate(all="ignore")
     def layer_gradients(self, w: Vector, rows: Rows) -> dict[str, float]:
         """The norm of what each layer with parameters has of the gradient of some rows, first layer first.
 
@@ -209,6 +213,10 @@ class Network(Body, Cost):
         ways = enumerate(zip(self.layers, self.layout.views(gradient), strict=True))
         return {f"layer{k} ({layer.name})": _size(g.values()) for k, (layer, g) in ways if layer.shapes}
 
+    def trace(self, w: Vector, rows: Rows | None = None, start: Vector | None = None) -> Trace | None:
+        """What is not finite first where J and its gradient are computed at w: see :func:`trace`."""
+        return trace(self, w, rows, start)
+
     def scores(self, w: Vector, X: Any) -> NDArray:
         """The outputs for new samples: (n,) where there is one a sample, else (n, outputs)."""
         w = w.astype(self.X.dtype, copy=False)
@@ -217,6 +225,7 @@ class Network(Body, Cost):
         out = np.concatenate(parts)
         return out[:, 0] if self.n_outputs == 1 else out
 
+    @np.errstate(over="ignore", invalid="ignore")
     def held_out(self, w: Vector, X: Any, y: NDArray, sample_weight: NDArray | None = None) -> float:
         """The mean loss of other samples, which are read as :meth:`scores` reads them; without penalty."""
         z = self.scores(w, X)
