@@ -132,7 +132,7 @@ class Perceptron(BaseEstimator):
         make = partial(self._build, loss=loss, outputs=outputs, seed=seed)
         if warm and self._w.shape != (make(*learn).n_parameters,):
             raise OptionError("warm_start=True: the last fit had other sizes of layers; fit anew with warm_start=False")
-        kept = np.flatnonzero(given) if np.ndim(given) else np.arange(len(y))
+        kept = np.arange(len(y)) if given is None or np.asarray(given).ndim == 0 else np.flatnonzero(np.asarray(given))
         called: dict[str, Any] = {
             "numbers": kept if rows is None else kept[rows[0]],
             "columns": getattr(self, "feature_names_in_", None),

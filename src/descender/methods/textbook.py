@@ -174,6 +174,8 @@ class Textbook:
         self, why: int, log: NDArray, batches: Batches, position: Position, path: NDArray
     ) -> tuple[int, Vector, NDArray | None] | None:
         """The first step of a block before which J, its gradient or the point is not finite, that point, its rows."""
+        if why != walk.NOT_FINITE and self.options.stop_if_not_finite:
+            return None
         bad = np.flatnonzero(~np.isfinite(log[: len(path), :2]).all(axis=1))
         if why != walk.NOT_FINITE and not len(bad):
             return None
