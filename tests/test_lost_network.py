@@ -222,5 +222,47 @@ def test_an_estimator_and_a_fit_name_the_row_of_the_data_as_given():
     table = {"a": X[:, 0], "b": X[:, 1], "y": y}
     fit = descender.fit(table, "y", model="mlp", hidden=(8,), method="sgd", learning_rate=1e6, epochs=3)
     finding = next(finding for finding in fit.findings if finding.code == "D901")
+    row = f"loss of row {finding.where['row']} is inf"
+    assert any(row in text for word, text, _ in fit.lines if word == "noticed")
     told = target_told(finding) * fit.model.scale + fit.model.centre
     assert told == pytest.approx(y[finding.where["row"] - 1], abs=0.01)  # rows of a table are numbered from 1
+
+
+def networks():
+    """Losses, shapes, forms and dtypes, each some times."""
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        dtype = (np.float64, np.float32)[seed % 2]
+        X, y = rng.normal(size=(30, 3)).astype(dtype), np.arange(30.0)
+        X = sparse.csr_matrix(X) if seed % 3 == 0 else X
+        activation = ("identity", "sigmoid", "tanh", "relu", "leaky_relu", "gelu", "selu")[seed % 7]
+        shape = {"normalisation": (None, "batch", "layer")[seed % 3], "residual": bool(seed % 2),
+                 "dropout": 0.3 * (seed % 4 == 0)}  # fmt: skip
+        kind = seed % 5
+        if kind == 4:
+            sequences = rng.normal(size=(30, 4, 3)).astype(dtype)
+            sequences[2, 2:] = np.nan
+            yield rng, Network(recurrent(3, 5, 1, activation=activation), sequences, y)
+            continue
+        outputs, target, loss = [(3, y % 3, "softmax"), (2, rng.normal(size=(30, 2)), "squared_error"),
+                                 (1, y % 2, "log_loss"), (1, y, "poisson")][kind]  # fmt: skip
+        layers = perceptron(3, [5, 5], outputs, activation, **shape)
+        weight = rng.uniform(size=30) if kind == 1 else None
+        yield rng, Network(layers, X, target, loss, l2=float(kind % 2), sample_weight=weight)
+
+
+def test_something_is_found_where_j_or_its_gradient_is_not_finite_and_nothing_elsewhere():
+    lost = 0
+    for rng, cost in networks():
+        start, big = cost.start(0), 1e200 if cost.dtype is np.float64 else 1e25
+        for rows in (None, rng.permutation(30)[:7]):
+            w = start.copy()
+            w[rng.integers(0, len(w), size=3)] = big ** rng.uniform(0.3, 1.5, size=3)
+            with np.errstate(all="ignore"):
+                value, gradient = cost.value_and_gradient(w, rows)
+            found = cost.trace(w, rows, start)
+            assert (found is None) == bool(np.isfinite(value) and np.isfinite(gradient).all())
+            assert found is None or not found.at_start
+            assert found is None or rows is None or found.row is None or found.row in rows
+            lost += found is not None
+    assert 20 < lost < 80

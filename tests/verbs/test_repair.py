@@ -105,7 +105,7 @@ def test_where_nothing_helps_the_walk_stays_as_it_is_and_says_what_was_tried():
     def fun(w):
         calls.append(w)
         if len(calls) > limit:
-            raise ValueError("no more")
+            raise RuntimeError("no more")
         return float(np.sum(w**2))
 
     walk = descender.minimize(fun, [1.0], **TOO_HIGH)

@@ -40,7 +40,8 @@ def judged(model: Model, walk: Walk, design: Design, say: Teller) -> tuple[dict,
     say("held out" if len(design.y_held) else "on its own rows", _judgement(quality, len(y_held)), stage="judge")
     findings = list(walk.findings) + _findings(model, design, scores)
     for finding in findings:
-        say("noticed", f"{finding.code} {finding.title}: {finding.remedy}")
+        told = f"{finding.evidence}: " if "row" in finding.where else ""
+        say("noticed", f"{finding.code} {finding.title}: {told}{finding.remedy}")
     return quality, scores_held, findings
 
 
