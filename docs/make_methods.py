@@ -55,6 +55,23 @@ record and the callback tell of the points where gradients were read, with the c
 result, the last row of the record, and every cost that is measured of all samples or held out belong to what is
 reported. Such a walk uses up its budget: that a point is at rest says nothing about a mean.
 
+## An l1 penalty
+
+Of `gd`, `noise`, `sgd`, `minibatch`, `sag`, `saga` and `svrg` the gradient is that of all but the l1 penalty of a
+linear model, and each step is followed by soft-thresholding,
+
+$$ w \\leftarrow \\operatorname{{sign}}(v)\\,\\max(|v| - a\\lambda_1, 0), \\qquad v = w - a\\,g $$
+
+for every weight and no intercept, so that weights become exactly zero. The cost that is reported is whole. A search for
+the rate asks for a share of $g \\cdot (w^+ - w) + \\lambda_1 (|w^+|_1 - |w|_1)$, and `gradient_tol` is held against the
+norm of the proximal gradient $w - S(w - g)$, which is zero just at a stationary point; $S$ is soft-thresholding by
+$\\lambda_1$. A. Beck and M. Teboulle, *A fast iterative shrinkage-thresholding algorithm for linear inverse problems*,
+2009 (ISTA); P. Tseng and S. Yun, *A coordinate gradient descent method for nonsmooth separable minimization*, 2009.
+
+All else takes the slope of the penalty, which is zero at zero, comes near zeros without reaching them, and says so:
+rules with a velocity, a mean or a rate for each coordinate, one coordinate a step, clipped gradients, walks within
+bounds, and the rates that measure gradients without a search (`polyak`, `polyak-estimated`, `adaptive`, `dog`).
+
 ## Other ways to read the gradient
 
 Three names are short for plain gradient descent with a `batch_size` or one coordinate at a time. Three methods take
@@ -108,8 +125,8 @@ $$ g = G + \\theta \\frac{{1}}{{|B|}} \\sum_{{i \\in B}} \\left( \\nabla f_i(w) 
 with $\\theta = {theta}$. Of a linear model one slope a score is remembered, of another cost a gradient a sample, up
 to 256 MiB; `svrg` remembers one point. Without a rate it takes {rate}, $L$ being the largest curvature of a
 sample's cost. On a convex risk it ends on the certificate; elsewhere `gradient_tol` is held against the gradient of
-all samples. An l1 penalty counts with its slope, which is zero at zero: no weight becomes exactly zero, which is
-`auto`'s business.
+all samples. An l1 penalty is taken by proximal steps, as the paper of SAGA has it: after each step every weight, but no
+intercept, is brought nearer to zero by $a\\lambda_1$, and to exactly zero where it was within that.
 
 Wrong choice where the rows fit in memory and the columns are few: `auto` needs a few readings, this needs tens.
 """

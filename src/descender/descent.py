@@ -20,7 +20,7 @@ from descender.costs.network.network import Network
 from descender.costs.risk import Risk
 from descender.errors import DivergedError, StartError
 from descender.kernels.threads import one_blas_thread
-from descender.methods.advance import length
+from descender.methods.advance import length, shrunk_length
 from descender.methods.method import Block, Budget, Method, Outcome
 from descender.record import COLUMNS, Recorder
 from descender.walk import Lost, Step, Stop, Walk
@@ -101,11 +101,12 @@ def descend(
         if on_divergence == "raise":
             raise DivergedError(f"{outcome.text}: {watch.lost.trace.text}" if watch.lost else outcome.text)
     w = watch.w
-    watch.arrive(outcome, value, gradient)
+    norm = _norm(cost, w, gradient, getattr(method, "proximal", False))
+    watch.arrive(outcome, value, norm)
     names = list(cost.names) if cost.n_parameters <= NAMED else []
     about = {"names": names, "method": method.name, "status": outcome.kind, "message": outcome.text, **(facts or {})}
     about |= {"events": watch.events} if watch.events else {}
-    watch.recorder.end(watch.last_row(value, gradient), w)
+    watch.recorder.end(watch.last_row(value, norm), w)
     record = watch.recorder.record(about)
     return Walk(
         x=w,
@@ -232,11 +233,11 @@ class _Watch:
             found = self.cost.trace(w, rows, self.start)
             self.lost = None if found is None else Lost(step, found)
 
-    def arrive(self, outcome: Outcome, value: float, gradient: Vector) -> None:
+    def arrive(self, outcome: Outcome, value: float, norm: float) -> None:
         """Let the callback see the last point too, unless it ended the walk itself or saw it before."""
         if self.callback is not None and self.steps > self.called and outcome.kind not in ("callback", "interrupted"):
             with suppress(StopIteration):
-                self.callback(Step(self.steps, self.w, value, length(gradient), np.nan, self.rows_seen))
+                self.callback(Step(self.steps, self.w, value, norm, np.nan, self.rows_seen))
 
     def _early_stop(self, block: Block) -> tuple[int, Outcome] | None:
         """How many steps of a block count, if a callback or the change of the cost ends the walk within it."""
@@ -322,10 +323,9 @@ class _Watch:
         with np.errstate(all="ignore"):
             return self.cost.value_and_gradient(w)
 
-    def last_row(self, value: float, gradient: Vector) -> NDArray:
+    def last_row(self, value: float, norm: float) -> NDArray:
         """Where the walk ended."""
         row = np.full(len(COLUMNS), np.nan)
-        norm = length(gradient)
         row[:6] = self.steps, time.perf_counter() - self.began, self.rows_seen, self.count.nfev, value, norm
         row[7], row[9] = self.tried, value
         if self.holdout is not None:
@@ -336,6 +336,13 @@ class _Watch:
         """The outcome of a walk that left the finite numbers."""
         moved = f" (J rose from {self.first:.4g} to {self.previous:.4g} in {self.steps} steps)"
         return f"stopped at step {self.steps}: {reason}" + (moved if self.previous > self.first else "")
+
+
+def _norm(cost: Cost, w: Vector, gradient: Vector, proximal: bool) -> float:
+    """The norm of the gradient, or of the proximal gradient after proximal steps, whose norms stand in the record."""
+    if not (proximal and isinstance(cost, Risk)):
+        return length(gradient)
+    return shrunk_length(gradient - cost.thresholds * np.sign(w), w, cost.thresholds)
 
 
 def _point(cost: Cost, w: Vector) -> str:

@@ -97,19 +97,22 @@ def fit_script(risk: Risk, walk: Walk, asked: Mapping[str, Any], archive: str = 
     else:
         arrays["X"] = risk.X
     said = f"{risk.loss.name} of {risk.n_samples:,} rows and {risk.n_features:,} columns"
-    head = [title(walk, said), *_data_lines(risk, archive), *_cost_lines(risk), *wild_lines(walk)]
+    data = [title(walk, said), *_data_lines(risk, archive)]
     method, why = _replayable(risk, walk, asked)
     if method is not None:
+        taken = risk.without_pull() if method.proximal else risk
         start = started(walk)
         more = {"start": start} if start.size > SHORT and start.any() else {}
+        shrinking = [_threshold_line(risk)] if method.proximal else []
         steps = textbook_steps(walk, method, 'DATA["start"]' if more else _point(start), "len(targets)")
-        text = "\n".join([*head, *steps, *_end_lines(risk)])
+        text = "\n".join([*data, *_cost_lines(taken), *wild_lines(walk), *shrinking, *steps, *_end_lines(taken)])
         if agrees(text, walk, arrays | more):
             return Script(text, arrays | more, True, "")
         why = "the walk depends on its last digits, or was taken back on its way"
     more = {"w": walk.x} if walk.x.size > SHORT else {}
     held = 'w = DATA["w"]' if more else f"w = {vector(walk.x)}"
     note = "# The weights of the encoded columns, then the intercept" + ("s" if risk.loss.scores_per_class else "")
+    head = [*data, *_cost_lines(risk), *wild_lines(walk)]
     return Script("\n".join([*head, note, held, *_end_lines(risk), *_bottom_lines(risk)]), arrays | more, False, why)
 
 
@@ -152,7 +155,7 @@ def _cost_lines(risk: Risk) -> list[str]:
     penalty = f" + {risk.l2 / 2!r} * {W} @ {W}" if risk.l2 else ""
     penalty += f" + {risk.l1!r} * np.abs({W}).sum()" if risk.l1 else ""
     pull = f" + {risk.l2!r} * {W}" if risk.l2 else ""
-    pull += f" + {risk.l1!r} * np.sign({W})" if risk.l1 else ""
+    pull += f" + {risk.pull!r} * np.sign({W})" if risk.pull else ""
     spread = "(r @ X[rows]).ravel()" if risk.loss.scores_per_class else "r @ X[rows]"
     return [
         *_loss_lines(risk.loss),
@@ -188,6 +191,12 @@ def _point(w: NDArray) -> str:
     return vector(w) if w.size <= SHORT else f"np.zeros({w.size})"
 
 
+def _threshold_line(risk: Risk) -> str:
+    K = risk.n_classes if risk.loss.scores_per_class else 1
+    weights = f"np.full({K * risk.n_features}, {risk.l1!r})"
+    return f"thresholds = np.append({weights}, np.zeros({K}))  # l1 comes after each step, not in the gradient"
+
+
 def _end_lines(risk: Risk) -> list[str]:
     few = f"[:{SHORT}]" if risk.n_parameters > SHORT else ""
     return [
@@ -195,8 +204,18 @@ def _end_lines(risk: Risk) -> list[str]:
         f'for name, value in zip(DATA["names"]{few}, w):',
         '    print(name, "=", value)',
         'print("J =", cost(w))',
-        'print("length of the gradient =", np.linalg.norm(gradient(w)))',
+        *_length_lines(risk),
         "",
+    ]
+
+
+def _length_lines(risk: Risk) -> list[str]:
+    """How far the point is from stationary; a `risk` without pull is followed by proximal steps."""
+    if risk.pulls:
+        return ['print("length of the gradient =", np.linalg.norm(gradient(w)))']
+    return [
+        "g = gradient(w)",
+        'print("length of the proximal gradient =", np.linalg.norm(g + np.clip(w - g, -thresholds, thresholds)))',
     ]
 
 

@@ -43,6 +43,10 @@ def textbook_steps(walk: Walk, method: Textbook, start: str | None = None, sampl
     ends = [f"np.array({np.asarray(side).tolist()})" for side in method.bounds or ()]
     box = ", ".join(ends).replace("inf", "np.inf")
     project = [f"new = np.clip(new, {box})"] if box else []
+    drop = "slope @ (new - w)"
+    if method.proximal:
+        project = ["new = new - np.clip(new, -rate * thresholds, rate * thresholds)"]
+        drop = f"({drop} + thresholds @ (np.abs(new) - np.abs(w)))"
     targets = ["w", *rule.slots]
     if searched:
         names = ["new", *(f"new_{slot}" for slot in rule.slots)]
@@ -53,7 +57,7 @@ def textbook_steps(walk: Walk, method: Textbook, start: str | None = None, sampl
             "while True:",
             *("    " + line for line in [*step, f"{', '.join(names)} = {', '.join(news)}", *project]),
             *("    " + line for line in _forgetting(rule.slots)),
-            f"    if cost(new) <= ceiling + {rate.share!r} * slope @ (new - w):",
+            f"    if cost(new) <= ceiling + {rate.share!r} * {drop}:",
             "        break",
             f"    rate = rate * {rate.shrink!r}",
         ]

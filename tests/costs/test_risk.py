@@ -269,7 +269,7 @@ def test_compiled_kernel_equals_value_and_gradient(loss, kind):
 
 
 def test_a_planted_fault_in_a_kernel_is_seen(monkeypatch):
-    def penalise(w, gradient, n_weights, l2, l1):
+    def penalise(w, gradient, n_weights, l2, l1, pull):
         total = 0.0
         for j in range(w.shape[0]):  # the intercept too
             total += 0.5 * l2 * w[j] * w[j]

@@ -72,6 +72,7 @@ class Risk(Cost):
         self.n_samples, self.n_features = n, d
         self.total_weight = float(n) if self.sample_weight is None else float(self.sample_weight.sum())
         self.denominator = self.total_weight if reduction == "mean" else 1.0
+        self.pulls = True
         self.smooth, self.convex = l1 == 0 and self.loss.differentiable, self.loss.convex
         features = tuple(features) if features is not None else numbered(d)
         if self.loss.scores_per_class:
@@ -86,6 +87,22 @@ class Risk(Cost):
         """Change a penalty strength; the rows are not read again."""
         self.l2, self.l1 = self.l2 if l2 is None else float(l2), self.l1 if l1 is None else float(l1)
         self.smooth = self.l1 == 0 and self.loss.differentiable
+
+    def without_pull(self) -> Risk:
+        """The same cost, whose gradient is that of all but the l1 penalty: for steps that see to that themselves."""
+        some = copy.copy(self)
+        some.pulls = False
+        return some
+
+    @property
+    def pull(self) -> float:
+        """The strength with which the l1 penalty counts in the gradient."""
+        return self.l1 if self.pulls else 0.0
+
+    @property
+    def thresholds(self) -> Vector:
+        """The strength of the l1 penalty for each parameter: 0 for an intercept."""
+        return np.where(np.arange(self.n_parameters) < self.n_classes * self.n_features, self.l1, 0.0)
 
     def default_start(self) -> Vector:
         """All weights 0."""
@@ -178,7 +195,7 @@ class Risk(Cost):
             intercepts += r.sum(axis=1, dtype=np.float64)
         share = self.share(rows)
         W, _ = self.split(w)
-        g = self.join(share * gradient + np.atleast_2d(self.l2 * W + self.l1 * np.sign(W)), share * intercepts)
+        g = self.join(share * gradient + np.atleast_2d(self.l2 * W + self.pull * np.sign(W)), share * intercepts)
         return share * total + self.penalty(w), g
 
     def value(self, w: Vector, rows: Rows | None = None) -> float:
@@ -218,7 +235,7 @@ class Risk(Cost):
         n = self.X.shape[0]
         s = np.ones(n) if self.sample_weight is None else self.sample_weight
         factor = n / self.denominator if self.reduction == "mean" else 0.0
-        data = (X, self.y, s, numbers, self.n_features, self.intercept, factor, self.l2, self.l1)
+        data = (X, self.y, s, numbers, self.n_features, self.intercept, factor, self.l2, self.l1, self.pull)
         return Kernel("\n\n".join([*texts, text_of(evaluate, "evaluate")]), data)
 
     def row_texts(self) -> tuple[list[str], Any, tuple]:

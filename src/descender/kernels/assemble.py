@@ -32,7 +32,10 @@ from numba import njit
 JIT = '@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)\n'
 JIT_ENTRY = '@njit(error_model="numpy", cache=True)\n'
 SIDE_BY_SIDE = "\n\n# compiled with LLVM's superword parallelism\n"
-OPERATIONS = ("length", "free_length", "distance", "along", "copy", "forget", "clip", "only", "project", "keep")
+OPERATIONS = (
+    "length", "free_length", "distance", "along", "copy", "forget", "clip", "only", "project",
+    "shrink", "shrunk_length", "penalty_rise", "keep",
+)  # fmt: skip
 OPTIONS = ("clip_norm", "clip_value", "gradient_tol", "step_tol")
 STATES = ("state", "new_state", "state_before")
 LASTING = ("w", "before", "direction_before", "ahead", "state", "state_before")

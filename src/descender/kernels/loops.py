@@ -103,6 +103,32 @@ def project(w, lower, upper):
         w[j] = min(max(w[j], lower[j]), upper[j])
 
 
+def shrink(w, rate, thresholds):
+    """Bring each component nearer to 0 by the rate times its threshold, and to 0 where it is within that."""
+    for j in range(w.shape[0]):
+        w[j] -= min(max(w[j], -(rate * thresholds[j])), rate * thresholds[j])
+
+
+def shrunk_length(gradient, w, thresholds):
+    """The norm of the proximal gradient, w - S(w - g), where S shrinks by the thresholds: 0 where w is stationary."""
+    largest = 0.0
+    for j in range(w.shape[0]):
+        largest = max(largest, abs(gradient[j] + min(max(w[j] - gradient[j], -thresholds[j]), thresholds[j])))
+    scale = largest if 0.0 < largest < math.inf else 1.0
+    total = 0.0
+    for j in range(w.shape[0]):
+        total += ((gradient[j] + min(max(w[j] - gradient[j], -thresholds[j]), thresholds[j])) / scale) ** 2
+    return scale * math.sqrt(total)
+
+
+def penalty_rise(new, w, thresholds):
+    """By how much the l1 penalty rises from w to new."""
+    total = 0.0
+    for j in range(w.shape[0]):
+        total += thresholds[j] * (abs(new[j]) - abs(w[j]))
+    return total
+
+
 def keep(path, i, w):
     """Note the point before step i."""
     for j in range(w.shape[0]):

@@ -47,7 +47,7 @@ def add_row(X, i, factor, gradient, k, d, classes, intercept):
 
 def evaluate_slopes(w, data, rows):
     """The risk of `rows`, and a gradient whose noise is reduced by the slopes that are remembered."""
-    X, y, sigma, p, d, intercept, l2, l1, biased, every, table, average, change, slopes, counts = data
+    X, y, sigma, p, d, intercept, l2, l1, pull, biased, every, table, average, change, slopes, counts = data
     n, classes = table.shape
     if every > 0 and counts[0] % every == 0:
         for j in range(average.shape[0]):
@@ -82,7 +82,7 @@ def evaluate_slopes(w, data, rows):
         for j in range(w.shape[0]):
             gradient[j] = average[j] + share * change[j]
             average[j] += keep * change[j]
-    return share * total + penalise(w, gradient, classes * d, l2, l1), gradient
+    return share * total + penalise(w, gradient, classes * d, l2, l1, pull), gradient
 
 
 def evaluate_gradients(w, data, rows):

@@ -67,8 +67,8 @@ def spread_sparse(X, i, factor, gradient, offset, d):
         gradient[offset + indices[k]] += factor * values[k]
 
 
-def penalise(w, gradient, n_weights, l2, l1):
-    """Add the gradient of l2 |w|^2 / 2 + l1 sum|w| over the weights; return its value."""
+def penalise(w, gradient, n_weights, l2, l1, pull):
+    """Add the gradient of l2 |w|^2 / 2 + pull sum|w| over the weights; return the value with l1 in place of pull."""
     squares, even, sizes = 0.0, 0.0, 0.0
     for j in range(n_weights):
         gradient[j] += l2 * w[j]
@@ -80,7 +80,7 @@ def penalise(w, gradient, n_weights, l2, l1):
     if l1 > 0.0:
         for j in range(n_weights):
             sizes += abs(w[j])
-            gradient[j] += l1 * np.sign(w[j])
+            gradient[j] += pull * np.sign(w[j])
     return 0.5 * l2 * (squares + even) + l1 * sizes
 
 
@@ -89,7 +89,7 @@ score, spread = score_dense, spread_dense
 
 def evaluate_one(w, data, rows):
     """The risk of `rows` and its gradient, one score a row."""
-    X, y, s, p, d, intercept, factor, l2, l1 = data
+    X, y, s, p, d, intercept, factor, l2, l1, pull = data
     gradient = np.zeros(w.shape[0])
     total = 0.0
     share = factor / rows.shape[0] if factor > 0 else 1.0
@@ -102,12 +102,12 @@ def evaluate_one(w, data, rows):
         spread(X, i, r, gradient, 0, d)
         if intercept:
             gradient[d] += r
-    return total + penalise(w, gradient, d, l2, l1), gradient
+    return total + penalise(w, gradient, d, l2, l1, pull), gradient
 
 
 def evaluate_classes(w, data, rows):
     """The risk of `rows` and its gradient, a score for each class."""
-    X, y, s, p, d, intercept, factor, l2, l1 = data
+    X, y, s, p, d, intercept, factor, l2, l1, pull = data
     classes = w.shape[0] // (d + 1) if intercept else w.shape[0] // d
     gradient = np.zeros(w.shape[0])
     z = np.zeros(classes)
@@ -124,4 +124,4 @@ def evaluate_classes(w, data, rows):
             spread(X, i, share * s[i] * r[k], gradient, k * d, d)
             if intercept:
                 gradient[classes * d + k] += share * s[i] * r[k]
-    return total + penalise(w, gradient, classes * d, l2, l1), gradient
+    return total + penalise(w, gradient, classes * d, l2, l1, pull), gradient

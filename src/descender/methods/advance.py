@@ -33,10 +33,11 @@ class Options(NamedTuple):
 
 def advance(
     evaluate, rate_at, ceiling_at, remember, update, answer,
-    length, free_length, distance, along, copy, forget, clip, only, project, keep,
-    clips, coordinates, searches, bounded, carries, looks_back, remembers, answers_apart, stop_if_not_finite,
+    length, free_length, distance, along, copy, forget, clip, only, project,
+    shrink, shrunk_length, penalty_rise, keep,
+    clips, coordinates, searches, bounded, shrinks, carries, looks_back, remembers, answers_apart, stop_if_not_finite,
     p, q, options, data, order, starts, stops,
-    w, new, gradient, direction, before, direction_before, ahead, origin, lower, upper,
+    w, new, gradient, direction, before, direction_before, ahead, origin, lower, upper, thresholds,
     state, new_state, state_before, memory, noise, first, log, path, answers,
 ):  # fmt: skip
     """Take a step for each row of `log`, fewer if the walk ends; returns how many rows count, and why it ended.
@@ -58,7 +59,10 @@ def advance(
         else:
             value = evaluate(gradient, w, data, rows)
             evaluations = 1.0
-        norm = free_length(gradient, w, lower, upper) if bounded else length(gradient)
+        if shrinks:
+            norm = shrunk_length(gradient, w, thresholds)
+        else:
+            norm = free_length(gradient, w, lower, upper) if bounded else length(gradient)
         log[i, 0] = value
         log[i, 1] = norm
         if stop_if_not_finite and not math.isfinite(value + norm):
@@ -81,6 +85,8 @@ def advance(
         if remembers:
             remember(memory, p, w, direction, state, origin, rate, t)
         update(new, new_state, memory, p, w, direction, state, origin, noise, i, rate, t)
+        if shrinks:
+            shrink(new, rate, thresholds)
         if bounded:
             wanted = distance(new, w)
             project(new, lower, upper)
@@ -93,6 +99,9 @@ def advance(
             forgotten = False
             while evaluations < 100.0:
                 drop = along(gradient, new, w)
+                if shrinks:
+                    rise = penalty_rise(new, w, thresholds)
+                    drop += rise
                 if drop > 0.0 and not forgotten:  # no rate makes a velocity that leads uphill a descent
                     forget(state)
                     forgotten = True
@@ -103,6 +112,8 @@ def advance(
                         break
                     rate = rate * q.shrink
                 update(new, new_state, memory, p, w, direction, state, origin, noise, i, rate, t)
+                if shrinks:
+                    shrink(new, rate, thresholds)
                 if bounded:
                     project(new, lower, upper)
             memory[2] = memory[2] + 1.0 if abs(memory[1] - value) <= 4.5e-16 * abs(value) else 0.0
@@ -204,10 +215,29 @@ def project(w, lower, upper):
     np.clip(w, lower, upper, out=w)
 
 
+def shrink(w, rate, thresholds):
+    """Bring each component nearer to 0 by the rate times its threshold, and to 0 where it is within that."""
+    reach = rate * thresholds
+    w -= np.clip(w, -reach, reach)
+
+
+def shrunk_length(gradient, w, thresholds):
+    """The norm of the proximal gradient, w - S(w - g), where S shrinks by the thresholds: 0 where w is stationary."""
+    return length(gradient + np.clip(w - gradient, -thresholds, thresholds))
+
+
+def penalty_rise(new, w, thresholds):
+    """By how much the l1 penalty rises from w to new."""
+    return float(np.dot(thresholds, np.abs(new) - np.abs(w)))
+
+
 def keep(path, i, w):
     """Note the point before step i."""
     path[i] = w
 
 
-OPERATIONS = (length, free_length, distance, along, copy, forget, clip, only, project, keep)
+OPERATIONS = (
+    length, free_length, distance, along, copy, forget, clip, only, project,
+    shrink, shrunk_length, penalty_rise, keep,
+)  # fmt: skip
 """The vector operations on arrays, in the order of the parameters; their loops stand in `descender.kernels.loops`."""

@@ -24,6 +24,7 @@ from descender.methods.newton import Newton, has_newton, is_small
 from descender.methods.newton_cg import NewtonCG
 from descender.methods.normal_equations import NormalEquations, told_by_moments
 from descender.methods.one_vs_rest import ClassByClass
+from descender.methods.position import reads
 from descender.methods.proximal_newton import ProximalNewton, has_proximal_newton
 from descender.methods.proximal_softmax import ProximalSoftmax
 from descender.methods.rates import Constant, OnPlateau, Rate, name_of, read_rate
@@ -204,7 +205,21 @@ def textbook(
         tol=1e-6 if tol is None else tol,
         epochs=20 if reduction is None else 100,
         bounds=bounds,
+        proximal=bounds is None and _shrinks(cost, rule, rate, options._replace(coordinates=coordinates)),
     )
+
+
+def _shrinks(cost: Cost, rule: Any, rate: Any, options: Options) -> bool:
+    """Whether steps can take an l1 penalty by soft-thresholding: those that are the rate times the whole gradient.
+
+    Where each coordinate has a rate of its own, or a velocity, another step would be the proximal one, and what a rule
+    remembers of a step is of the point before it; a clipped gradient no longer balances the penalty at the minimum; a
+    rate measured from gradients would leave it out.
+    """
+    along = getattr(rule, "along_gradient", False) and not rule.slots and not options.coordinates
+    clips = min(options.clip_norm, options.clip_value) < np.inf
+    measured = reads(rate, "g") and not hasattr(rate, "ceiling")
+    return isinstance(cost, Risk) and cost.l1 > 0 and along and not (clips or measured)
 
 
 def automatic_rate(cost: Cost, rule: Any, name: str, batch_size: int | str, start: Vector | None = None) -> Rate:

@@ -15,6 +15,7 @@ from descender.methods.advance import NEXT_COST, OWN
 
 VECTORS = (
     "w", "new", "gradient", "direction", "before", "direction_before", "ahead", "origin", "lower", "upper",
+    "thresholds",
 )  # fmt: skip
 """The vectors of a walk, in the order of the parameters of :func:`descender.methods.advance.advance`."""
 
@@ -26,6 +27,7 @@ class Switches(NamedTuple):
     coordinates: bool
     searches: bool
     bounded: bool
+    shrinks: bool
     carries: bool
     looks_back: bool
     remembers: bool
@@ -52,7 +54,7 @@ class Position:
     moved no digit of it, then what the rule and the rate declare.
     """
 
-    def __init__(self, w: Vector, rule: Any, rate: Any, switches: Switches, bounds: Any = None):
+    def __init__(self, w: Vector, rule: Any, rate: Any, switches: Switches, bounds: Any = None, thresholds: Any = None):
         unneeded = {
             "direction": not (switches.clips or switches.coordinates),
             "direction_before": not switches.looks_back,
@@ -60,6 +62,7 @@ class Position:
             "origin": not (reads(rule, "origin") or reads(rate, "origin")),
             "lower": not switches.bounded,
             "upper": not switches.bounded,
+            "thresholds": not switches.shrinks,
         }
         self.rule, self.names = rule, tuple(name for name in VECTORS if not unneeded.get(name))
         self.vectors: NDArray[np.floating] = np.zeros((len(self.names), w.size), dtype=w.dtype)
@@ -72,6 +75,8 @@ class Position:
         if self.bounds is not None:
             self["lower"][:], self["upper"][:] = self.bounds
             w = np.clip(w, *self.bounds)
+        if switches.shrinks:
+            self["thresholds"][:] = thresholds
         for name in {"w", "before", "origin"} & {*self.names}:
             self[name][:] = w
         self._begin()

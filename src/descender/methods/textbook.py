@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from descender.costs.cost import Cost, Kernel, Vector
+from descender.costs.risk import Risk
 from descender.kernels.assemble import assemble, numbers_of
 from descender.methods import advance as walk
 from descender.methods import plain
@@ -58,6 +59,10 @@ class Textbook:
     reduction: Reduction | None = None
     tol: float = 1e-6
     bounds: Any = None
+    proximal: bool = False
+    """Whether the l1 penalty of a risk is taken by soft-thresholding after each step, and not by its slope; never
+    within bounds.
+    """
     epochs: int = 20
     """How many a walk by batches takes where no budget is given."""
     memory: float = 0.0
@@ -71,6 +76,7 @@ class Textbook:
             coordinates=self.options.coordinates,
             searches=hasattr(self.rate, "ceiling"),
             bounded=self.bounds is not None,
+            shrinks=self.proximal,
             carries=self.bounds is not None
             and bool(self.rule.slots)
             and not getattr(self.rule, "begins_at_start", False),
@@ -80,9 +86,9 @@ class Textbook:
             stop_if_not_finite=self.options.stop_if_not_finite,
         )
 
-    def position(self, w: Vector) -> Position:
-        """The start of a walk."""
-        return Position(w, self.rule, self.rate, self.switches, self.bounds)
+    def position(self, w: Vector, thresholds: Vector | None = None) -> Position:
+        """The start of a walk; `thresholds` are those of an l1 penalty, parameter by parameter."""
+        return Position(w, self.rule, self.rate, self.switches, self.bounds, thresholds)
 
     def blocks(self, cost: Cost, w: Vector, rng: np.random.Generator, budget: Budget) -> Iterator[Block]:
         """Walk from `w`.  The first steps run as plain Python, later ones compiled where the cost can be."""
@@ -91,19 +97,23 @@ class Textbook:
             # a batch that happens to fit, or one coordinate that rests, says nothing about the others; nor does a point
             # about the mean of the way to it
             options = options._replace(gradient_tol=-1.0, step_tol=-1.0)
-        position, scale, taken = self.position(w), 1.0, 0
+        thresholds, whole = None, cost
+        if self.proximal:
+            assert isinstance(cost, Risk)
+            thresholds, cost = cost.thresholds, cost.without_pull()
+        position, scale, taken = self.position(w, thresholds), 1.0, 0
         snapshots = self._snapshots(cost, w)
         mean = MeanPoint(w, self.memory) if self.memory else None
         in_place = (
             snapshots is not None
             and self.batch_size != "full"
             and w.size > LONG
-            and not (self.switches.looks_back or self.switches.bounded)
+            and not (self.switches.looks_back or self.switches.bounded or self.switches.shrinks)
         )
         reader, judge = _Reader(self, cost.n_samples, rng), None
         noise = Noise(self.rule, w.size, rng)
         if self.reduction is not None:
-            judge = Judge(cost, w, self.tol, self.options.gradient_tol)
+            judge = Judge(whole, w, self.tol, self.options.gradient_tol)
             cost = self.reduction.around(cost, int(self.batch_size))
         fuses = min(budget.steps, 1 << 62) * w.size >= FUSED_FROM
         stepper = None if not in_place else plain.Fused if fuses else plain.InPlace
@@ -156,7 +166,7 @@ class Textbook:
                 if isinstance(cost, Reduced):  # what was remembered is lost, and a way down from 1e300 is long
                     cost.forget()
                     position, where = (
-                        self.position(w),
+                        self.position(w, thresholds),
                         "not finite" if why == walk.NOT_FINITE else "higher than at the start",
                     )
                     note = f"step {taken} led to a cost that is {where}: back to the start, rate / 3"

@@ -8,8 +8,7 @@ that is remembered, a batch B gives the estimate
 :math:`\theta = 1` makes it unbiased (SAGA, SVRG), :math:`\theta = |B|/n` is SAG.  SAG and SAGA remember the newest
 gradient of every sample, SVRG those of all samples at one point, the snapshot.  Each is a cost around a cost: the loop,
 the rules and the rates do not know of it.  Of a risk one slope a score is remembered instead of a gradient, and the
-penalty, whose gradient has no noise, stays out of it all.  Of an l1 penalty a subgradient is taken, as by every rule of
-the loop: weights come near 0 and not to 0; the methods that `auto` chooses take proximal steps, whose zeros are exact.
+penalty, whose gradient has no noise, stays out of it all.  An l1 penalty is taken by the loop, after each step.
 """
 
 from __future__ import annotations
@@ -239,7 +238,7 @@ class Slopes(Reduced):
             self.table[rows] = np.atleast_2d(slopes).T
         gradient = self.combine(self._spread(X, sigma * (np.atleast_2d(slopes) - old)), len(rows))
         W, b = risk.split(w)
-        gradient += risk.join(risk.l2 * W + risk.l1 * np.sign(W), 0.0 * b)
+        gradient += risk.join(risk.l2 * W + risk.pull * np.sign(W), 0.0 * b)
         share = self.n / len(rows)
         return share * float(np.sum(sigma * risk.loss.value(z, y))) + risk.penalty(w), gradient
 
@@ -258,7 +257,7 @@ class Slopes(Reduced):
             text_of(reduced.add_row, "add_row"),
             text_of(reduced.evaluate_slopes, "evaluate"),
         ]
-        size = (risk.n_features, risk.intercept, risk.l2, risk.l1)
+        size = (risk.n_features, risk.intercept, risk.l2, risk.l1, risk.pull)
         facts = (X, risk.y, self.sigma, numbers, *size, self.biased, self.every)
         working = (np.empty(risk.n_parameters), np.empty(risk.n_classes))
         return Kernel("\n\n".join(texts), (*facts, self.table, self.average, *working, self.counts))

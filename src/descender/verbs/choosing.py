@@ -73,14 +73,24 @@ def check_spelling(given: Collection[str], verb: Callable[..., Any]) -> None:
 def within(cost: Cost, chosen: Any, why: str, bounds: Bounds | None, method: str) -> tuple[Any, str]:
     """The method within bounds; L-BFGS where it was chosen for the cost and has none."""
     if bounds is None:
-        return chosen, why
+        return chosen, why + _of_l1(cost, chosen)
     if not hasattr(chosen, "bounds"):
         if method != "auto":
             raise CapabilityError(f"method={method!r} keeps no bounds; use 'lbfgs' or 'cg', or leave method out")
         if getattr(cost, "l1", 0) or not cost.smooth:
             raise CapabilityError("bounds together with an l1 penalty or a loss with kinks: leave one of them out")
         chosen, why = quasi_newton(cost), "L-BFGS, because there are bounds and the cost is smooth"
-    return replace(chosen, bounds=bounds), f"{why}, within {bounds.text(cost.names)}"
+    chosen = replace(chosen, bounds=bounds, **({"proximal": False} if isinstance(chosen, Textbook) else {}))
+    return chosen, f"{why}, within {bounds.text(cost.names)}{_of_l1(cost, chosen)}"
+
+
+def _of_l1(cost: Cost, chosen: Any) -> str:
+    """How a textbook method takes an l1 penalty, as the end of a sentence."""
+    if not isinstance(chosen, Textbook) or not getattr(cost, "l1", 0):
+        return ""
+    if chosen.proximal:
+        return "; proximal steps for l1"
+    return "; of l1 a subgradient, so that no weight becomes exactly 0 (gd, sgd, saga and the like take proximal steps)"
 
 
 def down_to(chosen: Any, gradient_tol: float | None) -> Any:

@@ -24,7 +24,7 @@ normal numbers; ``origin``, the start; ``m``, the numbers that the rule names in
 ``natural_rate``
     the learning rate that the field starts from, of a rule whose steps have a size of their own
 ``along_gradient``
-    whether a step is the rate times the gradient, as rates that measure it take for granted
+    whether a step is the rate times the gradient, as rates that measure it, and proximal steps, take for granted
 ``unsearched``
     whether a smaller rate need not lower the cost, so that no rate may be searched for
 
