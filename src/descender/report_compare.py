@@ -65,5 +65,5 @@ def _row(race: Any, racer: Any, levels: Sequence[tuple[float, str]]) -> list[str
         *("" if math.isnan(price) else short(price) for price in prices),
         f"{racer.final_gap:.2g}",
         short(race.in_units(float(racer.work[-1]))),
-        f"{racer.seconds:.2f}",
+        f"{racer.seconds:.2g}",
     ]

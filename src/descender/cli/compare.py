@@ -183,7 +183,7 @@ def race_table(found: Comparison) -> list[str]:
                 *shown,
                 f"{racer.final_gap:.2g}",
                 f"{found.in_units(float(racer.work[-1])):.4g}",
-                f"{racer.seconds:.2f}",
+                f"{racer.seconds:.2g}",
             ]
         )
     width = max(len(row[0]) for row in (header, *rows))
