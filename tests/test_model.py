@@ -1,5 +1,6 @@
 """A fitted model: what it predicts, and the one file that it is kept in."""
 
+import contextlib
 import dataclasses
 import json
 import sys
@@ -221,18 +222,15 @@ def test_a_cut_file_is_refused_wherever_it_is_cut(saved):
 
 def test_a_changed_byte_is_refused_wherever_it_stands(saved):
     path, *_ = saved
-    whole = path.read_bytes()
-    blanks = len(whole[8:].split(b"\0")[0]) - len(whole[8:].split(b"\0")[0].rstrip())
-    loaded = 0
+    whole, same = path.read_bytes(), 0
     for at in range(0, len(whole), 11):
         for bit in (1, 128):
             path.write_bytes(whole[:at] + bytes([whole[at] ^ bit]) + whole[at + 1 :])
-            try:
-                Model.load(path)
-                loaded += 1
-            except RecordError:
-                pass
-    assert loaded <= blanks  # only the blanks that pad the header may be others
+            with contextlib.suppress(RecordError):
+                again = Model.load(path).save(path.with_name("again.descender"))
+                assert again.read_bytes() == whole  # a blank, or a last digit below what a float64 holds
+                same += 1
+    assert same < 0.05 * len(whole) / 11
 
 
 @pytest.mark.parametrize(
