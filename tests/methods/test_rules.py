@@ -140,7 +140,7 @@ def off(ours, theirs):
     return float(np.max(np.abs(ours - theirs).max(axis=1) / size))
 
 
-@pytest.mark.parametrize("rate", [0.001, 10.0])
+@pytest.mark.parametrize("rate", [0.001, pytest.param(10.0, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("cost", COSTS)
 @pytest.mark.parametrize("name", RULES)
 def test_rule_equals_its_reference_on_the_same_gradients(name, cost, rate):
