@@ -54,9 +54,46 @@ def read_sequences(X: Any) -> NDArray:
 class Sequences(Perceptron):
     """What makes a door of networks one for sequences: how they are read, and the layers."""
 
-    hidden_size: int
-    gain: float
     momentum, nesterovs_momentum, beta_1, beta_2, epsilon = 0.9, True, 0.9, 0.999, 1e-8
+
+    def __init__(
+        self,
+        hidden_size: int = 32,
+        activation: str = "tanh",
+        *,
+        gain: float = 1.0,
+        clip_norm: float | None = 1.0,
+        solver: str = "auto",
+        alpha: float | None = None,
+        batch_size: int | str = "auto",
+        learning_rate: Any = "auto",
+        learning_rate_init: float | None = None,
+        max_iter: int | None = None,
+        random_state: Any = 0,
+        tol: float | None = None,
+        warm_start: bool = False,
+        early_stopping: bool | str = "auto",
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        max_seconds: float | None = None,
+    ):
+        self.hidden_size = hidden_size
+        self.activation = activation
+        self.gain = gain
+        self.clip_norm = clip_norm
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.max_iter = max_iter
+        self.random_state = random_state
+        self.tol = tol
+        self.warm_start = warm_start
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.max_seconds = max_seconds
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -128,45 +165,6 @@ class RecurrentRegressor(Sequences, MLPRegressor):
     True
     """
 
-    def __init__(
-        self,
-        hidden_size: int = 32,
-        activation: str = "tanh",
-        *,
-        gain: float = 1.0,
-        clip_norm: float | None = 1.0,
-        solver: str = "auto",
-        alpha: float | None = None,
-        batch_size: int | str = "auto",
-        learning_rate: Any = "auto",
-        learning_rate_init: float | None = None,
-        max_iter: int | None = None,
-        random_state: Any = 0,
-        tol: float | None = None,
-        warm_start: bool = False,
-        early_stopping: bool | str = "auto",
-        validation_fraction: float = 0.1,
-        n_iter_no_change: int = 10,
-        max_seconds: float | None = None,
-    ):
-        self.hidden_size = hidden_size
-        self.activation = activation
-        self.gain = gain
-        self.clip_norm = clip_norm
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.max_iter = max_iter
-        self.random_state = random_state
-        self.tol = tol
-        self.warm_start = warm_start
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.max_seconds = max_seconds
-
 
 class RecurrentClassifier(Sequences, MLPClassifier):
     """A plain recurrent network of classes: it reads a sequence, and answers after its last step.
@@ -203,8 +201,7 @@ class RecurrentClassifier(Sequences, MLPClassifier):
         max_seconds: float | None = None,
         class_weight: Mapping[Any, float] | str | None = None,
     ):
-        RecurrentRegressor.__init__(
-            self,
+        super().__init__(
             hidden_size, activation,
             gain=gain, clip_norm=clip_norm, solver=solver, alpha=alpha, batch_size=batch_size,
             learning_rate=learning_rate, learning_rate_init=learning_rate_init, max_iter=max_iter,
