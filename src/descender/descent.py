@@ -342,7 +342,7 @@ def _norm(cost: Cost, w: Vector, gradient: Vector, proximal: bool) -> float:
     """The norm of the gradient, or of the proximal gradient after proximal steps, whose norms stand in the record."""
     if not (proximal and isinstance(cost, Risk)):
         return length(gradient)
-    return shrunk_length(gradient - cost.thresholds * np.sign(w), w, cost.thresholds)
+    return shrunk_length(gradient - cost.thresholds * np.sign(w), w, 1.0, cost.thresholds)
 
 
 def _point(cost: Cost, w: Vector) -> str:

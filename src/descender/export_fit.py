@@ -152,10 +152,11 @@ def _cost_lines(risk: Risk) -> list[str]:
     share = "" if risk.reduction == "sum" else " / z.shape[-1]"
     if weight and share:
         share = " / (weights.mean() * z.shape[-1])"
-    penalty = f" + {risk.l2 / 2!r} * {W} @ {W}" if risk.l2 else ""
-    penalty += f" + {risk.l1!r} * np.abs({W}).sum()" if risk.l1 else ""
-    pull = f" + {risk.l2!r} * {W}" if risk.l2 else ""
-    pull += f" + {risk.pull!r} * np.sign({W})" if risk.pull else ""
+    part = f"len(targets[rows]) / {len(risk.y)} * " if risk.reduction == "sum" else ""
+    penalty = f" + {part}{risk.l2 / 2!r} * {W} @ {W}" if risk.l2 else ""
+    penalty += f" + {part}{risk.l1!r} * np.abs({W}).sum()" if risk.l1 else ""
+    pull = f" + {part}{risk.l2!r} * {W}" if risk.l2 else ""
+    pull += f" + {part}{risk.pull!r} * np.sign({W})" if risk.pull else ""
     spread = "(r @ X[rows]).ravel()" if risk.loss.scores_per_class else "r @ X[rows]"
     return [
         *_loss_lines(risk.loss),

@@ -45,7 +45,8 @@ def textbook_steps(walk: Walk, method: Textbook, start: str | None = None, sampl
     project = [f"new = np.clip(new, {box})"] if box else []
     drop = "slope @ (new - w)"
     if method.proximal:
-        project = ["new = new - np.clip(new, -rate * thresholds, rate * thresholds)"]
+        reach = "rate * thresholds" if method.options.whole == 1 else f"rate * len(rows) / {samples} * thresholds"
+        project = [f"new = new - np.clip(new, -{reach}, {reach})"]
         drop = f"({drop} + thresholds @ (np.abs(new) - np.abs(w)))"
     targets = ["w", *rule.slots]
     if searched:

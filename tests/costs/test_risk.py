@@ -328,6 +328,22 @@ def test_a_sum_is_the_mean_times_the_weight():
     assert scaled.value(w) == pytest.approx(mean.value(w), rel=1e-13)
 
 
+@pytest.mark.parametrize("kind", ["dense", "sparse"])
+@pytest.mark.parametrize("loss", ["log_loss", "softmax"])
+def test_the_batches_of_a_sum_add_up_to_it(loss, kind):
+    """So that their steps descend on the cost itself: with the whole penalty in each of them it would be another."""
+    X, y, s = data(loss)
+    form = sparse.csr_array if kind == "sparse" else np.asarray
+    risk = Risk(form(X), y, loss, sample_weight=s, l2=0.7, l1=0.3, reduction="sum")
+    w = point(risk)
+    value, gradient = risk.value_and_gradient(w)
+    batches = np.array_split(np.random.default_rng(0).permutation(len(y)), [10, 20, 30])
+    parts = [risk.value_and_gradient(w, rows) for rows in batches]
+    assert sum(part[0] for part in parts) == pytest.approx(value, rel=1e-13)
+    assert sum(part[1] for part in parts) == pytest.approx(gradient, rel=1e-12, abs=1e-13)
+    assert [risk.value(w, rows) for rows in batches] == pytest.approx([part[0] for part in parts], rel=1e-14)
+
+
 # --- parameters and names ------------------------------------------------------------------------------------------
 
 

@@ -19,7 +19,7 @@ from descender.methods import advance, textbook
 from descender.methods.auto import textbook as named
 from descender.methods.estimates import mini_batches, random_batches
 from descender.methods.rules import RULES
-from descender.methods.variance_reduced import sample_curvature
+from descender.methods.variance_reduced import REDUCTIONS, sample_curvature
 from descender.walk import Stop
 
 SEED, STEPS = 5, 300
@@ -125,6 +125,25 @@ def test_steps_are_those_of_the_paper(name, size, kind, plain_steps, monkeypatch
         assert np.abs(ours - wrong).max() > 0.1
 
 
+@pytest.mark.parametrize(
+    ("name", "size", "l1", "plain_steps"),
+    [("sgd", 1, 0.0, 10**9), ("minibatch", 20, 0.05, 10**9), ("minibatch", 20, 0.05, 0), ("momentum", 20, 0.05, 0),
+     ("saga", 1, 0.05, 10**9), ("sag", 7, 0.05, 10**9), ("svrg", 5, 0.05, 10**9)],
+)  # fmt: skip
+def test_batches_of_a_sum_walk_as_those_of_the_mean(name, size, l1, plain_steps, monkeypatch):
+    """The sum with n times the penalties is n times the mean, a batch of it as many times as it has rows."""
+    monkeypatch.setattr(textbook, "PLAIN_STEPS", plain_steps)
+    mean = risk_of("log_loss", l1=l1, l2=0.02)
+    total = risk_of("log_loss", l1=60 * l1, l2=60 * 0.02, reduction="sum")
+    times = 60 if name in REDUCTIONS else size
+    ours, theirs = path_of(total, name, 0.05 / times, size), path_of(mean, name, 0.05, size)
+    assert len(ours) == STEPS + 1
+    assert ours == pytest.approx(theirs, rel=1e-10, abs=1e-11)
+    if l1 and name != "momentum":
+        assert ((ours == 0) == (theirs == 0)).all()
+        assert (ours[50:] == 0).any()
+
+
 @pytest.mark.parametrize("rate", ["auto", "barzilai-borwein", 0.1])
 @pytest.mark.parametrize("loss", ["squared_error", "log_loss"])
 def test_descent_reaches_the_certified_minimum_with_its_zeros(loss, rate):
@@ -205,15 +224,17 @@ def test_other_walks_take_a_subgradient_and_say_so(method, options):
     assert "l1" not in minimize(risk_of("log_loss", l1=0.0), None, method, max_steps=3, **options).why
 
 
-@pytest.mark.parametrize("rate", ["auto", 0.1])
-@pytest.mark.parametrize("method", ["gd", "sgd"])
-def test_scripts_replay_proximal_steps(method, rate):
-    walk = minimize(risk_of("log_loss"), None, method, learning_rate=rate, max_steps=25, seed=3)
-    script = fit_script(risk_of("log_loss"), walk, {"learning_rate": rate})
+@pytest.mark.parametrize(("method", "rate", "reduction"), [
+    ("gd", "auto", "mean"), ("sgd", 0.1, "mean"), ("minibatch", 0.02, "sum"), ("gd", 0.002, "sum"),
+])  # fmt: skip
+def test_scripts_replay_proximal_steps(method, rate, reduction):
+    risk = risk_of("log_loss", l1=0.05 if reduction == "mean" else 3.0, reduction=reduction)
+    walk = minimize(risk, None, method, learning_rate=rate, max_steps=25, seed=3)
+    script = fit_script(risk, walk, {"learning_rate": rate})
     assert (script.replays, script.why) == (True, "")
-    assert "new - np.clip(new, -rate * thresholds, rate * thresholds)" in script.text
+    assert "new - np.clip(new, -rate * " in script.text
     assert "np.sign" not in script.text
-    broken = script.text.replace("-rate * thresholds, rate * thresholds", "-thresholds, thresholds")
+    broken = script.text.replace("new - np.clip(new, -rate * ", "new - np.clip(new, -9.0 * rate * ")
     names = {"DATA": script.arrays}
     exec(without_loading(broken), names)
     assert np.abs(names["w"] - walk.x).max() > 1e-3
@@ -240,10 +261,10 @@ def test_both_texts_are_the_proximal_operator(w, rate, strength):
         module.shrink(ours, rate, thresholds)
         assert (ours == theirs).all()
         assert ours[-1] == w[-1]
-        # the proximal gradient at rate 1, by its definition
+        # the proximal gradient, by its definition
         g = np.roll(w, 1) / 3.0
-        assert module.shrunk_length(g, w, thresholds) == pytest.approx(
-            np.linalg.norm(w - soft(w - g, thresholds)), rel=1e-9, abs=1e-9 * (1 + np.abs(w).max())
+        assert module.shrunk_length(g, w, rate, thresholds) == pytest.approx(
+            np.linalg.norm(w - soft(w - g, rate * thresholds)), rel=1e-9, abs=1e-9 * (1 + np.abs(w).max())
         )
         assert module.penalty_rise(ours, w, thresholds) == pytest.approx(
             thresholds @ np.abs(ours) - thresholds @ np.abs(w), rel=1e-9, abs=1e-6 * (1 + np.abs(w).max() * strength)

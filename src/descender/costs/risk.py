@@ -37,6 +37,7 @@ class Risk(Cost):
     Parameters: `X` (n, d), dense or SciPy sparse, float32 or float64, computed as given; `y` (n,); `loss` a name of
     ``LOSSES``, with its parameters after it (``"huber 1.5"``), or the loss itself; `l2`, `l1` at least 0;
     `sample_weight` (n,) at least 0; `reduction` "mean" or "sum"; `n_classes` where `y` may lack the last classes.
+    Some rows estimate a mean; of a sum they are a part, which bears its share of the penalty.
 
     Costs and gradients accumulate in float64 over blocks of at most 4,096 rows, whose grid is set by d and dtype alone:
     the bits do not depend on how the rows arrived.
@@ -179,6 +180,10 @@ class Risk(Cost):
             return 1.0 / self.denominator
         return self.X.shape[0] / (self.denominator * len(rows))
 
+    def penalty_share(self, rows: Rows | None) -> float:
+        """What the penalty is multiplied by: some rows of a sum bear their part of it, so that batches add up to F."""
+        return 1.0 if rows is None or self.reduction == "mean" else len(rows) / self.X.shape[0]
+
     def value_and_gradient(self, w: Vector, rows: Rows | None = None) -> tuple[float, Vector]:
         """F(w) and its gradient, reading each row once; from some `rows`, an estimate of both.
 
@@ -193,10 +198,11 @@ class Risk(Cost):
             r = np.atleast_2d(s * self.loss.slope(z, y)).astype(X.dtype, copy=False)
             gradient += (X.T @ r.T).T if self.sparse else r @ X
             intercepts += r.sum(axis=1, dtype=np.float64)
-        share = self.share(rows)
+        share, part = self.share(rows), self.penalty_share(rows)
         W, _ = self.split(w)
-        g = self.join(share * gradient + np.atleast_2d(self.l2 * W + self.pull * np.sign(W)), share * intercepts)
-        return share * total + self.penalty(w), g
+        pulls = np.atleast_2d(part * self.l2 * W + part * self.pull * np.sign(W))
+        g = self.join(share * gradient + pulls, share * intercepts)
+        return share * total + part * self.penalty(w), g
 
     def value(self, w: Vector, rows: Rows | None = None) -> float:
         """F(w)."""
@@ -204,7 +210,7 @@ class Risk(Cost):
         total = 0.0
         for X, y, s in self.blocks(rows):
             total += float(np.sum(s * self.loss.value(self.scores(w, X), y), dtype=np.float64))
-        return self.share(rows) * total + self.penalty(w)
+        return self.share(rows) * total + self.penalty_share(rows) * self.penalty(w)
 
     def penalty(self, w: Vector) -> float:
         """l2 |w|²/2 + l1 Σ|w|; the intercept is free."""

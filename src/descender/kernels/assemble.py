@@ -36,7 +36,7 @@ OPERATIONS = (
     "length", "free_length", "distance", "along", "copy", "forget", "clip", "only", "project",
     "shrink", "shrunk_length", "penalty_rise", "keep",
 )  # fmt: skip
-OPTIONS = ("clip_norm", "clip_value", "gradient_tol", "step_tol")
+OPTIONS = ("clip_norm", "clip_value", "gradient_tol", "step_tol", "whole")
 STATES = ("state", "new_state", "state_before")
 LASTING = ("w", "before", "direction_before", "ahead", "state", "state_before")
 """Vectors that a later block reads."""

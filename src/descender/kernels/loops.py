@@ -109,15 +109,17 @@ def shrink(w, rate, thresholds):
         w[j] -= min(max(w[j], -(rate * thresholds[j])), rate * thresholds[j])
 
 
-def shrunk_length(gradient, w, thresholds):
-    """The norm of the proximal gradient, w - S(w - g), where S shrinks by the thresholds: 0 where w is stationary."""
+def shrunk_length(gradient, w, rate, thresholds):
+    """The norm of w - S(w - g), where S shrinks by `rate` times the thresholds: at 1 that of the proximal gradient."""
     largest = 0.0
     for j in range(w.shape[0]):
-        largest = max(largest, abs(gradient[j] + min(max(w[j] - gradient[j], -thresholds[j]), thresholds[j])))
+        reach = rate * thresholds[j]
+        largest = max(largest, abs(gradient[j] + min(max(w[j] - gradient[j], -reach), reach)))
     scale = largest if 0.0 < largest < math.inf else 1.0
     total = 0.0
     for j in range(w.shape[0]):
-        total += ((gradient[j] + min(max(w[j] - gradient[j], -thresholds[j]), thresholds[j])) / scale) ** 2
+        reach = rate * thresholds[j]
+        total += ((gradient[j] + min(max(w[j] - gradient[j], -reach), reach)) / scale) ** 2
     return scale * math.sqrt(total)
 
 

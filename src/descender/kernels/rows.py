@@ -93,6 +93,7 @@ def evaluate_one(w, data, rows):
     gradient = np.zeros(w.shape[0])
     total = 0.0
     share = factor / rows.shape[0] if factor > 0 else 1.0
+    part = 1.0 if factor > 0 else rows.shape[0] / y.shape[0]
     for i in rows:
         z = score(X, i, w, 0, d)
         if intercept:
@@ -102,7 +103,7 @@ def evaluate_one(w, data, rows):
         spread(X, i, r, gradient, 0, d)
         if intercept:
             gradient[d] += r
-    return total + penalise(w, gradient, d, l2, l1, pull), gradient
+    return total + penalise(w, gradient, d, part * l2, part * l1, part * pull), gradient
 
 
 def evaluate_classes(w, data, rows):
@@ -113,6 +114,7 @@ def evaluate_classes(w, data, rows):
     z = np.zeros(classes)
     total = 0.0
     share = factor / rows.shape[0] if factor > 0 else 1.0
+    part = 1.0 if factor > 0 else rows.shape[0] / y.shape[0]
     for i in rows:
         for k in range(classes):
             z[k] = score(X, i, w, k * d, d)
@@ -124,4 +126,4 @@ def evaluate_classes(w, data, rows):
             spread(X, i, share * s[i] * r[k], gradient, k * d, d)
             if intercept:
                 gradient[classes * d + k] += share * s[i] * r[k]
-    return total + penalise(w, gradient, classes * d, l2, l1, pull), gradient
+    return total + penalise(w, gradient, classes * d, part * l2, part * l1, part * pull), gradient

@@ -27,6 +27,8 @@ class Options(NamedTuple):
     clip_value: float = np.inf
     gradient_tol: float = 0.0
     step_tol: float = 0.0
+    whole: float = 1.0
+    """Samples that bear an l1 penalty together: all of them where a batch is a part of a sum."""
     coordinates: bool = False
     stop_if_not_finite: bool = True
 
@@ -60,7 +62,8 @@ def advance(
             value = evaluate(gradient, w, data, rows)
             evaluations = 1.0
         if shrinks:
-            norm = shrunk_length(gradient, w, thresholds)
+            part = min(1.0, rows.shape[0] / options.whole)
+            norm = shrunk_length(gradient, w, part, thresholds)
         else:
             norm = free_length(gradient, w, lower, upper) if bounded else length(gradient)
         log[i, 0] = value
@@ -86,7 +89,7 @@ def advance(
             remember(memory, p, w, direction, state, origin, rate, t)
         update(new, new_state, memory, p, w, direction, state, origin, noise, i, rate, t)
         if shrinks:
-            shrink(new, rate, thresholds)
+            shrink(new, rate * part, thresholds)
         if bounded:
             wanted = distance(new, w)
             project(new, lower, upper)
@@ -113,7 +116,7 @@ def advance(
                     rate = rate * q.shrink
                 update(new, new_state, memory, p, w, direction, state, origin, noise, i, rate, t)
                 if shrinks:
-                    shrink(new, rate, thresholds)
+                    shrink(new, rate * part, thresholds)
                 if bounded:
                     project(new, lower, upper)
             memory[2] = memory[2] + 1.0 if abs(memory[1] - value) <= 4.5e-16 * abs(value) else 0.0
@@ -221,9 +224,10 @@ def shrink(w, rate, thresholds):
     w -= np.clip(w, -reach, reach)
 
 
-def shrunk_length(gradient, w, thresholds):
-    """The norm of the proximal gradient, w - S(w - g), where S shrinks by the thresholds: 0 where w is stationary."""
-    return length(gradient + np.clip(w - gradient, -thresholds, thresholds))
+def shrunk_length(gradient, w, rate, thresholds):
+    """The norm of w - S(w - g), where S shrinks by `rate` times the thresholds: at 1 that of the proximal gradient."""
+    reach = rate * thresholds
+    return length(gradient + np.clip(w - gradient, -reach, reach))
 
 
 def penalty_rise(new, w, thresholds):

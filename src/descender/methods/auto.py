@@ -194,6 +194,8 @@ def textbook(
     if isinstance(rate, OnPlateau) and not rate.every:
         rate = rate._replace(every=1.0 if batch_size == "full" else np.ceil((cost.n_samples or 1) / int(batch_size)))
     on_divergence = on_divergence or ("recover" if automatic else "stop")
+    if _is_sum(cost) and batch_size != "full" and reduction is None:
+        options = options._replace(whole=float(cost.n_samples or 1))
     return Textbook(
         name=name,
         rule=rule,

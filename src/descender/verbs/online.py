@@ -188,7 +188,9 @@ class Online:
 
     def _risk(self, X: Any, y: NDArray, s: NDArray | None = None) -> Risk:
         """The cost of each sample for itself: the loss times its weight, and the penalty."""
-        return Risk(X, y, self.loss, l2=self.l2, sample_weight=s, reduction="sum", n_classes=self.n_classes)
+        risk = Risk(X, y, self.loss, l2=self.l2, sample_weight=s, n_classes=self.n_classes)
+        risk.denominator = float(len(y))  # those that came together share nothing
+        return risk
 
     def _sound(self, X: Any, y: Any, first: int) -> tuple[Any, NDArray, DescenderError | None]:
         """The samples up to the first one that is wrong, as numbers, and what is wrong with that one."""
