@@ -213,9 +213,8 @@ def main(argv: list[str] | None = None) -> int:
                 _tell(done[key])
     print(table(rows))
     if asked.write:
-        mine = [row for row in rows if row["tool"] == "descender"]
         kept = json.loads(MEASURED.read_text(encoding="utf-8")) if MEASURED.exists() else {}
-        kept[asked.half] = {"said": _said(rows, asked), "causes": by_cause(mine)}
+        kept[asked.half] = merged(kept.get(asked.half, {}), rows, asked)
         MEASURED.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
     return 0
 
@@ -229,10 +228,20 @@ def _tell(row: dict[str, Any]) -> None:
     print(f"{name}: {named}{repaired}{failed} ({row['cpu']} s)", file=sys.stderr, flush=True)
 
 
-def _said(rows: list[dict[str, Any]], asked: argparse.Namespace) -> str:
+def merged(kept: dict[str, Any], rows: list[dict[str, Any]], asked: argparse.Namespace) -> dict[str, Any]:
+    """What is kept of a half, with the shares of the tools that ran; those of the others stay as they were."""
     command = f"python -m benchmarks.doctor --half {asked.half} --split {asked.split} --seeds {asked.seeds}"
-    command += f" --healthy-seeds {asked.healthy_seeds or asked.seeds}" + " --peers" * asked.peers
-    return f"{WHAT[asked.half]}\n`{command}`\n\n{table(rows)}"
+    command += f" --healthy-seeds {asked.healthy_seeds or asked.seeds}"
+    head = table([]).splitlines()
+    tools = dict(kept.get("tools", {}))
+    for tool in dict.fromkeys(row["tool"] for row in rows):
+        mine = [row for row in rows if row["tool"] == tool]
+        flag = "" if tool == "descender" else f' --only "{tool}"'
+        tools[tool] = {"command": command + flag, "line": table(mine).splitlines()[-1]}
+    commands = "\n".join(f"`{tool['command']}`  " for tool in tools.values())
+    said = f"{WHAT[asked.half]}\n\n{commands}\n\n" + "\n".join([*head, *(tool["line"] for tool in tools.values())])
+    ours = [row for row in rows if row["tool"] == "descender"]
+    return {"said": said, "tools": tools, "causes": by_cause(ours) if ours else kept.get("causes", {})}
 
 
 if __name__ == "__main__":

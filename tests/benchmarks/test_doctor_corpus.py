@@ -1,5 +1,6 @@
 """Our half of the doctor's corpus: how it is split, a few of its programs, and what the runner makes of them."""
 
+import argparse
 import json
 import sys
 from collections import Counter
@@ -62,3 +63,16 @@ def test_a_run_is_kept_and_not_run_again(tmp_path, capsys, monkeypatch):
     assert runner.main(asked) == 0
     assert out.read_text(encoding="utf-8") == first
     assert "| descender | 0 | - |" in capsys.readouterr().out
+
+
+def test_what_other_tools_measured_stays_where_one_runs_anew():
+    asked = argparse.Namespace(half="torch", split="held-out", seeds=2, healthy_seeds=0)
+    run = {"tool": "descender", "fault": "plateau", "right": True, "alarm": True, "causes": [["plateau"]]}
+    both = runner.merged({}, [run, run | {"tool": "other", "right": False}], asked)
+    anew = runner.merged(both, [run, run], asked)
+    assert anew["tools"]["other"] == both["tools"]["other"]
+    assert "| descender | 2 | 2/2 = 100%" in anew["said"]
+    assert "| other | 1 | 0/1 = 0%" in anew["said"]
+    other = runner.merged(anew, [run | {"tool": "other"}], asked)
+    assert other["causes"] == anew["causes"]
+    assert "`python -m benchmarks.doctor --half torch --split held-out --seeds 2 --healthy-seeds 2`" in other["said"]

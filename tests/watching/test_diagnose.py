@@ -14,7 +14,7 @@ from docs_pages import check_shown
 torch = pytest.importorskip("torch", reason="PyTorch is an extra")
 ROOT = Path(__file__).parents[2]
 from torch import nn  # noqa: E402
-from torch_loops import CROSS, Loop, line, made, perceptron, spiral, squared  # noqa: E402
+from torch_loops import CROSS, Closed, Loop, line, made, perceptron, spiral, squared  # noqa: E402
 
 import descender  # noqa: E402
 from descender.doctor.causes import BY_SLUG  # noqa: E402
@@ -344,6 +344,18 @@ def test_the_nan_is_traced_to_its_row_and_value():
     assert X[where["row"], 1] > 1.5  # row of the data, not of the batch
     assert found.confirm()[0].repaired
     assert "instead of NaN" in str(found.confirm()[0])
+
+
+def test_a_nan_within_a_closure_is_no_update_that_was_too_long():
+    asked = {"optimizer": lambda parameters: torch.optim.LBFGS(parameters, max_iter=3), "batch": 120, "steps": 4}
+    found = descender.diagnose(
+        lambda seed: Closed(
+            seed, **REGRESSION | asked | {"loss": lambda z, y: (torch.log(z[:, 0] - 0.5) - y).square().mean()}
+        )
+    )
+    assert found[0].code == "D901"
+    assert found[0].evidence.startswith("at step 0, log in the loss")
+    assert found.confirm()[0].repaired
 
 
 def test_the_missing_entry_is_named():

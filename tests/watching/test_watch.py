@@ -7,6 +7,7 @@ import logging
 import math
 import weakref
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is an extra")
@@ -126,6 +127,38 @@ def test_a_nan_of_the_loss_names_the_output():
         module(X).sqrt().sum().backward()
         optimizer.step()
     assert watch.findings[0].where == {"step": 0, "row": 1, "layer": "the loss"}
+
+
+@pytest.mark.parametrize("by", ["position", "word"])
+def test_what_an_optimizer_asks_of_a_closure_is_heard_and_the_same(by):
+    """The root of the output is lost once the third step has made it negative: no update was at fault."""
+
+    def trained(watched):
+        torch.manual_seed(0)
+        module, X = nn.Linear(2, 1), torch.randn(6, 2)
+        optimizer = torch.optim.LBFGS(module.parameters(), lr=0.1, max_iter=3)
+        shift, losses = [5.0], []
+
+        def closure():
+            optimizer.zero_grad()
+            loss = (module(X) + shift[0]).sqrt().sum()
+            loss.backward()
+            return loss
+
+        watch = descender.watch(module, optimizer, tell=lambda finding: None) if watched else None
+        for step in range(5):
+            shift[0] = -3.0 if step == 3 else 5.0
+            losses.append(
+                float((optimizer.step(closure) if by == "position" else optimizer.step(closure=closure)).detach())
+            )
+        return losses, watch
+
+    (plain, _), (heard, watch) = trained(False), trained(True)
+    assert np.array_equal(plain, heard, equal_nan=True)
+    assert np.isfinite(plain[:3]).all()
+    assert watch.findings[0].code == "D901"
+    assert watch.findings[0].where["step"] == 3
+    assert watch.update == 5
 
 
 def test_a_loop_that_raises_is_told_and_not_swallowed():

@@ -101,6 +101,19 @@ class Loop:
             return float(self.loss_fn(self.module(self.held[0]), self.held[1]))
 
 
+class Closed(Loop):
+    """A loop whose optimizer asks for losses and gradients itself."""
+
+    def step(self, batch):
+        def closure():
+            self.optimizer.zero_grad()
+            loss = self.loss_fn(self.module(batch[0]), batch[1])
+            loss.backward()
+            return loss
+
+        return float(self.optimizer.step(closure).detach())
+
+
 def made(**choices):
     """A function that makes a loop."""
     return lambda seed: Loop(seed, **choices)

@@ -175,7 +175,32 @@ class Watch:
         self._beginnings += 1
         self._left_over += self.update > 0 and left is not None and bool((left != 0).any())
 
-    def _before_update(self, optimizer: Any, args: Any, kwargs: Any) -> None:
+    def _before_update(self, optimizer: Any, args: Any, kwargs: Any) -> Any:
+        closure = kwargs.get("closure") if len(args) < 2 else args[1]
+        if closure is None:
+            self._update_comes()
+            return None
+        return (args[0], self._asked(closure)), {key: kwargs[key] for key in kwargs if key != "closure"}
+
+    def _asked(self, closure: Callable[[], Any]) -> Callable[[], Any]:
+        """A closure that an optimizer asks within its step, as often as it wants; each answer is looked at."""
+        begun = False
+
+        def heard() -> Any:
+            nonlocal begun
+            self._passes.clear()
+            value = closure()
+            if begun:
+                self._check()
+            else:
+                begun = True
+                self._update_comes()
+            return value
+
+        return heard
+
+    def _check(self) -> None:
+        """Whether a gradient, or a loss that the module tells itself, is lost; the first is traced."""
         if self.fault is None:
             for p in self._ends:  # in line: with cold caches every call costs microseconds
                 g = p.grad
@@ -184,6 +209,10 @@ class Watch:
                     break
             if self._tells_loss and self.fault is None and not self._told_loss_is_finite():
                 self._trace()
+
+    def _update_comes(self) -> None:
+        """The gradients of an update are there."""
+        self._check()
         looked, lost = self._looking, False
         if looked:
             with suppress(Exception):  # gradients of a kind that cannot be measured: the training goes on

@@ -79,13 +79,14 @@ class Tracer(TorchDispatchMode):
         half = any(t.dtype in (torch.float16, torch.bfloat16) for t in (*before, result)) and _finite_in_double(
             func, args, kwargs
         )
+        updating = self.updating and node is None and not torch.is_grad_enabled()  # a closure is asked within a step
         operation = f"the derivative of {_plain(node.name())}" if node is not None else name.strip("_")
         domain = any(part in _plain(node.name()) or part == name.strip("_") for part in PARTIAL) if node else any(
             name.strip("_") == part or name.startswith("linalg") for part in PARTIAL
         )  # fmt: skip
         return Origin(
-            self.step, operation, "the optimizer" if self.updating else layer, where, value, largest,
-            node is not None, half, domain and not self.updating, self.step == 0,
+            self.step, operation, "the optimizer" if updating else layer, where, value, largest,
+            node is not None, half, domain and not updating, self.step == 0,
         )  # fmt: skip
 
 

@@ -131,7 +131,7 @@ class Ear:
         return norm(self.fresh.values()) if self.fresh else math.nan
 
     def _before_update(self, optimizer: Any, args: Any, kwargs: Any) -> None:
-        mine = [p for group in optimizer.param_groups for p in group["params"] if id(p) in self.owned]
+        mine = [p for p in _parameters(optimizer) if id(p) in self.owned]
         if not mine:
             return
         self.given |= {self.owned[id(p)] for p in mine}
@@ -149,10 +149,16 @@ class Ear:
                 "before": self.settings.get("names"),
             }  # fmt: skip
         self.rate = max(float(group.get("lr", math.nan)) for group in optimizer.param_groups)
-        gradients = [p.grad for p in mine if p.grad is not None]
+        self._given_to(optimizer)
+
+    def _given_to(self, optimizer: Any) -> None:
+        """The gradients that an optimizer has."""
+        gradients = [p.grad for p in _parameters(optimizer) if id(p) in self.owned and p.grad is not None]
         self.applied = norm(gradients) if gradients else math.nan
 
     def _after_update(self, optimizer: Any, args: Any, kwargs: Any) -> None:
+        if len(args) > 1 or kwargs.get("closure") is not None:  # it asked for gradients itself
+            self._given_to(optimizer)
         self.incoming = {}
         self.updates += 1
 
@@ -168,6 +174,10 @@ class Ear:
                 zero / max(got, 1), name in self.given, not torch.equal(p.detach(), self.first[name]),
             ))  # fmt: skip
         return told
+
+
+def _parameters(optimizer: Any) -> list[Any]:
+    return [p for group in optimizer.param_groups for p in group["params"]]
 
 
 def norm(tensors: Any) -> float:
