@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from sklearn.linear_model import ElasticNet, Lasso, Ridge
 
+from descender import LinearRegressor
 from descender.costs.certificate import certificate, cost_scale
 from descender.costs.risk import Risk
 from descender.descent import descend
+from descender.errors import DataError
 from descender.methods import moments as module
 from descender.methods.auto import choose
 from descender.methods.moments import Moments
@@ -175,6 +177,30 @@ def test_numbers_whose_squares_overflow_are_left_to_descent(rows):
     assert not Equations(risk).known
     walk = descend(risk, np.zeros(D + 1), NormalEquations(1e-6))
     assert np.isfinite(walk.x).all()
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_what_is_not_finite_is_found_by_the_method_that_nobody_looks_for(dtype, wrong):
+    X = np.ones((13_000, 10), dtype)
+    X[::2] = np.arange(10)
+    X[7_001, 3] = wrong
+    with pytest.raises(DataError, match="X at row 7001, column 3 is not a finite number"):
+        LinearRegressor(l2=1.0).fit(X, np.arange(13_000.0))
+
+
+def test_a_fit_in_float32_reads_the_rows_once_and_is_proved(monkeypatch):
+    rng = np.random.default_rng(6)
+    X = rng.normal(size=(20_000, 12)).astype(np.float32)
+    y = X @ rng.normal(size=12) + rng.normal(size=len(X))
+    best = fit(Risk(X.astype(np.float64), y, l2=1e-4), 1e-13)
+    monkeypatch.setattr(Equations, "read", None)
+    walk = descend(Risk(X, y, l2=1e-4), np.zeros(13), NormalEquations(1e-6))
+    double = Risk(X.astype(np.float64), y, l2=1e-4).value(walk.x)
+    assert walk.success
+    assert walk.certificate.rigorous
+    assert walk.fun == pytest.approx(double, rel=1e-6)
+    assert 0.0 <= double - best.fun <= walk.certificate.gap <= 1e-6 * walk.fun
 
 
 def test_auto_takes_the_equations_for_dense_squares_of_many_rows_alone(rows):

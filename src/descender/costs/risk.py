@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,7 @@ class Risk(Cost):
     ``LOSSES``, with its parameters after it (``"huber 1.5"``), or the loss itself; `l2`, `l1` at least 0;
     `sample_weight` (n,) at least 0; `reduction` "mean" or "sum"; `n_classes` where `y` may lack the last classes.
     Some rows estimate a mean; of a sum they are a part, which bears its share of the penalty.
+    Without `check_finite` whether dense rows are finite is found out when their `extremes` are first asked for.
 
     Costs and gradients accumulate in float64 over blocks of at most 4,096 rows, whose grid is set by d and dtype alone:
     the bits do not depend on how the rows arrived.
@@ -60,13 +61,16 @@ class Risk(Cost):
         reduction: str = "mean",
         features: Sequence[str] | None = None,
         n_classes: int | None = None,
+        check_finite: bool = True,
     ):
         for name, strength in (("l2", l2), ("l1", l1)):
             if not isinstance(strength, int | float | np.number) or not (np.isfinite(strength) and strength >= 0):
                 raise OptionError(f"{name}={strength!r}: a penalty strength is a finite number of at least 0")
         if reduction not in ("mean", "sum"):
             raise OptionError(f"reduction={reduction!r}; known: mean, sum")
-        self.X, self.y, self.sample_weight, self.extremes = read_rows(X, y, sample_weight)
+        self.X, self.y, self.sample_weight = read_rows(X, y, sample_weight)
+        if check_finite or self.sparse:
+            self.extremes = finite_extremes(self.X)
         self.loss, self.n_classes = _read_classes(read_loss(loss), self.y, n_classes)
         self.l2, self.l1, self.intercept, self.reduction = float(l2), float(l1), bool(intercept), reduction
         n, d = self.X.shape
@@ -83,6 +87,11 @@ class Risk(Cost):
             classes, self.names = [""], features
         if intercept:
             self.names += tuple("intercept" + c for c in classes)
+
+    @cached_property
+    def extremes(self) -> tuple[NDArray, NDArray]:
+        """The least and the largest entry of each column of dense rows, which are finite; of sparse ones nothing."""
+        return finite_extremes(self.X)
 
     def penalise(self, *, l2: float | None = None, l1: float | None = None) -> None:
         """Change a penalty strength; the rows are not read again."""
@@ -319,17 +328,18 @@ def column_extremes(X: NDArray) -> tuple[NDArray, NDArray]:
 
 
 def check_rows(X: Any, y: Any, sample_weight: Any) -> tuple[Any, NDArray, NDArray | None]:
-    """X dense C-contiguous or CSR, float32 or float64; y float64; sample weights float64 or None."""
-    return read_rows(X, y, sample_weight)[:3]
+    """X dense C-contiguous or CSR, float32 or float64, finite; y float64; sample weights float64 or None."""
+    X, y, s = read_rows(X, y, sample_weight)
+    finite_extremes(X)
+    return X, y, s
 
 
-def read_rows(X: Any, y: Any, sample_weight: Any) -> tuple[Any, NDArray, NDArray | None, tuple[NDArray, NDArray]]:
-    """The same, and the extremes of dense columns; dense rows that lie row by row are read once and not copied."""
+def read_rows(X: Any, y: Any, sample_weight: Any) -> tuple[Any, NDArray, NDArray | None]:
+    """The same, but for whether X is finite: dense rows that lie row by row are neither read nor copied."""
     if hasattr(X, "tocsr"):
         X = X.tocsr()
         if X.dtype not in (np.float32, np.float64):
             X = X.astype(np.float64)
-        values = X.data
     else:
         try:
             X = np.asarray(X)
@@ -337,7 +347,6 @@ def read_rows(X: Any, y: Any, sample_weight: Any) -> tuple[Any, NDArray, NDArray
         except (TypeError, ValueError) as error:
             raise DataError(f"X must hold numbers, the same count in each row: {error}") from None
         X = np.ascontiguousarray(X)
-        values = X
     try:
         y = np.asarray(y, dtype=np.float64)
     except (TypeError, ValueError) as error:
@@ -348,23 +357,30 @@ def read_rows(X: Any, y: Any, sample_weight: Any) -> tuple[Any, NDArray, NDArray
         raise ShapeError(f"X has {X.shape[0]} rows and y has shape {y.shape}; expected one target a row")
     if X.shape[0] == 0:
         raise DataError("X has no rows")
+    if sample_weight is None:
+        return X, y, None
+    s = np.asarray(sample_weight, dtype=np.float64)
+    if s.shape != y.shape:
+        raise ShapeError(f"sample_weight has shape {s.shape}; expected {y.shape}, one weight a row")
+    if not np.isfinite(s).all() or (s < 0).any() or s.sum() == 0:
+        raise DataError("sample_weight must be finite and at least 0, and not all 0")
+    return X, y, s
+
+
+def finite_extremes(X: Any) -> tuple[NDArray, NDArray]:
+    """The extremes of dense columns, of sparse ones nothing; raises :class:`DataError` where an entry is not finite."""
+    dense = isinstance(X, np.ndarray)
+    values = X if dense else X.data
     with np.errstate(all="ignore"):  # a sum is finite only if each entry is; one that overflows is told apart
-        extremes = column_extremes(X) if values is X else (np.empty(0), np.empty(0))
-        told = np.append(*extremes) if values is X else np.sum(values)
+        extremes = column_extremes(X) if dense else (np.empty(0), np.empty(0))
+        told = np.append(*extremes) if dense else np.sum(values)
     if not np.isfinite(told).all() and not np.isfinite(values).all():
         row, column = _first_not_finite(X)
         found = "NaN" if np.isnan(X[row, column]) else "inf"
         raise DataError(
             f"X at row {row}, column {column} is not a finite number but {found}; fill or leave out such entries"
         )
-    if sample_weight is None:
-        return X, y, None, extremes
-    s = np.asarray(sample_weight, dtype=np.float64)
-    if s.shape != y.shape:
-        raise ShapeError(f"sample_weight has shape {s.shape}; expected {y.shape}, one weight a row")
-    if not np.isfinite(s).all() or (s < 0).any() or s.sum() == 0:
-        raise DataError("sample_weight must be finite and at least 0, and not all 0")
-    return X, y, s, extremes
+    return extremes
 
 
 def _first_not_finite(X: Any) -> tuple[int, int]:

@@ -22,6 +22,7 @@ from descender.costs.risk import Risk
 from descender.doctor.finding import Finding
 from descender.errors import DataError, OptionError, ShapeError, TargetError, suggest
 from descender.methods.auto import polishing_tol
+from descender.methods.normal_equations import looks_itself
 from descender.verbs.minimize import minimize
 from descender.verbs.online import Online
 from descender.verbs.path import PenaltyPath, choose_penalty
@@ -110,7 +111,10 @@ class Linear(CallbackSupportMixin, BaseEstimator):
         paths: list[PenaltyPath | None] = []
         for k, column in enumerate(targets):
             given, chosen = self._strengths(float(len(column)) if s is None else float(s.sum()))
-            risk = Risk(X, column, loss, **given, intercept=self.fit_intercept, sample_weight=s, n_classes=n_classes)
+            more = {"intercept": self.fit_intercept, "sample_weight": s, "n_classes": n_classes}
+            risk = Risk(X, column, loss, **given, **more, check_finite=False)
+            if chosen or not self._plain() or not looks_itself(risk):
+                risk.extremes  # noqa: B018 - it raises where a number is not finite
             path = choose_penalty(risk, chosen[0], seed=seed) if chosen else None
             if path is not None:
                 risk.penalise(**{path.kind: path.strength})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -77,9 +78,14 @@ class Centred:
         self.kept = self.n  # the rows that the last Hessian was made of
         even = self.n > 0 and bool((sigma == sigma[0]).all())
         self.even = float(sigma[0]) if even else None
-        self.targets = y.astype(X.dtype) if X.dtype != y.dtype and _near_zero(y, FAR[X.dtype.itemsize]) else y
         self.fused = risk.loss.fused if risk.loss.fuses(y) else None
         self.moving: NDArray | None = None  # the columns that are not constant, where some are
+
+    @cached_property
+    def targets(self) -> NDArray:
+        """The targets, in the dtype of X where they keep their digits in it."""
+        X, y = self.X, self.y
+        return y.astype(X.dtype) if X.dtype != y.dtype and _near_zero(y, FAR[X.dtype.itemsize]) else y
 
     @property
     def jitter(self) -> float:
@@ -87,16 +93,18 @@ class Centred:
         return FINE_JITTER if self.unit is None else ROUGH_JITTER
 
     @classmethod
-    def of(cls, risk: Risk) -> tuple[Centred, Columns]:
-        """All rows of a risk; the columns as some of the rows show them, and the largest of all."""
+    def of(cls, risk: Risk, whole: bool = True) -> tuple[Centred, Columns]:
+        """All rows of a risk; the columns as some of the rows show them, and the largest of the `whole`."""
         ones = np.ones(risk.n_samples or 0) if risk.sample_weight is None else risk.sample_weight
         sigma = ones / risk.denominator
         centre = risk.intercept and not risk.sparse
         if risk.sparse:
             columns = column_facts(risk.X, sigma, centre=False)
             return cls(risk, risk.X, risk.y, sigma, columns.mean), columns
-        columns = glance(risk, sigma, centre)
-        moving, width = risk.extremes[0] < risk.extremes[1], FAR[risk.X.dtype.itemsize]
+        columns = glance(risk, sigma, centre, whole)
+        moving, width = columns.squares > 0.0, FAR[risk.X.dtype.itemsize]
+        if not moving.all():
+            moving = risk.extremes[0] < risk.extremes[1]
         far = bool(np.any(moving & (columns.mean**2 * sigma.sum() > width**2 * columns.squares)))
         problem = cls(risk, risk.X, risk.y, sigma, columns.mean, far)
         if centre and not moving.all():
@@ -375,15 +383,17 @@ def row_curvatures(loss: Loss, scores: NDArray, y: NDArray, flat: float, cautiou
     return bound + 0.0 * curvature if cautious else np.where(curvature > 0.0, curvature, flat * bound)
 
 
-def glance(risk: Risk, sigma: NDArray, centre: bool) -> Columns:
-    """What some of the rows tell of the columns, and the largest squares of all rows."""
+def glance(risk: Risk, sigma: NDArray, centre: bool, whole: bool = True) -> Columns:
+    """What some of the rows tell of the columns, and the largest squares of the `whole`, or of those, too."""
     rows = np.linspace(0, risk.X.shape[0] - 1, min(FEW_ROWS, risk.X.shape[0])).astype(np.intp)
     some = risk.X.take(rows, axis=0)
     found = column_facts(some, sigma[rows], centre)
-    low, high = risk.extremes
-    largest = np.square(np.maximum(high - found.mean, found.mean - low))
-    whole = float(sigma.sum()) / max(float(sigma[rows].sum()), 1e-300)
-    return Columns(found.mean, found.squares * whole, largest)
+    largest = found.largest
+    if whole:
+        low, high = risk.extremes
+        largest = np.square(np.maximum(high - found.mean, found.mean - low))
+    share = float(sigma[rows].sum()) / max(float(sigma.sum()), 1e-300)
+    return Columns(found.mean, found.squares / max(share, 1e-300), largest)
 
 
 def column_facts(X: Any, sigma: NDArray, centre: bool) -> Columns:

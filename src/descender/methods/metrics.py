@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg.lapack import dpotrf, dpotrs
+from scipy.linalg.lapack import dpotrf, dpotri, dpotrs
 
 from descender.costs.cost import Vector
 
@@ -34,12 +34,19 @@ class Dense:
             scaled.flat[:: len(H) + 1] = 1.0 + factor * jitter
             self.factor, failed = dpotrf(scaled.T, lower=1, clean=0, overwrite_a=1)  # in place, as columns come first
             if not failed:
+                self.added = factor * jitter
                 return
-        self.factor = np.eye(len(H))
+        self.factor, self.added = np.eye(len(H)), np.inf
 
     def solve(self, g: Vector) -> Vector:
         """The inverse times g."""
         return self.scale * dpotrs(self.factor, self.scale * g, lower=1)[0]
+
+    def largest_inverse(self) -> float:
+        """A bound on the eigenvalues of the inverse of the scaled matrix, with what its diagonal was `added`."""
+        inverse = np.abs(dpotri(self.factor, lower=1)[0])
+        lower = np.tril(inverse)
+        return float((lower.sum(axis=0) + lower.sum(axis=1) - lower.diagonal()).max(initial=0.0))
 
 
 class Diagonal:

@@ -2,9 +2,10 @@ r"""The normal equations of a squared error: one reading for the moments of the 
 
 With :math:`G = \sum_i \sigma_i (x_i-\mu)(x_i-\mu)'` the minimum solves :math:`(G + \lambda_2 I)\,w = c`; with an l1
 penalty it is that of a quadratic, found on G alone.  The moments tell the cost and the gradient there, too, and with
-them the duality gap, up to what their summation lost.  Where that is too much - as in float32 - the rows are read in
-float64, and the same equations are solved for what is left (*iterative refinement*): over so short a step the moments
-know the change of the gradient well enough, so that its end is certified without another reading.
+them the duality gap, up to what their summation lost: without l1 it is :math:`\tfrac12 g'H^{-1}g`, in which a
+gradient's rounding counts squared.  Where more is asked than that tells - in float32 - the rows are read in float64,
+and the same equations are solved for what is left (*iterative refinement*): over so short a step the moments know the
+change of the gradient well enough, so that its end is certified without another reading.
 
 Å. Björck, *Numerical Methods for Least Squares Problems*, 1996, §2.2, §2.9.
 """
@@ -16,7 +17,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import solve_triangular
 
 from descender.costs.certificate import ROUNDING, Certificate, certificate, proved
 from descender.costs.cost import Cost, Vector
@@ -28,13 +28,16 @@ from descender.methods.method import Block, Budget, one_step
 from descender.methods.metric import LearntMetric, descend_from, is_wide
 from descender.methods.metrics import Dense
 from descender.methods.moments import NOISE, Moments, dual_of_squares
+from descender.methods.newton import has_newton, is_small
 from descender.methods.path import lasso
 
 FEW, TALL = 300, 40
 """Columns up to which the moments of all rows cost less than the readings of a descent; rows a column up to which they
 do however many columns there are, as a descent then learns its metric from all rows, too."""
-SURE = 1e-9
-"""What the moments may have lost of the cost, as a share of it, for the rows not to be read again."""
+SURE, WORST = 1e-9, 1e4
+"""What the moments may have lost of the cost, as a share of it, for the rows not to be read again; and as a multiple of
+``tol``, since that is a bound on the worst case, some 20,000 times what is seen (the distance to the minimum is told
+by the gradient alone, and far better)."""
 REFINED = 0.1
 """The share of the gap that another reading has to leave at most; where it leaves more the equations are too rough."""
 
@@ -43,6 +46,11 @@ DOUBT = 0.1
 
 JITTER = {4: 1e-6, 8: 1e-14}
 """What the diagonal gains, as a share of it, by the bytes of a number: more than its least eigenvalue may have lost."""
+
+
+def looks_itself(risk: Risk) -> bool:
+    """Whether a method chosen here sees on its way if the rows are finite, so that nobody has to look before."""
+    return told_by_moments(risk) and risk.l1 == 0 and not has_newton(risk) and not is_small(risk)
 
 
 def told_by_moments(risk: Risk) -> bool:
@@ -93,8 +101,8 @@ class NormalEquations:
         while True:
             found = equations.certificate(here, scale)
             near = found.relative <= max(self.tol, 2.0 * ROUNDING)
-            if not (near and here.lost <= SURE * abs(found.value)):
-                here, reads = equations.refined(equations.read(here.v)), reads + 1
+            if not (near and here.lost <= max(SURE, WORST * self.tol) * abs(found.value)):
+                here, reads = equations.refined(equations.compared(here)), reads + 1
                 found = equations.certificate(here, scale)
             yield _block(equations, before, here, reads)
             if found.relative <= max(self.tol, 2.0 * ROUNDING):
@@ -125,18 +133,20 @@ class Equations:
     """The moments of a risk, in coordinates from the centre of its columns, where the intercept stands by itself."""
 
     def __init__(self, risk: Risk):
-        self.problem, columns = Centred.of(risk)
+        self.problem, columns = Centred.of(risk, whole=False)
         self.d, self.l1, self.l2 = risk.n_features, risk.l1, risk.l2
         self.weight = risk.total_weight / risk.denominator
-        self.noise = NOISE[risk.X.dtype.itemsize]
+        self.noise, self.trusted = NOISE[risk.X.dtype.itemsize], True
         with np.errstate(all="ignore"):
             moments = Moments(risk, columns=columns)
             self.fit = moments.about(np.array([0]), None if risk.intercept else np.zeros(self.d))
         self.level = self.fit.level + moments.level
         self.problem.mean = self.fit.mean + moments.centre
         diagonal = np.diag(self.fit.G)
-        still = risk.extremes[0] == risk.extremes[1]
-        self.known = bool(np.isfinite(self.fit.G).all() and np.all((diagonal > 0.0) | still))
+        self.known = bool(np.isfinite(self.fit.G).all())
+        if not self.known or not (diagonal > 0.0).all():
+            low, high = risk.extremes  # which tells whether the rows are finite, too
+            self.known = self.known and bool(np.all((diagonal > 0.0) | (low == high)))
         if not self.known:
             return
         sizes = np.sqrt(np.maximum(diagonal, 0.0) + (moments.centre - self.problem.mean) ** 2)
@@ -170,6 +180,13 @@ class Equations:
         """A point of which the rows tell, in float64."""
         reading = self.problem.read(v, exact=True)
         return Point(v, reading.value, reading.gradient, 0.0, np.zeros(len(v)))
+
+    def compared(self, point: Point) -> Point:
+        """The same of a point that moments told of; they are trusted as long as that was as near as they promised."""
+        there = self.read(point.v)
+        near = np.abs(there.gradient - point.gradient) <= point.slack + ROUNDING * np.abs(point.gradient)
+        self.trusted = self.trusted and bool(near.all())
+        return there
 
     def refined(self, point: Point) -> Point:
         """The minimum by the equations, from a point that is known exactly: the moments tell the change alone."""
@@ -207,21 +224,22 @@ class Equations:
         loss = (point.value - self.problem.ridge(point.v) - 0.5 * free**2 / self.weight) / self.weight
         l1, l2, U, off = self.l1 / self.weight, self.l2 / self.weight, u[:, None], slack[:, None]
         dual = dual_of_squares(loss, U / self.weight, w[:, None], l1, l2, off / self.weight)
-        bound = self.weight * float(dual[0])
-        return proved(value, value - bound + 2.0 * point.lost + moved, scale)
+        gap = value - self.weight * float(dual[0]) + 2.0 * point.lost
+        return proved(value, (gap if self.l1 > 0 else min(gap, self._left(point))) + moved, scale)
 
     def _left(self, point: Point) -> float:
-        r"""Without a penalty :math:`\tfrac12 g'G^{-1}g`, which is the gap; infinite where G is not surely regular.
+        r"""Without l1 :math:`\tfrac12 g'H^{-1}g`, which is the gap; infinite where H is not surely regular.
 
-        The least curvature, of columns in their own size, is at least one over the trace of the inverse.
+        The least curvature is that of columns in their own size.
         """
-        factor, scale = self.metric.factor, self.metric.scale
-        inverse = solve_triangular(factor, np.eye(self.d), lower=True, check_finite=False)[:, scale > 0]
-        trace = float((inverse**2).sum())
-        doubt = self.noise * (self.d + 1) * trace
-        if not doubt <= DOUBT:
+        bend, scale = self.metric.largest_inverse(), self.metric.scale
+        sizes = (scale * self.sizes[: self.d])[scale > 0]
+        doubt = bend * (self.noise * self.weight * float(sizes @ sizes) + self.metric.added)
+        if not (self.trusted and doubt <= DOUBT):
             return np.inf
-        g, slack = ((scale * part[: self.d])[scale > 0] for part in (point.gradient, point.slack))
+        slack = (scale * point.slack[: self.d])[scale > 0]
         free = float((np.abs(point.gradient) + point.slack)[self.d :].sum())
-        length = float(np.linalg.norm(inverse @ g)) + np.sqrt(trace) * float(np.linalg.norm(slack))
+        newton = self.metric.solve(point.gradient[: self.d])
+        length = np.sqrt(max(float(newton @ point.gradient[: self.d]), 0.0))
+        length += np.sqrt(bend) * float(np.linalg.norm(slack))
         return 0.5 * (length**2 + free**2 / self.weight) / (1.0 - doubt)
