@@ -111,7 +111,7 @@ class Linear(CallbackSupportMixin, BaseEstimator):
         paths: list[PenaltyPath | None] = []
         for k, column in enumerate(targets):
             given, chosen = self._strengths(float(len(column)) if s is None else float(s.sum()))
-            more = {"intercept": self.fit_intercept, "sample_weight": s, "n_classes": n_classes}
+            more: dict[str, Any] = {"intercept": self.fit_intercept, "sample_weight": s, "n_classes": n_classes}
             risk = Risk(X, column, loss, **given, **more, check_finite=False)
             if chosen or not self._plain() or not looks_itself(risk):
                 risk.extremes  # noqa: B018 - it raises where a number is not finite
