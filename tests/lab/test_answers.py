@@ -11,6 +11,7 @@ from descender.costs.formula import Formula
 from descender.errors import OptionError
 from descender.explain import explain_step
 from descender.lab.asked import read_asked
+from descender.lab.costs import ROWS
 from descender.lab.exports import recorded
 from descender.lab.lessons import LESSONS
 from descender.verbs.minimize import minimize
@@ -95,6 +96,20 @@ def test_a_dropped_table_is_learnt_from(page):
     formula = page.ask("race", cost="mean((b - (m*a + c))**2)", data=kept["data"], start={"m": 0}, methods=["auto"])
     assert formula["start"] == [0, 1]
     assert formula["racers"][0]["x"] == pytest.approx([slope, intercept])
+
+
+def test_of_many_rows_some_are_played_with_and_told(page):
+    x = np.arange(30_000)
+    kept = page.drop("a,b\n" + "\n".join(f"{a},{b}" for a, b in zip(x, 2 * x + 1, strict=True))).json()
+    assert kept["rows"] == ROWS
+    asked = {"data": kept["data"], "target": "b", "model": "squared_error", "methods": ["auto"]}
+    ground = page.ask("ground", **asked)
+    assert ground["n_samples"] == ROWS
+    assert "10,000 of the 30,000 rows, drawn at random" in "; ".join(ground["notes"])
+    drawn = np.array(ground["drawn"]["x"])
+    assert (np.diff(drawn) > 0).all(), "the rows keep their order"
+    assert (drawn[0] < 1_000, drawn[-1] > 29_000) == (True, True)
+    assert page.ask("race", **asked)["racers"][0]["success"]
 
 
 def test_two_features_and_two_classes_have_a_boundary(page):

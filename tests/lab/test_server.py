@@ -3,6 +3,7 @@
 import re
 import socket
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -204,6 +205,20 @@ def test_an_answer_that_takes_too_long_is_ended_and_the_others_are_not(workers):
     assert answers["a"].status == 504
     assert b"takes longer than 0.5 seconds" in answers["a"].body
     assert answers["b"] == Answer(200, b"7")
+
+
+def test_closing_ends_what_is_being_answered():
+    found, answers = Workers(answer, count=1, seconds=60.0), []
+    found.ask("say", 1)  # the process has begun
+    asking = threading.Thread(target=lambda: answers.append(found.ask("sleep", 60.0)))
+    asking.start()
+    while not any(worker.busy for worker in found._workers):
+        time.sleep(0.01)
+    found.close()
+    asking.join(10)
+    assert [told.status for told in answers] == [500]
+    assert all(worker.line.closed for worker in found._workers), "no process is begun anew"
+    found.close()  # once more is nothing
 
 
 def test_a_process_that_ends_is_replaced(workers):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ from descender.verbs.table import Design, Roles, Teller, encode, read_table
 
 LARGE = ("flights",)
 """Examples that are too large to play with."""
+ROWS = 10_000
+"""Rows of a table that are played with; of more, as many at random."""
 NUMBERS = 20_000_000
 """Cells of a table for a model at most."""
 DRAWN, ACROSS = 1_500, 60
@@ -109,7 +111,7 @@ def _open(cost: str, data: str, target: str, model: str, features: tuple[str, ..
 def open_data(name: str, folder: str) -> Source:
     """The table of an example or of a dropped file, by its name: a path is none."""
     if name.startswith("example:") and name.removeprefix("example:") in playable():
-        return open_source(name, least_rows=1)
+        return _played(open_source(name, least_rows=1))
     kept = re.fullmatch(r"file:([0-9a-f]{32})\.([a-z]{2,8})", name)
     if kept is None:
         known = ", ".join(f"example:{known}" for known in playable())
@@ -121,7 +123,17 @@ def open_data(name: str, folder: str) -> Source:
     check_names(table.column_names, "the file")
     if not table.num_rows:
         raise DataError("the file has no rows: expected a header line and rows below it")
-    return Source("data", table, "the file", tuple(notes))
+    return _played(Source("data", table, "the file", tuple(notes)))
+
+
+def _played(source: Source) -> Source:
+    """The rows that are played with: of many, some at random, in their order."""
+    n = source.table.num_rows
+    if n <= ROWS:
+        return source
+    some = np.sort(np.random.default_rng(0).choice(n, ROWS, replace=False))
+    told = f"the lab plays with {ROWS:,} of the {n:,} rows, drawn at random; descender fit reads them all"
+    return replace(source, table=source.table.take(some), notes=(*source.notes, told))
 
 
 def playable() -> list[str]:

@@ -253,6 +253,10 @@ def serve(line: socket.socket, ready: Callable[[str], None]) -> None:
             await super().startup(sockets)
             ready(address)
 
+        async def shutdown(self, sockets: Any = None) -> None:
+            await run_in_threadpool(workers.close)  # questions that are being answered end, and nobody waits for them
+            await super().shutdown(sockets)
+
     with tempfile.TemporaryDirectory(prefix="descender-lab-") as folder:
         workers = Workers(Respond(folder))
         try:

@@ -69,14 +69,20 @@ class Workers:
                 self._waiting -= 1
 
     def close(self) -> None:
-        """End all processes."""
-        for worker in self._workers:
-            worker.end()
+        """End all processes; who still waits for an answer is told at once that there is none."""
+        with self._free:
+            for worker in self._workers:
+                worker.last = True
+                if worker.busy:
+                    worker.process.kill()
+            self._free.wait_for(lambda: not any(worker.busy for worker in self._workers), self.seconds)
+            for worker in self._workers:
+                worker.end()
 
 
 class _Worker:
     def __init__(self, respond: Respond):
-        self.respond, self.busy, self.key = respond, False, object()
+        self.respond, self.busy, self.key, self.last = respond, False, object(), False
         self._begin()
 
     def _begin(self) -> None:
@@ -96,10 +102,13 @@ class _Worker:
         except (EOFError, OSError):
             answer = Answer(500, b'{"error": "the process that computed this came to its end: try again"}')
         self.end()
-        self._begin()
+        if not self.last:
+            self._begin()
         return answer
 
     def end(self) -> None:
+        if self.line.closed:
+            return
         self.line.close()
         self.process.kill()
         self.process.join()
