@@ -14,8 +14,9 @@ from descender.descent import descend
 from descender.methods.auto import choose
 from descender.methods.centred import Centred
 from descender.methods.metric import LearntMetric
-from descender.methods.newton import Newton, Standard
+from descender.methods.newton import Newton
 from descender.methods.sampling import draw, sample_size
+from descender.methods.standard import Standard
 from descender.walk import Stop
 
 TOL = 1e-9

@@ -13,9 +13,10 @@ from descender.descent import descend
 from descender.kernels.coordinates import minimise_quadratic
 from descender.methods.auto import POLISHED, choose
 from descender.methods.metric import LearntMetric
-from descender.methods.newton import FEW_PARAMETERS, LARGEST, Newton, Standard
+from descender.methods.newton import FEW_PARAMETERS, LARGEST, Newton
 from descender.methods.normal_equations import NormalEquations
 from descender.methods.proximal_newton import ProximalNewton
+from descender.methods.standard import Standard
 from descender.walk import Stop
 
 LOSSES = ("log_loss", "squared_error", "poisson", "huber 1.5", "squared_hinge", "softmax")

@@ -1,0 +1,224 @@
+"""A point that walks down by Newton's steps on a small risk: when its curvatures are taken anew, how far a step goes.
+
+The model of a step is a quadratic, solved by a factor of its matrix; :mod:`descender.methods.proximal_newton` adds the
+l1 penalty to it.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from descender.costs.losses import SquaredError
+from descender.methods.advance import COLUMNS
+from descender.methods.centred import FLAT
+from descender.methods.method import Block
+from descender.methods.metrics import Dense
+from descender.methods.standard import Point, Standard
+
+KEPT = 0.03
+"""What share of a decrement a step with the last Hessian may leave for it to be kept: another costs four looks."""
+FIRST = 0.1
+"""A relative decrement above which a step leaves too much for its Hessian to be kept."""
+SETTLED, AT_REST = 1e-9, 1e-3
+"""A relative decrement from which on a Hessian that leaves more than this share of it is renewed, once: the next one
+leads to rounding."""
+ROUGH, ROUNDED, ROWS_A_COLUMN = 1e-6, 1e-7, 2
+"""A relative decrement above which the Hessian is summed in float32, in half of the time; what that may lose of its
+diagonal; and the rows a column from which on it is more than the penalty and rounding."""
+NOISE, MOST_IDLE = 1e-15, 3
+"""The share of a cost that its summation may lose; steps within it that do not halve the decrement end a walk."""
+FALLEN, LEAST_SHARE, LARGEST_SHARE = 0.1, 0.1, 4.0
+"""The share of the slope along a step that may be left at its end, or have turned; how far it is followed where more
+is."""
+MOST_STEPS = 1000
+
+
+class NewtonWalk:
+    """A point that walks down, and what the log says of its steps."""
+
+    sees_curvature = True
+    """Whether a gap that is far larger than what a model promises tells that it sees too little curvature."""
+    noise = NOISE
+    """The share of a cost below which what a model promises may be rounding."""
+
+    @np.errstate(all="ignore")
+    def __init__(self, problem: Standard, scale: float, V: NDArray, far: float):
+        self.problem, self.scale, self.quadratic = problem, scale, problem.loss is SquaredError
+        self.log: list[tuple[Point, float]] = []
+        self.steps = self.told = self.idle = 0
+        self.decrement = self.best = self.renewed = np.inf
+        self.metric: Any = None
+        self.bend = 0.0
+        self.aimed = self.near = False
+        # where curvatures jump from row to row each step has another Hessian
+        self.jumps = problem.loss.dual_curvature is not None
+        self.rough, self.fits_rough = False, not self.jumps and problem.n >= ROWS_A_COLUMN * len(problem.X)
+        self._stand(problem.look(V))
+        self._start_better(far)
+
+    def _stand(self, here: Point) -> None:
+        """Where the walk is, and what gaps are relative to."""
+        self.here, self.unit, self.aimed = here, max(abs(here.value), self.scale / 1000.0), False
+
+    def block(self) -> Block:
+        """The steps since the last block."""
+        problem, (points, shares) = self.problem, zip(*self.log, strict=True)
+        V = np.array([point.V for point in points] + [self.here.V])
+        path, log = problem.leave(V), np.zeros((len(points), len(COLUMNS)))
+        log[:, 0], log[:, 3], log[:, 5] = [point.value for point in points], shares, 1.0
+        gradients = problem.leave_gradient(np.array([point.G for point in points]) + problem.l1 * np.sign(V[:-1]))
+        with np.errstate(all="ignore"):
+            log[:, 1], log[:, 2] = _lengths(gradients), _lengths(path[1:] - path[:-1])
+        self.log, self.told = [], self.steps
+        return Block(log, path[-1], problem.n, path[:-1])
+
+    def done(self, goal: float) -> bool:
+        """Whether no more than the share `goal` of the cost is promised."""
+        return self.decrement <= goal * self.unit
+
+    @property
+    def lost(self) -> bool:
+        """Whether what is promised is within rounding and grows no less."""
+        return self.idle >= MOST_IDLE and self.decrement < self.noise * self.unit
+
+    def foretold(self) -> float:
+        """The gap that a proof will find here, as far as that is known without it."""
+        return self.problem.foretold(self.here, self.bend)
+
+    @np.errstate(all="ignore")
+    def descend(self, goal: float, near: float, most: float) -> None:
+        """Take steps until :meth:`done`, :meth:`lost`, none that lowers the cost is found, or the log holds `most`.
+
+        Or until a proof will show a gap of at most the share `near` of the cost, which is seen without another step.
+        """
+        while len(self.log) < most and self.steps < MOST_STEPS:
+            self.near = self.metric is not None and self.foretold() <= near * self.unit
+            if self.near:
+                return
+            if not self.aimed:
+                self._aim()
+            if self.done(goal) or self.lost or not self._move():
+                return
+
+    @np.errstate(all="ignore")
+    def move_cautiously(self) -> bool:
+        """Take a step by the largest curvatures that the loss can have; the one after it has its own Hessian."""
+        self._aim(cautious=True)
+        self.metric = None
+        return self._move()
+
+    def _move(self) -> bool:
+        """Take the step, as far as the slope falls along it and the cost is lower."""
+        t, there = 1.0, self.problem.look(self.here.V + self.step)
+        lower = self._lower(there, t)
+        if lower and not self.quadratic:
+            t, there = self._further(there)
+        if not lower:
+            t = self._share(there)
+            there = self.problem.look(self.here.V + t * self.step)
+            if t == 0.0 or not self._lower(there, t):
+                return self._exactly()
+        self.log.append((self.here, t))
+        self._stand(there)
+        self.steps += 1
+        return True
+
+    def _exactly(self) -> bool:
+        """Where no step by a Hessian in float32 lowers the cost, take one by another in float64."""
+        if not self.rough:
+            return False
+        self.fits_rough = False
+        self._renew()
+        self._promise()
+        return self._move()
+
+    def _start_better(self, far: float) -> None:
+        """Begin at the best constant where the start costs `far` times as much."""
+        problem, V = self.problem, np.zeros_like(self.here.V)
+        if not problem.several and problem.risk.intercept:
+            V[-1] = problem.loss.trivial(problem.y, problem.sigma)
+            if not self.here.value <= far * problem.value(V[-1:], V):
+                self.log.append((self.here, 1.0))
+                self._stand(problem.look(V))
+                self.steps += 1
+
+    def _aim(self, cautious: bool = False) -> None:
+        """The next step, and half of what its model promises."""
+        before = self.decrement
+        fresh = self.metric is None or cautious or (before > FIRST * self.unit and not self.quadratic)
+        if fresh:
+            self._renew(cautious)
+        self._promise()
+        if not (fresh or self.quadratic) and self._stale(before):
+            self._renew()
+            self._promise()
+        self.best, self.idle = (self.decrement, 0) if self.decrement < 0.5 * self.best else (self.best, self.idle + 1)
+        self.aimed = True
+
+    def _relative(self) -> float:
+        return self.decrement / self.unit if self.unit > 0 else 0.0
+
+    def _renew(self, cautious: bool = False) -> None:
+        """Take the curvatures here."""
+        relative = self._relative()
+        self.rough = self.fits_rough and relative > ROUGH and not cautious
+        H = self.problem.hessian(self.here, FLAT * min(1.0, relative), cautious, self.rough)
+        self.bend, self.renewed = float(H[-1, -1]), self.decrement
+        self._learn(H, ROUNDED if self.rough else 1e-14)
+
+    def _learn(self, H: NDArray, jitter: float) -> None:
+        """Take a matrix of curvatures, of which the share `jitter` of the diagonal is rounding."""
+        self.metric = Dense(H, jitter)
+
+    def _promise(self) -> None:
+        """The step to the minimum of the model, and half of what that promises."""
+        G = self.here.G
+        self.step = -self.metric.solve(G.ravel()).reshape(G.shape)
+        self.decrement = -0.5 * float(np.vdot(G, self.step))
+
+    def _stale(self, before: float) -> bool:
+        """Whether the last step left so much of the decrement `before` it that another Hessian pays."""
+        if self._relative() > SETTLED:
+            return self.jumps or self.decrement > KEPT * before
+        known = self.renewed <= SETTLED * self.unit and self.decrement < 0.5 * self.best
+        return self.decrement > AT_REST * before and not known
+
+    def _lower(self, there: Point, t: float) -> bool:
+        """Whether the cost is lower: for sure where the slope along the step has not turned, as the cost is convex."""
+        if not math.isfinite(there.value):
+            return False
+        promised = 2e-4 * t * self.decrement - NOISE * abs(self.here.value)
+        return float(np.vdot(there.G, self.step)) <= 0.0 or there.value <= self.here.value - promised
+
+    def _further(self, there: Point) -> tuple[float, Point]:
+        """From the end of a whole step to where the slope along it is about zero, if that is elsewhere and lower."""
+        slope = float(np.vdot(there.G, self.step))
+        if not abs(slope) > FALLEN * 2.0 * self.decrement:
+            return 1.0, there
+        bend = self.problem.curvature_along(there, there.Z - self.here.Z, self.step)
+        t = min(max(1.0 - slope / bend, LEAST_SHARE), LARGEST_SHARE) if bend > 0.0 else LARGEST_SHARE
+        further = self.problem.look(self.here.V + t * self.step)
+        return (t, further) if further.value < there.value else (1.0, there)
+
+    def _share(self, there: Point) -> float:
+        """The best share of the step, by the scores that are known at both of its ends: no reading is needed."""
+        (V, Z, lowest, *_), dZ, problem = self.here, there.Z - self.here.Z, self.problem
+        if not np.isfinite(dZ).all():
+            return 1e-3
+        best, t = 0.0, min(0.5, problem.loss.largest_move / max(float(np.abs(dZ).max(initial=0.0)), 1e-300))
+        for _ in range(40):
+            value = problem.value(Z + t * dZ, V + t * self.step)
+            if value < lowest:
+                best, lowest = t, value
+            elif best > 0.0:
+                break
+            t *= 0.6
+        return best
+
+
+def _lengths(rows: NDArray) -> NDArray:
+    return np.sqrt(np.einsum("ij,ij->i", rows, rows))

@@ -1,0 +1,212 @@
+r"""The rows of a small risk as Newton's method reads them: column by column, each from its mean and in one unit.
+
+The parameters V are (columns,), or (scores a row, columns): :math:`v_j = w_j\, \mathrm{size}_j`, the last
+:math:`b + \mu\cdot w`.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from descender.costs.certificate import Certificate, certificate, proved
+from descender.costs.cost import Vector
+from descender.costs.dual_rows import room
+from descender.costs.losses import Softmax
+from descender.costs.risk import Risk
+from descender.methods.centred import row_curvatures
+
+FAR = 1e3
+"""Sizes of a column from zero beyond which scores lose digits that those of centred rows keep."""
+
+
+class Point(NamedTuple):
+    """Where a walk stands: parameters, scores, cost, slopes of the rows, gradient of all but the l1 penalty."""
+
+    V: NDArray
+    Z: NDArray
+    value: float
+    slopes: NDArray
+    G: NDArray
+
+
+class Standard:
+    """The rows in float64, a column in a line, and a line of ones: (columns, rows)."""
+
+    def __init__(self, risk: Risk):
+        X = risk.X.toarray() if risk.sparse else risk.X
+        (self.n, self.d), self.risk, self.loss, self.y = X.shape, risk, risk.loss, risk.y
+        d, self.several = self.d, risk.loss.scores_per_class
+        if risk.sample_weight is None:
+            self.sigma = np.full(self.n, 1.0 / risk.denominator)
+        else:
+            self.sigma = risk.sample_weight / risk.denominator
+        low, high = (X.min(axis=0), X.max(axis=0)) if risk.sparse else risk.extremes
+        still = low == high
+        self.X = np.empty((d + risk.intercept, self.n))
+        self.X[d:] = 1.0
+        if risk.intercept:
+            self.mean = (self.sigma @ X) / self.sigma.sum()
+            lines = np.subtract(X.T, self.mean[:, None], out=self.X[:d])
+            if still.any():
+                lines[still] = 0.0  # what is constant adds nothing to the intercept
+        else:
+            self.mean, lines = np.zeros(d), self.X[:d]
+            lines[:] = X.T
+            still = still & (low == 0.0)
+        size = np.maximum(high - self.mean, self.mean - low)
+        size[still | ~(size > 0.0)] = 1.0
+        self.size = size
+        lines *= (1.0 / size)[:, None]
+        self.far = bool((np.abs(self.mean) > FAR * size).any())
+        self.ridge = np.zeros(len(self.X))
+        self.ridge[:d] = risk.l2 / size**2
+        self.l1 = np.zeros(len(self.X))
+        self.l1[:d] = risk.l1 / size
+        self.fused = risk.loss.fused if risk.loss.fuses(risk.y) else None
+
+    @cached_property
+    def rough(self) -> NDArray[np.float32]:
+        """The lines in float32."""
+        return self.X.astype(np.float32)
+
+    def enter(self, w: Vector) -> NDArray:
+        """The coordinates of a parameter vector of the risk."""
+        W, b = self.risk.split(w)
+        V = np.empty((*W.shape[:-1], len(self.X)))
+        V[..., : self.d] = W * self.size
+        if self.risk.intercept:
+            V[..., self.d] = b + W @ self.mean
+        return V
+
+    def leave(self, V: NDArray) -> Vector:
+        """The parameter vector of the risk with coordinates V, or those of several points, stacked in front."""
+        W = V[..., : self.d] / self.size
+        return self._flat(W, V[..., self.d] - W @ self.mean) if self.risk.intercept else self._flat(W)
+
+    def leave_gradient(self, G: NDArray) -> Vector:
+        """The gradient by the risk's own parameters, or those at several points."""
+        if not self.risk.intercept:
+            return self._flat(G * self.size)
+        b = G[..., self.d]
+        return self._flat(G[..., : self.d] * self.size + b[..., None] * self.mean, b)
+
+    def _flat(self, W: NDArray, *b: NDArray) -> Vector:
+        if self.several:
+            return np.concatenate([W.reshape(*W.shape[:-2], -1), *b], axis=-1)
+        return np.concatenate([W, *(part[..., None] for part in b)], axis=-1)
+
+    def look(self, V: NDArray) -> Point:
+        """What one reading of the rows tells at V."""
+        Z = V @ self.X
+        losses, slopes = (self.fused or self._separate)(Z, self.y)
+        loss = float(self.sigma @ losses)
+        if self.fused is not None and not math.isfinite(loss):
+            losses, slopes = self._separate(Z, self.y)
+            loss = float(self.sigma @ losses)
+        pull = self.ridge * V
+        G = (self.sigma * slopes) @ self.X.T
+        G += pull
+        return Point(V, Z, loss + 0.5 * float(np.vdot(pull, V)) + self.shrinkage(V), slopes, G)
+
+    def _separate(self, Z: NDArray, y: NDArray) -> tuple[NDArray, NDArray]:
+        return self.loss.value(Z, y), self.loss.slope(Z, y)
+
+    def value(self, Z: NDArray, V: NDArray) -> float:
+        """The cost at known scores."""
+        penalty = 0.5 * float(np.vdot(self.ridge * V, V)) + self.shrinkage(V)
+        return float(self.sigma @ self.loss.value(Z, self.y)) + penalty
+
+    def shrinkage(self, V: NDArray) -> float:
+        """The l1 penalty."""
+        return float(self.l1 @ np.abs(V)) if self.risk.l1 > 0 else 0.0
+
+    def hessian(self, at: Point, flat: float, cautious: bool, rough: bool = False) -> NDArray:
+        """The second derivatives; rows on a straight part of their loss count for the share `flat`.
+
+        With `rough` summed in float32, where they fit into it.
+        """
+        if self.several:
+            return self._of_classes(at.Z, cautious)
+        root = np.sqrt(self.sigma * self._curvatures(at, flat, cautious))
+        if rough:
+            scaled = self.rough * root.astype(np.float32)
+            H = (scaled @ scaled.T).astype(np.float64)
+        if not rough or not math.isfinite(H.trace()):
+            scaled = self.X * root
+            H = scaled @ scaled.T
+        H.flat[:: len(H) + 1] += self.ridge
+        return H
+
+    def _curvatures(self, at: Point, flat: float, cautious: bool) -> NDArray:
+        if self.fused is not None and self.loss.bend is not None and not cautious:
+            known = self.loss.bend(at.slopes)
+            if known.all():
+                return known
+        return row_curvatures(self.loss, at.Z, self.y, flat, cautious)
+
+    def curvature_along(self, at: Point, dZ: NDArray, step: NDArray) -> float:
+        """The second derivative of the cost along a step that changes the scores by dZ."""
+        if self.several:
+            P = Softmax.predict(at.Z)
+            across = (P * dZ).sum(axis=0)
+            bends = (P * dZ * dZ).sum(axis=0) - across * across
+        else:
+            bends = self._curvatures(at, 0.0, False) * dZ * dZ
+        return float(self.sigma @ bends) + float(np.vdot(self.ridge * step, step))
+
+    def _of_classes(self, Z: NDArray, cautious: bool) -> NDArray:
+        r"""Of softmax, :math:`\sum_i \sigma_i (\mathrm{diag}\,p_i - p_i p_i') \otimes x_i x_i'`.
+
+        What is added to all classes alike changes no loss: along that, it has the curvature of one class.
+        """
+        (p, n), K = self.X.shape, len(Z)
+        P = np.full_like(Z, 1.0 / K) if cautious else Softmax.predict(Z)
+        scaled = ((P * np.sqrt(self.sigma))[:, None, :] * self.X).reshape(K * p, n)
+        H = -(scaled @ scaled.T)
+        for k in range(K):
+            part, lines = slice(k * p, (k + 1) * p), self.X * np.sqrt(self.sigma * P[k])
+            H[part, part] += lines @ lines.T
+        H.flat[:: K * p + 1] += np.tile(self.ridge, K)
+        alike = np.arange(K * p).reshape(K, p)[:, self.ridge == 0.0]
+        for places in alike.T:
+            H[np.ix_(places, places)] += float(self.sigma.sum()) / K**2
+        return H
+
+    def foretold(self, at: Point, bend: float) -> float:
+        """The gap that a proof will find, where l2 alone is the penalty of one score a row; else infinite.
+
+        ``bend`` is about the curvature by the intercept, which the proof moves to where the slopes add up to zero.
+        """
+        if self.several or self.risk.l2 == 0 or self.risk.l1 > 0:
+            return math.inf
+        g = at.G[: self.d] * self.size
+        gap = float(g @ g) / (2.0 * self.risk.l2)
+        return gap + float(at.G[-1]) ** 2 / (2.0 * bend) if self.risk.intercept and bend > 0.0 else gap
+
+    def proof(self, at: Point, scale: float) -> Certificate:
+        """The certificate: with l2 alone and one score a row by minus the slopes, moved as a free intercept asks."""
+        risk = self.risk
+        if self.several or risk.l2 == 0 or risk.l1 > 0:
+            found = certificate(risk, self.leave(at.V))
+            assert found is not None
+            return found
+        theta, total = -at.slopes, float(self.sigma @ at.slopes)
+        if risk.intercept and total != 0.0:
+            rooms = room(self.loss, theta, self.y)
+            free = float(self.sigma @ rooms)
+            share = total / free if free > 0.0 else np.inf
+            if not abs(share) <= 1.0:
+                return proved(at.value, np.inf, scale)
+            theta = theta + share * rooms
+        u = ((self.sigma * theta) @ self.X.T)[: self.d] * self.size
+        bound = float(self.sigma @ self.loss.dual(theta, self.y)) - float(u @ u) / (2.0 * risk.l2)
+        if self.loss.bend is not None:
+            # y - theta, a probability near 1, is known to an absolute rounding, which the score multiplies
+            bound -= np.finfo(np.float64).eps * float((self.sigma * np.abs(self.y)) @ np.abs(at.Z))
+            bound = max(bound, float(self.sigma @ self.loss.lowest(self.y)))
+        return proved(at.value, at.value - bound, scale)
