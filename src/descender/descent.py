@@ -254,8 +254,7 @@ class _Watch:
                     wants_stop = True
                 if wants_stop:
                     return i, Outcome("callback", f"stopped by the callback at step {step.number}")
-        flat = (log[:, 1] <= self.stop.gradient_tol) & (self.stop.gradient_tol > 0)
-        if flat.any():
+        if self.stop.gradient_tol > 0 and (flat := log[:, 1] <= self.stop.gradient_tol).any():
             i = int(np.argmax(flat))
             return i, Outcome("small_gradient", f"the gradient is as small as asked: {log[i, 1]:.3g}")
         if self.stop.cost_tol > 0 and len(log):
@@ -270,23 +269,27 @@ class _Watch:
         now, count = time.perf_counter(), len(log)
         before, self.evaluations = self.evaluations, self.count.nfev
         if count:
-            rows = np.full((count, len(COLUMNS)), np.nan)
-            reads = np.broadcast_to(block.rows, (len(block.log),))[:count]
-            rows[:, 0] = self.steps + np.arange(count)
-            rows[:, 1] = np.linspace(self.last_time, now, count + 1)[:-1] - self.began
-            rows[:, 2] = self.rows_seen + np.cumsum(reads) - reads
-            whole = float(block.log[:, 5].sum())
-            each = max(1.0, (self.evaluations - before) / max(whole, 1.0))  # calls, for one that the method counts
-            rows[:, 3] = np.rint(self.evaluations - each * (whole - np.cumsum(log[:, 5])))
+            rows, number = np.full((count, len(COLUMNS)), np.nan), np.arange(count)
+            rows[:, 0] = self.steps + number
+            rows[:, 1] = (self.last_time - self.began) + number * ((now - self.last_time) / count)
+            reads = block.rows[:count] if isinstance(block.rows, np.ndarray) else int(block.rows)
+            rows[:, 2] = self.rows_seen + (reads * number if isinstance(reads, int) else np.cumsum(reads) - reads)
+            done = np.cumsum(block.log[:, 5])
+            each = max(1.0, (self.evaluations - before) / max(done[-1], 1.0))  # calls, for one that the method counts
+            rows[:, 3] = np.rint(self.evaluations - each * (done[-1] - done[:count]))
             rows[:, 4:9] = log[:, :5]
-            if self.holdout is not None and block.path is not None and (reads >= (self.cost.n_samples or 0)).all():
+            if (
+                self.holdout is not None
+                and block.path is not None
+                and np.all(np.asarray(reads) >= (self.cost.n_samples or 0))
+            ):
                 answers = (block.path if block.answers is None else block.answers)[:count]
                 rows[:, 10] = [self.holdout(w) for w in answers]
                 if self.stop.patience is not None:
                     for i, w in enumerate(answers):
                         self.best.see(rows[i, 10], w, self.steps + i)
             self.recorder.append(rows, None if block.path is None else block.path[:count])
-            self.rows_seen += int(reads.sum())
+            self.rows_seen += reads * count if isinstance(reads, int) else int(reads.sum())
             self.steps += count
             self.previous = log[-1, 0]
             self.first = log[0, 0] if np.isnan(self.first) else self.first

@@ -168,7 +168,7 @@ class Recorder:
 
     def end(self, row: NDArray, point: NDArray) -> None:
         """Where the walk ended: a row that always stays."""
-        self.last = row, point
+        self.last = row[None, :], point[None, :]
 
     def take_back(self) -> float:
         """Forget the newest step, which led to a point that is not finite; returns its learning rate."""
@@ -176,14 +176,20 @@ class Recorder:
 
     def record(self, facts: Mapping[str, Any]) -> Record:
         """What was gathered."""
-        rows = np.concatenate([np.empty((0, len(COLUMNS))), *self.steps.rows, *self.measured.rows])
-        rows = rows if self.last is None else np.concatenate([rows, self.last[0][None, :]])
-        order = np.argsort(rows[:, 0], kind="stable")
-        columns: dict[str, NDArray] = {name: rows[order, j] for j, name in enumerate(COLUMNS)}
-        columns |= {k: columns[k].astype(np.int64) for k in ("step", "rows_seen", "evaluations")}
-        parts = [*self.steps.points, *self.measured.points]
-        points = [part for part in (parts if self.last is None else [*parts, self.last[1][None, :]]) if len(part)]
-        path = np.concatenate(points)[order] if self.has_path and points else None
+        last = [] if self.last is None else [self.last]
+        rows = np.concatenate(
+            [np.empty((0, len(COLUMNS))), *self.steps.rows, *self.measured.rows, *(r for r, _ in last)]
+        )
+        points = [
+            part for part in (*self.steps.points, *self.measured.points, *(point for _, point in last)) if len(part)
+        ]
+        path = np.concatenate(points) if self.has_path and points else None
+        if self.measured.count:
+            order = np.argsort(rows[:, 0], kind="stable")
+            rows, path = rows[order], None if path is None else path[order]
+        columns: dict[str, NDArray] = dict(zip(COLUMNS, np.ascontiguousarray(rows.T), strict=True))
+        for name in ("step", "rows_seen", "evaluations"):
+            columns[name] = columns[name].astype(np.int64)
         return Record(columns, path, facts)
 
 
@@ -197,10 +203,10 @@ class _Thinned:
         self.count = self.numbers = 0
 
     def append(self, rows: NDArray, points: NDArray) -> None:
-        keep = (self.seen + np.arange(len(rows))) % self.stride == 0
+        first = -self.seen % self.stride
         self.seen += len(rows)
-        self.rows.append(rows[keep])
-        self.points.append(points[keep])
+        self.rows.append(rows[first :: self.stride].copy())
+        self.points.append(points[first :: self.stride].copy())
         self.count += len(self.rows[-1])
         self.numbers += self.points[-1].size
         while self.count > 2 * self.limit:
