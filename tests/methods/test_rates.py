@@ -15,6 +15,7 @@ from descender.methods.advance import Options
 from descender.methods.auto import textbook
 from descender.methods.bounds import Bounds
 from descender.methods.rates import RATES, first_rate, read_rate, with_rate
+from descender.methods.rates.schedules import half_wave
 from descender.methods.rules import RULES, ScheduleFree
 from descender.verbs.minimize import minimize
 from descender.walk import Stop
@@ -76,6 +77,14 @@ def test_schedules_are_those_of_pytorch(words):
     rate = read_rate(words)
     ours = np.array([rate.formula(rate, t) for t in range(1000)])
     assert ours == pytest.approx(torch_rates(SCHEDULES[words], 1000), rel=1e-12, abs=1e-14)
+
+
+def test_the_half_wave_is_that_of_the_sine_over_its_whole_range():
+    x = np.append(np.linspace(0.0, 1.0, 5001), np.geomspace(1e-300, 1.0, 500))
+    assert half_wave(x) == pytest.approx(np.sin(np.pi / 2 * x) ** 2, rel=2e-15, abs=0.0)
+    assert (half_wave(0.0), half_wave(1.0), half_wave(x).max()) == (0.0, 1.0, 1.0)
+    assert (np.diff(half_wave(x[:5001])) > 0).all()
+    assert half_wave(x * (1 + 1e-12)) != pytest.approx(np.sin(np.pi / 2 * x) ** 2, rel=2e-15, abs=0.0)
 
 
 def test_a_warmed_up_schedule_begins_at_its_own_beginning():

@@ -43,6 +43,8 @@ LASTING = ("w", "before", "direction_before", "ahead", "state", "state_before")
 VECTORS = ("w", "g", "w_before", "g_before", "origin")
 """What a rate may read, in the order of the arguments of ``rate_at``."""
 ENTRY = "numbers, data, order, starts, stops, vectors, states, memory, noise, first, log, path, answers"
+RATE = 3
+"""Where in `log` the rate of a step stands."""
 OWN = 3
 """Where in `memory` the numbers that a rule and a rate remember begin."""
 SHORT = 4
@@ -335,7 +337,7 @@ def _allocates(line: ast.stmt, name: str) -> bool:
 
 
 def rate_texts(rate: Any, first: int) -> list[str]:
-    """``rate_at`` and ``ceiling_at`` for a rate whose memory begins at `first`, and the formulas that they call."""
+    """``schedule``, or ``rate_at`` and ``ceiling_at`` for a rate whose memory begins at `first`; what they call."""
     m = _tuple([f"memory[{first + k}]" for k in range(len(getattr(rate, "memory", ())))])
     given = {"q": "q", "t": "t", "value": "value", "last": "memory[0]", "m": m}
     texts, sums = _sums(rate, "rate_sums", given | {name: f"{name}[j]" for name in VECTORS})
@@ -343,9 +345,12 @@ def rate_texts(rate: Any, first: int) -> list[str]:
     if hasattr(rate, "then"):
         formula = formula.replace("q.then.formula(", "then_formula(")
         texts.append(text_of(rate.then.formula, "then_formula"))
+    texts += [text for owner in (rate, getattr(rate, "then", rate)) for text in texts_called(owner.formula)]
     call = f"rate_formula({_arguments(rate.formula, given | {'sums': sums.result})})"
     lines = [*sums.lines, f"rate, {m} = {call}" if m != "()" else f"rate = {call}", "return rate"]
     texts += [formula, _function(f"rate_at(memory, q, t, value, {', '.join(VECTORS)})", lines)]
+    loop = ["for k in range(log.shape[0]):", "    t = first + k", f"    log[k, {RATE}] = {call}"]
+    texts.append(_function("schedule(log, q, first)", loop))
     if hasattr(rate, "ceiling"):
         texts.append(text_of(rate.ceiling, "ceiling"))
         texts.append(_function("ceiling_at(memory, q, value)", [f"return ceiling({_arguments(rate.ceiling, given)})"]))
@@ -398,6 +403,14 @@ def _sums(owner: Any, name: str, given: Mapping[str, str]) -> tuple[list[str], _
     lines += ["for j in range(w.shape[0]):", f"    {_tuple(terms)} = {name}({_arguments(owner.terms, given)})"]
     lines += [f"    {total} += {term}" for total, term in zip(totals, terms, strict=True)]
     return [text], _Sums(lines, _tuple(totals))
+
+
+def texts_called(formula: Callable) -> list[str]:
+    """The functions of its module that a formula calls, which call no further."""
+    called = [node.func for node in ast.walk(tree_of(text_of(formula, "formula"))) if isinstance(node, ast.Call)]
+    names = dict.fromkeys(function.id for function in called if isinstance(function, ast.Name))
+    known = {name: formula.__globals__.get(name) for name in names}
+    return [text_of(function, name) for name, function in known.items() if inspect.isfunction(function)]
 
 
 def _arguments(function: Callable, given: Mapping[str, str]) -> str:

@@ -34,10 +34,11 @@ class Options(NamedTuple):
 
 
 def advance(
-    evaluate, rate_at, ceiling_at, remember, update, answer,
+    evaluate, rate_at, schedule, ceiling_at, remember, update, answer,
     length, free_length, distance, along, copy, forget, clip, only, project,
     shrink, shrunk_length, penalty_rise, keep,
-    clips, coordinates, searches, bounded, shrinks, carries, looks_back, remembers, answers_apart, stop_if_not_finite,
+    clips, coordinates, scheduled, searches, bounded, shrinks, carries, looks_back, remembers, answers_apart,
+    stop_if_not_finite,
     p, q, options, data, order, starts, stops,
     w, new, gradient, direction, before, direction_before, ahead, origin, lower, upper, thresholds,
     state, new_state, state_before, memory, noise, first, log, path, answers,
@@ -49,6 +50,8 @@ def advance(
     it; ``path[i]`` is that point, ``answers[i]`` what the rule makes of it.  The vectors are changed in place: the walk
     goes on from `w` and `state`, and from `before` and `state_before` if `w` turned out not to be finite.
     """
+    if scheduled:
+        schedule(log, q, first)
     done = log.shape[0]
     why = 0
     for i in range(log.shape[0]):
@@ -84,7 +87,10 @@ def advance(
         if clips:
             clipped = clip(direction, options.clip_norm, options.clip_value)
 
-        rate = rate_at(memory, q, t, value, w, direction, before, direction_before, origin)
+        if scheduled:
+            rate = float(log[i, 3])
+        else:
+            rate = rate_at(memory, q, t, value, w, direction, before, direction_before, origin)
         if remembers:
             remember(memory, p, w, direction, state, origin, rate, t)
         update(new, new_state, memory, p, w, direction, state, origin, noise, i, rate, t)

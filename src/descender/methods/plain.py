@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from descender.kernels.fused import VECTORS, fused
-from descender.methods.advance import OWN, length
+from descender.methods.advance import COLUMNS, OWN, length
 from descender.methods.position import asked as asked_by
 
+RATE = COLUMNS.index("learning_rate")
 PIECE = 1 << 13
 """Numbers of a piece of a long vector: with what is made on the way, they fit into the second-level cache."""
 
@@ -20,8 +21,6 @@ def rate_at(rate: Any, first: int) -> Callable[..., float]:
     formula, count = rate.formula, len(getattr(rate, "memory", ()))
     asked, sums_of = asked_by(formula), sums(rate)
     own = slice(first, first + count)
-    if asked == ("q", "t"):
-        return lambda memory, q, t, *_: formula(q, t)
 
     def at(memory, q, t, value, w, g, w_before, g_before, origin):
         given = {
@@ -36,6 +35,15 @@ def rate_at(rate: Any, first: int) -> Callable[..., float]:
         return float(result[0])
 
     return at
+
+
+def schedule(rate: Any) -> Callable[..., None]:
+    """The rates of the coming steps, of a rate that depends on their numbers alone."""
+
+    def fill(log, q, first):
+        log[:, RATE] = [rate.formula(q, t) for t in range(first, first + len(log))]
+
+    return fill
 
 
 def ceiling_at(rate: Any, first: int) -> Callable[..., float] | None:

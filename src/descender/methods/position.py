@@ -25,6 +25,7 @@ class Switches(NamedTuple):
 
     clips: bool
     coordinates: bool
+    scheduled: bool
     searches: bool
     bounded: bool
     shrinks: bool

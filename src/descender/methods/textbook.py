@@ -18,7 +18,7 @@ from descender.methods.advance import Options, advance
 from descender.methods.estimates import Batches, full_batch, mini_batches, random_batches
 from descender.methods.method import Block, Budget, Outcome
 from descender.methods.position import VECTORS, Position, Switches, reads
-from descender.methods.rates import Rate, first_rate, with_rate
+from descender.methods.rates import Rate, first_rate, is_schedule, with_rate
 from descender.methods.recovery import MeanPoint, Snapshots
 from descender.methods.variance_reduced import Judge, Reduced, Reduction
 
@@ -74,6 +74,7 @@ class Textbook:
         return Switches(
             clips=min(self.options.clip_norm, self.options.clip_value) < np.inf,
             coordinates=self.options.coordinates,
+            scheduled=is_schedule(self.rate),
             searches=hasattr(self.rate, "ceiling"),
             bounded=self.bounds is not None,
             shrinks=self.proximal,
@@ -265,18 +266,18 @@ def plain_walk(
     full, rule, rate = method.batch_size == "full", method.rule, method.rate
     own = walk.OWN + len(getattr(rule, "memory", ()))
     formulas = (
-        plain.rate_at(rate, own), plain.ceiling_at(rate, own),
+        plain.rate_at(rate, own), plain.schedule(rate), plain.ceiling_at(rate, own),
         plain.remember(rule), plain.update(rule), plain.answer(rule),
     )  # fmt: skip
     switches, loop = method.switches, cast(Step, advance)
     operations: tuple[Any, ...] = walk.OPERATIONS
     if in_place:
         stepper = in_place(rule)
-        formulas = (*formulas[:3], stepper.update, formulas[4])
+        formulas = (*formulas[:4], stepper.update, formulas[5])
         own_way: dict[Any, Any] = {walk.copy: stepper.copy, walk.distance: stepper.distance}
         operations = tuple(own_way.get(operation, operation) for operation in operations)
     if mean is not None:
-        formulas = (*formulas[:3], mean.within(formulas[3], MEAN_EVERY), formulas[4])
+        formulas = (*formulas[:4], mean.within(formulas[4], MEAN_EVERY), formulas[5])
 
     def evaluate(gradient: Vector, w: Vector, data: Any, rows: NDArray) -> float:
         return cost.gradient_into(gradient, w, None if full else rows)

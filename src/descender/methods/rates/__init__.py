@@ -21,6 +21,7 @@ To add a rate, write its class in the file of its family and name it in `RATES`.
 
 from __future__ import annotations
 
+import inspect
 import math
 from typing import Any
 
@@ -134,7 +135,7 @@ def name_of(rate: Rate) -> str:
 
 def is_schedule(rate: Rate) -> bool:
     """Whether a rate depends on the number of the step alone."""
-    return not hasattr(rate, "memory") and not hasattr(rate, "terms") and not hasattr(rate, "ceiling")
+    return {*inspect.signature(rate.formula).parameters} <= {"q", "t"} and not hasattr(rate, "ceiling")
 
 
 def with_rate(rate: Rate, number: float) -> Rate:
