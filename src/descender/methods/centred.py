@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -29,6 +29,10 @@ FULL = 3
 """Rows a column below which each has a direction of its own: none is left out of a Hessian."""
 FEW_ROWS = 1000
 """Rows that tell the centre and the size of a column well enough to stand there."""
+
+
+Losses = Callable[[NDArray, slice, NDArray, NDArray], object]
+"""Puts the losses and the slopes at the scores of some rows into arrays that are there."""
 
 
 class Reading(NamedTuple):
@@ -79,6 +83,8 @@ class Centred:
         even = self.n > 0 and bool((sigma == sigma[0]).all())
         self.even = float(sigma[0]) if even else None
         self.fused = risk.loss.fused if risk.loss.fuses(y) else None
+        self.fuse: Any = risk.loss.fuse if self.fused is not None else None
+        self._sides: dict[Any, NDArray] = {}
         self.moving: NDArray | None = None  # the columns that are not constant, where some are
 
     @cached_property
@@ -123,11 +129,12 @@ class Centred:
         size = np.sqrt(squares / max(float(self.sigma.sum()), 1e-300))
         unit = np.where(size > 0, size, 1.0)
         X = np.empty((len(rows), self.d), dtype=np.float32)
+        mean, inverse = self.mean.astype(self.X.dtype), (1.0 / unit).astype(self.X.dtype)
         step = block_height(X)
         for start in range(0, len(rows), step):
             some = self.X.take(rows[start : start + step], axis=0)
-            some = some - self.mean.astype(some.dtype)
-            np.multiply(some, (1.0 / unit).astype(some.dtype), out=X[start : start + step], casting="same_kind")
+            some -= mean
+            np.multiply(some, inverse, out=X[start : start + step], casting="same_kind")
         return Centred(self.risk, X, self.y[rows], sigma, np.zeros(self.d), unit=unit)
 
     def enter(self, w: Vector) -> Vector:
@@ -186,31 +193,49 @@ class Centred:
     def read(self, v: Vector, exact: bool = False) -> Reading:
         """The smooth cost, its gradient and the scores at v, reading each row once: in the dtype of X, or `exact`."""
         dtype = np.dtype(np.float64) if exact else self.X.dtype
-        w, shift, slant = self._inner(v, dtype)
-        scores = np.empty(self.n, dtype=dtype)
-        total, slopes = 0.0, 0.0
-        sums: NDArray = np.zeros(self.d)
+        found = self._read(v, dtype, self._fused(dtype)) if self.fuse is not None else None
+        if found is None or not math.isfinite(found.value):
+            found = self._read(v, dtype, self._separate(dtype))
+        return found
+
+    def _fused(self, dtype: Any) -> Losses:
+        """What puts the losses and the slopes of some rows where they belong, by one exponential or the like."""
+        if dtype not in self._sides:
+            self._sides[dtype] = (1.0 - 2.0 * self.y).astype(dtype)
+        fuse, sides = self.fuse, self._sides[dtype]
+        return lambda z, part, values, slopes: fuse(z, sides[part], values, slopes)
+
+    def _separate(self, dtype: Any) -> Losses:
+        """The same for any loss and score."""
         y = self.y if dtype == np.float64 else self.targets
+
+        def lose(z: NDArray, part: slice, values: NDArray, slopes: NDArray) -> None:
+            values[:], slopes[:] = self._losses(z, y[part])
+
+        return lose
+
+    def _read(self, v: Vector, dtype: Any, lose: Losses) -> Reading:
+        w, shift, slant = self._inner(v, dtype)
+        scores, values, slopes = (np.empty(self.n, dtype=dtype) for _ in range(3))
+        gradient, sums, share, moved = np.zeros(self.size), np.zeros(self.d), np.empty(self.d, dtype), dtype.type(shift)
         for part, rows in self._blocks(dtype):
-            z = scores[part] = rows @ w + shift
-            losses, r = self._losses(z, y[part])
-            if self.even is None:
-                s = self.sigma[part]
-                total += float(s @ losses)
-                r = (s * r).astype(dtype, copy=False)
+            z, r = scores[part], slopes[part]
+            if isinstance(rows, np.ndarray):
+                np.matmul(rows, w, out=z)
             else:
-                total += float(losses.sum())
-                r = r.astype(dtype, copy=False)
-            sums += rows.T @ r
-            slopes += float(r.sum())
-        if self.even is not None:
-            sums, total, slopes = sums * self.even, total * self.even, slopes * self.even
-        gradient = np.zeros(self.size)
-        gradient[: self.d] = self._outer(sums, slopes, slant) + self.l2 * v[: self.d]
+                z[:] = rows @ w
+            z += moved
+            lose(z, part, values[part], r)
+            if self.even is None:
+                r *= self.sigma[part]
+            sums += np.matmul(r, rows, out=share) if isinstance(rows, np.ndarray) else rows.T @ r
+        weight = 1.0 if self.even is None else self.even
+        value = weight * float(values.sum(dtype=np.float64)) if self.even is not None else float(self.sigma @ values)
+        slope = weight * float(slopes.sum(dtype=np.float64))
+        gradient[: self.d] = self._outer(weight * sums, slope, slant) + self.l2 * v[: self.d]
         if self.intercept:
-            gradient[self.d] = slopes
-        value = float(total + self.ridge(v))
-        return Reading(value, gradient, scores, dtype == np.float64)
+            gradient[self.d] = slope
+        return Reading(value + self.ridge(v), gradient, scores, dtype == np.float64)
 
     def _losses(self, z: NDArray, y: NDArray) -> tuple[NDArray, NDArray]:
         if self.fused is not None:
@@ -296,12 +321,11 @@ class Centred:
                 H[: self.d, : self.d] += sparse_gram(self.X, h)
                 edge += self.X.T @ h
                 continue
-            if self.unit is None and unit is not None:
-                scaled = self._standard(part, unit)
-                scaled *= root[part, None]
+            if self.unit is None:
+                scaled = self._standard(part, unit) if unit is not None else self.X[part] - self.mean
             else:
-                rows = self.X[part] if chosen is None else self.X.take(chosen[part], axis=0)
-                scaled = (rows - self.mean if self.unit is None else rows) * root[part, None]
+                scaled = self.X[part].copy() if chosen is None else self.X.take(chosen[part], axis=0)
+            scaled *= root[part, None]
             H[: self.d, : self.d] += scaled.T @ scaled
             edge += scaled.T @ root[part]
         if self.intercept:
@@ -309,7 +333,8 @@ class Centred:
             H[self.d, self.d] = h.sum()
         if unit is not None:
             unit = np.append(unit, np.ones(self.size - self.d))
-            H *= unit[:, None] * unit
+            H *= unit[:, None]
+            H *= unit
         return H
 
     def _standard(self, part: slice, unit: Vector) -> NDArray:
@@ -324,11 +349,14 @@ class Centred:
     def product(self, h: NDArray, p: Vector) -> Vector:
         """The product of :meth:`moment` and p, in the dtype of X."""
         w, shift, slant = self._inner(p, self.X.dtype)
+        weights, moved = h.astype(self.X.dtype), self.X.dtype.type(shift)
         sums, total = np.zeros(self.d), 0.0
         for part, rows in self._blocks(self.X.dtype):
-            r = h[part] * (rows @ w + shift)
-            sums += rows.T @ r.astype(self.X.dtype)
-            total += float(r.sum())
+            r = rows @ w
+            r += moved
+            r *= weights[part]
+            sums += r @ rows if isinstance(rows, np.ndarray) else rows.T @ r
+            total += float(np.add.reduce(r))
         return np.append(self._outer(sums, total, slant), total)[: self.size]
 
     def curvatures(self, scores: NDArray, cautious: bool = False) -> Vector:

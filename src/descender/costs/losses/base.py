@@ -34,6 +34,9 @@ class BaseLoss:
     fused: Any = None
     """Value and slope at once, where there is such a formula; `fuses` tells for which targets."""
 
+    fuse: Any = None
+    """``fuse(z, sides, value, slope)``: the same into arrays that are there, for ``sides`` of 1 - 2 y."""
+
     bend: Any = None
     """The second derivative by the slope alone, where `fused` holds and the slope is a difference of probabilities."""
 

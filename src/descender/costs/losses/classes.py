@@ -46,13 +46,22 @@ class LogLoss(BaseLoss):
     @staticmethod
     def fused(z, y):
         """Value and slope by one exponential, for y of 0 and 1; not finite where it overflows."""
-        sign = 1.0 - 2.0 * y
-        e = np.exp(sign * z)
-        u = 1.0 + e
-        value = np.log(u) if z.dtype == np.float32 else np.log1p(e)  # which is fast in this one
-        e /= u
-        e *= sign
-        return value, e
+        return LogLoss.fuse(z, 1.0 - 2.0 * y)
+
+    @staticmethod
+    def fuse(z, sides, value=None, slope=None):
+        """The same for ``sides`` of 1 - 2 y, into arrays that are there."""
+        e = np.multiply(z, sides, out=slope)
+        np.exp(e, out=e)
+        u = np.add(e, 1.0, out=value)
+        if u.dtype == np.float32:
+            e /= u
+            np.log(u, out=u)  # which is fast in this one
+        else:
+            np.log1p(e, out=u)
+            e /= 1.0 + e
+        e *= sides
+        return u, e
 
     @staticmethod
     def bend(slope):
