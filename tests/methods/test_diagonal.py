@@ -11,10 +11,10 @@ from sklearn.linear_model import LogisticRegression
 
 from descender.costs.risk import Risk
 from descender.descent import descend
-from descender.kernels import sparse_columns
+from descender.kernels import sparse_columns, sparse_reads
 from descender.kernels.sparse_columns import sparse_gram, sparse_squares
-from descender.methods import sparse_rows
 from descender.methods.auto import choose
+from descender.methods.centred import Centred
 from descender.methods.compact import CompactPairs
 from descender.methods.diagonal import DiagonalLBFGS
 from descender.methods.lbfgs import Pairs
@@ -70,7 +70,7 @@ def test_compact_pairs_are_the_two_loop_recursion(seed, steps, memory, scale):
 @pytest.mark.parametrize("fast", [True, False])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_sparse_rows_read_what_the_risk_says(fast, dtype, monkeypatch):
-    monkeypatch.setattr(sparse_rows, "WORTH_COMPILING", 0 if fast else 10**9)
+    monkeypatch.setattr(sparse_reads, "WORTH_COMPILING", 0 if fast else 10**9)
     X = rows(dtype=dtype)
     s = np.random.default_rng(1).integers(0, 3, 400).astype(float)
     risk = Risk(X, classes(X), "log_loss", l2=0.1, sample_weight=s)
@@ -92,7 +92,7 @@ def test_sparse_rows_read_what_the_risk_says(fast, dtype, monkeypatch):
 @pytest.mark.parametrize("kind", ["tidy", "untidy", "64-bit"])
 def test_sums_over_columns_and_pairs_of_columns(fast, kind, monkeypatch):
     monkeypatch.setattr(sparse_columns, "WORTH_COMPILING", 0 if fast else 10**9)
-    monkeypatch.setattr(sparse_columns, "PIECE", 100)
+    monkeypatch.setattr(sparse_reads, "WORTH_COMPILING", 0 if fast else 10**9)
     X = rows(200, 60)
     plain = X.toarray()
     if kind == "untidy":
@@ -101,11 +101,38 @@ def test_sums_over_columns_and_pairs_of_columns(fast, kind, monkeypatch):
         X.indices, X.indptr = X.indices.astype(np.int64), X.indptr.astype(np.int64)
     assert X.toarray() == pytest.approx(plain)
     h = np.random.default_rng(0).random(200)
-    assert sparse_gram(X, h) == pytest.approx(plain.T @ (plain * h[:, None]), abs=1e-12)
+    for dense in (1.0, 1e9):
+        monkeypatch.setattr(sparse_columns, "PAIRS_AT_ONCE", dense)
+        assert sparse_gram(X, h) == pytest.approx(plain.T @ (plain * h[:, None]), abs=1e-12)
     if kind != "untidy":
         sums, largest = sparse_squares(X, h)
         assert sums == pytest.approx((plain**2).T @ h)
         assert (largest == (plain**2).max(axis=0)).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_problem_reads_sparse_rows_by_blocks_as_the_risk_does(dtype, monkeypatch):
+    monkeypatch.setattr(sparse_reads, "WORTH_COMPILING", 0)
+    monkeypatch.setattr(sparse_reads, "PIECE", 30)
+    X = rows(200, 60, dtype=dtype)
+    X.data[: X.indptr[60]] = 0.0
+    X.eliminate_zeros()
+    risk = Risk(X, classes(X), "log_loss", l2=0.1, sample_weight=np.arange(200) % 3)
+    problem, columns = Centred.of(risk)
+    assert problem.quick.height < 200
+    v = np.random.default_rng(2).normal(size=61)
+    precise = Risk(X.astype(np.float64), risk.y, "log_loss", l2=0.1, sample_weight=risk.sample_weight)
+    value, gradient = precise.value_and_gradient(v)
+    for exact, close in ((True, 1e-13), (False, 1e-5 if dtype == np.float32 else 1e-13)):
+        reading = problem.read(v, exact)
+        assert reading.value == pytest.approx(value, rel=close)
+        assert reading.gradient == pytest.approx(gradient, abs=close)
+        assert reading.scores.dtype == (np.float64 if exact else dtype)
+    plain = X.toarray().astype(np.float64)
+    h = problem.sigma * risk.loss.curvature(reading.scores, risk.y)
+    assert problem.curvatures(reading.scores)[:60] == pytest.approx((plain**2).T @ h + 0.1, rel=1e-5)
+    assert problem.sizes(h)[:60] == pytest.approx(np.abs(plain).T @ h)
+    assert columns.largest == pytest.approx((plain**2).max(axis=0))
 
 
 # --- walks -----------------------------------------------------------------------------------------------------------

@@ -49,9 +49,8 @@ def fetch(context, array, index):
 """
 
 
-def score(rows, i, w):
+def score(starts, columns, values, uniform, i, w):
     """The inner product of row i and the weights."""
-    starts, columns, values, uniform = rows
     total = w[0] * 0
     if uniform:
         for k in range(starts[i], starts[i + 1]):
@@ -62,9 +61,8 @@ def score(rows, i, w):
     return total
 
 
-def spread(rows, i, factor, w):
+def spread(starts, columns, values, uniform, i, factor, w):
     """Add `factor` times row i to the weights."""
-    starts, columns, values, uniform = rows
     if uniform:
         step = w.dtype.type(factor * values[i])
         for k in range(starts[i], starts[i + 1]):
@@ -75,9 +73,8 @@ def spread(rows, i, factor, w):
             w[columns[k]] += step * values[k]
 
 
-def expect(rows, order, k):
+def expect(starts, columns, values, uniform, order, k):
     """The row that is visited AHEAD visits after the k-th: ask for it, and for where the one twice as far begins."""
-    starts, columns, values, uniform = rows
     last = order.shape[0] - 1
     fetch(starts, np.uint64(order[min(k + 2 * AHEAD, last)]))
     i = np.uint64(order[min(k + AHEAD, last)])
@@ -93,7 +90,7 @@ def pack(rows, order, starts, columns, values, uniform, squares):
     old_starts, old_columns, old_values = rows
     end = 0
     for k in range(order.shape[0]):
-        expect((old_starts, old_columns, old_values, False), order, k)
+        expect(old_starts, old_columns, old_values, False, order, k)
         first, last = old_starts[order[k]], old_starts[order[k] + 1]
         size = last - first
         taken, put = old_columns[first:last], columns[end : end + size]
@@ -129,14 +126,15 @@ def ascend_box(rows, order, table, c, constant, w, b, slack):
     interval by more than `slack` are dropped: the others are gathered at the front of `order`.  Returns how many they
     are, and the largest slope along which a theta could move.
     """
+    starts, columns, values, uniform = rows
     kept = 0
     largest = 0.0
     for k in range(order.shape[0]):
-        fetch(table, expect(rows, order, k) * np.uint64(8))
+        fetch(table, expect(starts, columns, values, uniform, order, k) * np.uint64(8))
         i = order[k]
         row = table[i]
         old, low, high, share = row[THETA], row[LOW], row[HIGH], row[SHARE]
-        z = score(rows, i, w) + b[0] + b[1]
+        z = score(starts, columns, values, uniform, i, w) + b[0] + b[1]
         row[SCORE] = z
         rise = row[TARGET] - c * old - z
         if (old <= low and rise < 0.0) or (old >= high and rise > 0.0):
@@ -152,7 +150,7 @@ def ascend_box(rows, order, table, c, constant, w, b, slack):
         new = min(max(old + rise / curved, low), high) if curved > 0.0 else end
         change = share * (new - old)
         if change != 0.0:
-            spread(rows, i, change, w)
+            spread(starts, columns, values, uniform, i, change, w)
             b[1] += change * constant
         row[THETA] = new
     return kept, largest
@@ -165,12 +163,13 @@ def ascend_smooth(rows, order, table, p, constant, w, b):
     from the u of the last visit, which needs no slope there, as minus theta is it; where the next one is not short, or
     not a number, the search goes on within a bracket.  The rest is as in ascend_box.
     """
+    starts, columns, values, uniform = rows
     for k in range(order.shape[0]):
-        fetch(table, expect(rows, order, k) * np.uint64(8))
+        fetch(table, expect(starts, columns, values, uniform, order, k) * np.uint64(8))
         i = order[k]
         row = table[i]
         old, share, y = row[THETA], row[SHARE], row[TARGET]
-        z = score(rows, i, w) + b[0] + b[1]
+        z = score(starts, columns, values, uniform, i, w) + b[0] + b[1]
         q = share * (row[SQUARE] + constant)
         goal = z - q * old
         u = row[KNOWN]
@@ -184,7 +183,7 @@ def ascend_smooth(rows, order, table, p, constant, w, b):
         row[KNOWN], row[THETA], row[SCORE] = u + step, new, z
         change = share * (new - old)
         if change != 0.0:
-            spread(rows, i, change, w)
+            spread(starts, columns, values, uniform, i, change, w)
             b[1] += change * constant
 
 
@@ -208,19 +207,6 @@ def search(p, y, u, q, goal, lower, upper):
             step = 0.5 * (lower + upper) - u
         u += step
     return u, step
-
-
-def read_scores(rows, w, z):
-    """The inner products of all rows and the weights."""
-    for i in range(z.shape[0]):
-        z[i] = score(rows, i, w)
-
-
-def read_spread(rows, factors, w):
-    """Add each row times its factor to the weights."""
-    for i in range(factors.shape[0]):
-        if factors[i] != 0.0:
-            spread(rows, i, factors[i], w)
 
 
 @cache

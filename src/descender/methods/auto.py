@@ -12,6 +12,7 @@ from descender.costs.function import Function
 from descender.costs.losses import OneVsRest, Softmax
 from descender.costs.risk import Risk
 from descender.errors import CapabilityError, OptionError, suggest
+from descender.kernels.sparse_reads import WORTH_COMPILING
 from descender.methods.advance import Options
 from descender.methods.bounds import Bounds
 from descender.methods.diagonal import DiagonalLBFGS
@@ -29,7 +30,6 @@ from descender.methods.proximal_newton import ProximalNewton, has_proximal_newto
 from descender.methods.proximal_softmax import ProximalSoftmax
 from descender.methods.rates import Constant, OnPlateau, Rate, name_of, read_rate
 from descender.methods.rules import RULES
-from descender.methods.sparse_rows import WORTH_COMPILING
 from descender.methods.textbook import Textbook
 from descender.methods.variance_reduced import REDUCTIONS, sample_curvature
 from descender.methods.working_set import WorkingSets

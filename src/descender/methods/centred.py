@@ -15,6 +15,7 @@ from descender.costs.cost import Vector
 from descender.costs.losses import Loss
 from descender.costs.risk import BLOCK_ROWS, Risk, block_height
 from descender.kernels.sparse_columns import sparse_gram, sparse_squares, with_values
+from descender.kernels.sparse_reads import Rows, quick_rows
 
 FAR = {4: 30.0, 8: 1e4}
 """Deviations of a column from zero, by the bytes of a number, beyond which its products lose digits that matter."""
@@ -78,6 +79,7 @@ class Centred:
         self.n, self.d = X.shape
         self.intercept, self.l2 = risk.intercept, risk.l2
         self.size = self.d + self.intercept
+        self.quick = quick_rows(X) if sparse.issparse(X) else None
         self.height, self.far, self.unit = block_height(X), far, unit
         self.kept = self.n  # the rows that the last Hessian was made of
         even = self.n > 0 and bool((sigma == sigma[0]).all())
@@ -159,7 +161,16 @@ class Centred:
         return g
 
     def _blocks(self, dtype: Any) -> Iterator[tuple[slice, Any]]:
-        """Blocks of rows in a dtype: as they lie there, or from the centre where that is far; sparse rows at once."""
+        """Blocks of rows in a dtype: as they lie there, or from the centre where that is far.
+
+        Few sparse rows come at once; others multiply what is in that dtype without a copy.
+        """
+        if isinstance(self.quick, Rows):
+            height = self.quick.height
+            for start in range(0, self.n, height):
+                part = slice(start, min(start + height, self.n))
+                yield part, self.quick[part]
+            return
         if sparse.issparse(self.X):
             same = self.X.dtype == dtype
             yield slice(0, self.n), self.X if same else with_values(self.X, self.X.data.astype(dtype))
@@ -371,7 +382,7 @@ class Centred:
     def _squares(self, h: NDArray) -> NDArray:
         """The sum over rows of h x², column by column."""
         if sparse.issparse(self.X):
-            return with_values(self.X, np.square(self.X.data)).T @ h
+            return sparse_squares(self.X, h)[0]
         if self.unit is None:
             return np.square(self.X - self.mean).T @ h
         sums, weights = np.zeros(self.d), h.astype(self.X.dtype)

@@ -10,7 +10,7 @@ from scipy import sparse
 
 from descender.costs.cost import Vector
 from descender.kernels.columns import compiled
-from descender.kernels.sparse_columns import unsigned
+from descender.kernels.sparse_reads import unsigned
 
 
 class SparseColumns:

@@ -26,7 +26,7 @@ from descender.methods.ending import ending
 from descender.methods.method import Block, Budget, one_step
 from descender.methods.newton import BLIND, FAR_START, SMALLEST_GOAL, is_small
 from descender.methods.proof import MOST_PRODUCTS, Proof, SparseProof
-from descender.methods.sampling import Draw, draw, sample_size
+from descender.methods.sampling import Draw, draw, sample_size, sparse_sample_size
 from descender.methods.walker import NOISE, Walker
 
 FEW_TARGETS = 5000
@@ -50,6 +50,8 @@ LIKELY, HOPEFUL = 0.9, 1.2
 """The share of what is asked at which a proof is expected to succeed: where the reading is there, and before it is."""
 FIRST_ROWS = 3
 """Rows a column of the first Hessian, which the walk will soon leave behind."""
+STAGE, SPARSE_STAGE = 8, 30
+"""Rows a column of the first sample; a Hessian of sparse rows costs little beside its factor, whatever their number."""
 STAGE_SHARE = 0.3
 """A sample of k rows knows the minimum to about d/(2k) of the cost; its descent stops at this share of that."""
 
@@ -77,7 +79,9 @@ class LearntMetric:
         assert isinstance(cost, Risk)
         problem, columns = Centred.of(cost)
         n, d = problem.n, problem.d
-        m = n if is_small(cost) else sample_size(n, d)
+        m = n
+        if not is_small(cost):
+            m = sparse_sample_size(cost.X) if cost.sparse else sample_size(n, d)
         v, start_value = better_start(cost, problem, w)
         moved, used = v is not None, 0
         v = problem.enter(w) if v is None else v
@@ -282,7 +286,7 @@ def descend_sample(
 ) -> tuple[Vector, int, Curvature | None]:
     """The bottom of growing parts of the sample, to what each can know; how many rows were read; what was learnt."""
     d, used, curvature = problem.d, 0, None
-    sizes = [max(8 * d, 2000)]
+    sizes = [max((SPARSE_STAGE if problem.quick is not None else STAGE) * d, 2000)]
     if m > 30 * sizes[0]:
         sizes.append(int(np.sqrt(sizes[0] * m)))
     sizes = [k for k in sizes if 2 * k <= m] + ([m] if m < problem.n else [])

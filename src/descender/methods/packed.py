@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from descender.kernels.dual import compiled, pack, read_scores, read_spread
-from descender.kernels.sparse_columns import unsigned
+from descender.kernels import sparse_reads
+from descender.kernels.dual import compiled, pack
+from descender.kernels.sparse_reads import read_scores, read_spread, unsigned
 
 BUCKET = 8
 """Rows that are read one after the other.  Rows in random order one by one take four times as long as in buckets of 64,
@@ -44,13 +45,13 @@ class Packed:
     def scores(self, w: NDArray) -> NDArray:
         """x·w of every row, in float64."""
         z = np.empty(self.n)
-        compiled(read_scores)(self.rows, np.asarray(w, dtype=np.float64), z)
+        sparse_reads.compiled(read_scores)(*self.rows, np.asarray(w, dtype=np.float64), z)
         return z
 
     def spread(self, factors: NDArray) -> NDArray:
         """The sum of the rows times their factors, in float64."""
         out = np.zeros(self.d)
-        compiled(read_spread)(self.rows, factors, out)
+        sparse_reads.compiled(read_spread)(*self.rows, factors, out)
         return out
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
 from descender.costs.cost import Vector
-from descender.kernels.sparse_columns import with_values
+from descender.kernels.sparse_columns import gram_price, with_values
+from descender.kernels.sparse_reads import quick_rows
 from descender.methods.centred import Centred, Columns, column_facts
 
+PARTS, READINGS, PLENTY = 4, 2.0, 40
+"""Of sparse rows one in so many tells the metric, or fewer, whose Hessian costs so many readings of all; so many rows a
+column are plenty."""
 SPARSER = 16
 """Of so many rows one tells the sizes of columns that a thousand rows do not tell."""
 
@@ -42,6 +46,12 @@ def sample_size(n: int, d: int) -> int:
     return int(min(n / 4, max(smallest, min(n / 20, 400 * d + 20_000))))
 
 
+def sparse_sample_size(X: Any) -> int:
+    """The same for sparse rows, of which a Hessian costs little: the more are in it the fewer readings are needed."""
+    n, d = X.shape
+    return int(max(min(n / PARTS, READINGS * n / max(gram_price(X), READINGS), PLENTY * d), sample_size(n, d)))
+
+
 def draw(problem: Centred, columns: Columns, m: int, rng: np.random.Generator) -> Draw:
     r"""About `m` rows, each with probability :math:`\min(1, q_i)`.
 
@@ -69,9 +79,12 @@ def draw(problem: Centred, columns: Columns, m: int, rng: np.random.Generator) -
 
 
 def _sizes(problem: Centred, columns: Columns, total: float) -> Columns:
-    """The sums of squares of columns that live on few rows, by one row of so many; that of a row is the least."""
+    """The sums of squares of columns that live on few rows, by one row of so many; that of a row is the least.
+
+    Those of sparse rows are of all rows already.
+    """
     if sparse.issparse(problem.X):
-        return column_facts(problem.X, problem.sigma, centre=False)
+        return columns
     some = slice(None, None, SPARSER)
     found = column_facts(problem.X[some], problem.sigma[some], centre=bool(problem.mean.any()))
     share = float(problem.sigma[some].sum()) / total
@@ -83,7 +96,7 @@ def _leverages(problem: Centred, columns: Columns, total: float) -> NDArray:
     """For each row the sum over columns of its square over the column's mean square."""
     inverse = np.where(columns.squares > 0, total / np.maximum(columns.squares, 1e-300), 0.0)
     if sparse.issparse(problem.X):
-        return with_values(problem.X, np.square(problem.X.data)) @ inverse
+        return quick_rows(with_values(problem.X, np.square(problem.X.data))) @ inverse
     X, leverage = problem.X, np.empty(problem.n)
     buffer = np.empty((problem.height, problem.d), X.dtype)
     mean, root = problem.mean.astype(X.dtype), np.sqrt(inverse).astype(X.dtype)

@@ -7,12 +7,9 @@ from numpy.typing import NDArray
 
 from descender.costs.cost import Vector
 from descender.costs.risk import Risk
-from descender.kernels.dual import compiled, read_scores, read_spread
-from descender.kernels.sparse_columns import unsigned, with_values
+from descender.kernels.sparse_columns import sparse_squares
+from descender.kernels.sparse_reads import Rows, quick_rows
 from descender.methods.centred import FLAT
-
-WORTH_COMPILING = 20_000
-"""Entries of a sparse matrix below which nothing waits for a compiler."""
 
 
 class SparseRows:
@@ -28,10 +25,9 @@ class SparseRows:
         self.size = self.d + self.intercept
         s = np.ones(self.n) if risk.sample_weight is None else risk.sample_weight
         self.sigma = s / risk.denominator
-        self.fast = self.X.nnz >= WORTH_COMPILING
-        if not self.fast:
-            self.X = self.X.astype(np.float64)
-        self.rows = (unsigned(self.X.indptr), unsigned(self.X.indices), self.X.data, False)
+        self.rows = quick_rows(self.X)
+        if not isinstance(self.rows, Rows):
+            self.rows = self.X = self.X.astype(np.float64)
 
     def enter(self, w: Vector) -> Vector:
         """The parameters as coordinates, in float64."""
@@ -45,23 +41,13 @@ class SparseRows:
 
     def scores(self, v: Vector) -> NDArray:
         """x·w + b of all rows."""
-        out = np.empty(self.n)
-        if self.fast:
-            compiled(read_scores)(self.rows, v[: self.d].astype(self.X.dtype), out)
-        else:
-            out[:] = self.X @ v[: self.d]
-        return out + v[self.d] if self.intercept else out
+        z = (self.rows @ v[: self.d].astype(self.X.dtype)).astype(np.float64, copy=False)
+        return z + v[self.d] if self.intercept else z
 
     def spread(self, r: NDArray) -> Vector:
         """The sum over rows of r x, with x = 1 for the intercept."""
-        out = np.zeros(self.size)
-        if self.fast:
-            compiled(read_spread)(self.rows, r, out)
-        else:
-            out[: self.d] = self.X.T @ r
-        if self.intercept:
-            out[self.d] = r.sum()
-        return out
+        sums = self.rows.T @ r
+        return np.append(sums, r.sum()) if self.intercept else sums
 
     def curvatures(self, scores: NDArray, cautious: bool = False) -> Vector:
         """The second derivatives along the coordinates; with `cautious`, by the largest curvature of the loss."""
@@ -71,7 +57,7 @@ class SparseRows:
             bound = np.maximum(h, np.maximum(np.abs(self.y), 1.0))
         h = self.sigma * (bound if cautious else np.where(h > 0.0, h, FLAT * bound))
         out = np.empty(self.size)
-        out[: self.d] = with_values(self.X, np.square(self.X.data)).T @ h.astype(self.X.dtype) + self.l2
+        out[: self.d] = sparse_squares(self.X, h)[0] + self.l2
         if self.intercept:
             out[self.d] = h.sum()
         return out
