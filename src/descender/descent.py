@@ -67,7 +67,7 @@ def descend(
     check_start(cost, w)
     watch = _Watch(cost, count, w, callback, holdout, stop, look)
     if getattr(method, "batch_size", "full") != "full":
-        watch.measure()
+        watch.measure(not cost.seldom_read)
     budget = Budget(min(stop.max_steps, stop.max_evaluations), 1 if callback else look.every if look else 1 << 30)
     outcome: Outcome | None = look.at(0, w) if look else None
     block = None

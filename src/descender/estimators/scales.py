@@ -11,13 +11,18 @@ first layer's gradient; by fourth powers they are 6 or 8.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-ROWS = 256
-"""Rows of a block: its sums are taken in the dtype of X, those of all blocks in float64."""
+from descender.costs.risk import column_extremes
+
+BLOCK_BYTES = 1 << 18
+"""Of a block of rows, which stays in the cache: its sums are in the dtype of X, those of all blocks in float64."""
+TAME = 1e3
+"""Columns whose largest entries lie between this and its inverse can be raised to their fourth powers as they are."""
 
 
 class Scales(NamedTuple):
@@ -38,9 +43,10 @@ class Scales(NamedTuple):
         fits = X.dtype == np.float64 or _in_float32(center, size)
         center, size = (part.astype(X.dtype) if fits else part for part in (center, size))
         out = np.empty((len(X), len(size)), dtype=X.dtype)
-        for i in range(0, len(X), ROWS):  # a block stays in the cache
-            part = X[i : i + ROWS] if self.kept is None else X[i : i + ROWS].take(kept, axis=1)
-            out[i : i + ROWS] = (part - center) / size
+        for rows in _blocks(X):
+            part = X[rows] if self.kept is None else X[rows].take(kept, axis=1)
+            moved = np.subtract(part, center, out=out[rows] if fits else None)
+            np.divide(moved, size, out=out[rows], casting="same_kind")
         return out
 
     def undo(self, weight: NDArray, bias: NDArray) -> tuple[NDArray, NDArray]:
@@ -63,7 +69,8 @@ def column_scales(X: Any, weights: NDArray | None, power: int = 4) -> Scales:
     share = np.full(X.shape[0], 1.0) if weights is None else np.asarray(weights, dtype=np.float64)
     share = share / share.sum()
     if isinstance(X, np.ndarray):
-        unit, eps = _powers_of_two(np.abs(X).max(axis=0)), np.finfo(X.dtype).eps
+        low, high = column_extremes(X)
+        unit, eps = _units(np.maximum(-low, high)), np.finfo(X.dtype).eps
         center = _moments(X, share, unit, np.zeros(X.shape[1]), (1,))[0]
         square, high = _moments(X, share, unit, center, (2, power))
         noise = (8 * eps * np.abs(center)) ** 2
@@ -84,23 +91,35 @@ def column_scales(X: Any, weights: NDArray | None, power: int = 4) -> Scales:
 def _moments(X: NDArray, share: NDArray, unit: NDArray, center: NDArray, powers: tuple[int, ...]) -> list[NDArray]:
     """The mean of some powers of ``X / unit - center``, each (d,)."""
     totals = [np.zeros(X.shape[1]) for _ in powers]
-    unit, center = unit.astype(X.dtype), center.astype(X.dtype)
-    for i in range(0, len(X), ROWS):
-        part = X[i : i + ROWS] / unit
-        part -= center
-        weights, power = share[i : i + ROWS].astype(X.dtype), 1
+    unit, center, share = unit.astype(X.dtype), center.astype(X.dtype), share.astype(X.dtype)
+    scaled, moved = bool((unit != 1.0).any()), bool(center.any())
+    for rows in _blocks(X):
+        part, power = X[rows] / unit if scaled else X[rows], 1
+        part = part - center if moved else part
         for total, wanted in zip(totals, powers, strict=True):
             while power < wanted:
-                part *= part
+                part = np.multiply(part, part, out=None if np.may_share_memory(part, X) else part)
                 power *= 2
-            total += weights @ part
+            total += share[rows] @ part
     return totals
+
+
+def _blocks(X: NDArray) -> Iterator[slice]:
+    """Some rows at a time, so that what is made of them stays in the cache."""
+    height = max(BLOCK_BYTES // max(X.shape[1] * X.itemsize, 1), 1)
+    return (slice(i, i + height) for i in range(0, len(X), height))
 
 
 def _in_float32(center: NDArray, size: NDArray) -> bool:
     """Whether float32 holds these numbers."""
     small, large = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
     return bool(size.min() > small and max(size.max(), np.abs(center).max()) < large)
+
+
+def _units(sizes: NDArray) -> NDArray[np.float64]:
+    """What to divide columns by before they are squared: 1 where none is near the ends of its dtype."""
+    tame = (sizes == 0.0) | ((sizes > 1.0 / TAME) & (sizes < TAME))
+    return np.ones(len(sizes)) if tame.all() else _powers_of_two(sizes)
 
 
 def _powers_of_two(sizes: NDArray) -> NDArray[np.float64]:

@@ -19,6 +19,8 @@ from descender.errors import CapabilityError, DataError, OptionError, ShapeError
 
 STARTED_BY = 1000
 """Samples, at least, by which the first layer's start is scaled."""
+FEW = 64
+"""Samples of a block of that."""
 BLOCK_NUMBERS = 1 << 22
 """Activations that a reading of all samples holds at a time, where samples do not look at each other."""
 
@@ -333,9 +335,12 @@ def softmax_value_and_slope(z: NDArray, y: NDArray) -> tuple[NDArray, NDArray]:
 def mean_and_square(X: Any, s: NDArray | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The mean of each column and of its squares, with the weights `s` of the rows; X is dense or CSR."""
     share = np.full(X.shape[0], 1.0) if s is None else s.astype(np.float64)
-    share, X = share / (share.sum() or 1.0), X.astype(np.float64)
-    squares = np.square(X) if isinstance(X, np.ndarray) else X.multiply(X).tocsr()
-    return X.T @ share, squares.T @ share
+    share, mean, square = share / (share.sum() or 1.0), np.zeros(X.shape[1]), np.zeros(X.shape[1])
+    for i in range(0, len(share), FEW):  # a block of float64 stays in the cache
+        part, own = X[i : i + FEW].astype(np.float64), share[i : i + FEW]
+        mean += part.T @ own
+        square += (np.square(part, out=part) if isinstance(part, np.ndarray) else part.multiply(part)).T @ own
+    return mean, square
 
 
 def _size(parts: Iterable[NDArray]) -> float:
