@@ -227,7 +227,7 @@ def _finish(
     values = np.concatenate([s.y for s in drawable]) if drawable else np.empty(0)
     finite = np.isfinite(values) & (np.abs(values) < LARGEST)
     if not finite.any():
-        raise OptionError(f"no {WHAT[what]} of the record is a finite number: there is nothing to draw")
+        raise OptionError(f"no {WHAT[what]} of the record is a number below {LARGEST:g}: there is nothing to draw")
     if not finite.all():
         lost = int((~finite).sum())
         notes.append(f"{lost:,} value{'s are' if lost > 1 else ' is'} left out: not finite, or too large to draw")
