@@ -11,9 +11,10 @@ from sklearn.linear_model import ElasticNet
 from descender import LinearRegressor, minimize
 from descender.costs.risk import Risk
 from descender.data.split import crossed
-from descender.methods import path
+from descender.methods import lasso as guesses
 from descender.methods.homotopy import Homotopy
-from descender.methods.path import lasso
+from descender.methods.lasso import lasso
+from descender.methods.squares import squares_path
 from descender.verbs.path import choose_penalty
 
 
@@ -39,7 +40,7 @@ def test_exchanges_alone_find_the_minimum_from_anywhere(seed, shape, alike):
     H = G + 1e-13 * np.diag(G).max() * np.eye(len(c))
     start = np.random.default_rng(seed).normal(size=len(c))
     for w in (np.zeros(len(c)), start):
-        assert is_lowest(G, c, path._feature_sign(H, c, w, l1), l1[0])
+        assert is_lowest(G, c, guesses._feature_sign(H, c, w, l1), l1[0])
 
 
 @given(st.integers(0, 10**6))
@@ -47,14 +48,14 @@ def test_no_exchange_raises_the_cost(seed):
     G, c = moments(seed, 100, 30, 3.0)
     l1, costs = np.full(30, 0.02 * np.abs(c).max()), []
 
-    def noted(A, b, strengths, here, signs, lowest=path._lowest):
+    def noted(A, b, strengths, here, signs, lowest=guesses._lowest):
         there = lowest(A, b, strengths, here, signs)
         costs.append([0.5 * w @ A @ w - b @ w + strengths @ np.abs(w) for w in (here, there)])
         return there
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(path, "_lowest", noted)
-        path._feature_sign(G, c, np.zeros(30), l1)
+        patch.setattr(guesses, "_lowest", noted)
+        guesses._feature_sign(G, c, np.zeros(30), l1)
     before, after = np.array(costs).T
     assert len(costs) > 1
     assert np.all(after <= before + 1e-12 * np.abs(before))
@@ -134,7 +135,7 @@ def test_paths_of_l1_are_lowest_whatever_the_columns(n, d, alike, l2):
     X[:, -1] = X[:, 0]
     y, folds = X @ rng.normal(size=d) + rng.normal(size=n), crossed(n, 3)
     strengths = np.abs((X - X.mean(axis=0)).T @ (y - y.mean())).max() / n * np.geomspace(1.2, 1e-3, 25)
-    for point in path.squares_path(Risk(X, y, l2=l2), "l1", strengths, folds):
+    for point in squares_path(Risk(X, y, l2=l2), "l1", strengths, folds):
         assert point.proved
         assert point.gap < 1e-8
         whole = Risk(X, y, l2=l2, l1=point.strength)
@@ -156,8 +157,8 @@ def test_gaps_of_a_path_in_float32_count_what_its_moments_lost(kind):
     told = choose_penalty(Risk(X, y), kind, strengths=strengths, folds=crossed(400, 4))
     assert told.certified.all()
     assert told.gaps.max() < 1e-5
-    points = path.squares_path(Risk(X, y), kind, strengths, crossed(400, 4))
-    exact = path.squares_path(Risk(X.astype(np.float64), y), kind, strengths, crossed(400, 4))
+    points = squares_path(Risk(X, y), kind, strengths, crossed(400, 4))
+    exact = squares_path(Risk(X.astype(np.float64), y), kind, strengths, crossed(400, 4))
     for rough, fine in zip(points, exact, strict=True):
         risk = Risk(X.astype(np.float64), y, **{kind: rough.strength})
         lowest = risk.value(fine.w)

@@ -12,7 +12,8 @@ from descender.costs.certificate import certificate
 from descender.costs.risk import Risk
 from descender.data.split import crossed, forward, once
 from descender.errors import CapabilityError, OptionError
-from descender.methods.path import leave_one_out, rotated, squares_path
+from descender.methods.path import leave_one_out, rotated
+from descender.methods.squares import squares_path
 from descender.verbs import path as module
 from descender.verbs.path import choose_penalty
 from descender.verbs.path_walks import penalised

@@ -17,10 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg.blas import dger
 
-DEPENDENT = 1e-10
-"""The share of its curvature that a column has to keep beside those whose weights are not zero, or the line is lost."""
-LEVEL = 1e-9
-"""How much slower than the strength a slope that reaches it falls at least: those of equal columns fall together."""
+from descender.kernels.kinks import DEPENDENT, LEVEL
+
 FIRST_SLOTS = 16
 
 

@@ -39,7 +39,7 @@ class Moments:
         if risk.intercept:
             self.level = float(np.average(risk.y, weights=s))
             if not risk.sparse:
-                self.centre = _centre(risk, columns)
+                self.centre = centre_of(risk, columns)
         self.moved = bool(self.centre.any())
         self.count, self.first = np.zeros(cells), np.zeros((cells, d))
         self.gram, self.cross = np.zeros((cells, d, d)), np.zeros((cells, d))
@@ -98,7 +98,7 @@ def product_height(X: NDArray) -> int:
     return int(min(max(PRODUCT_BYTES // max(X.shape[1] * X.itemsize, 1), FEWEST_ROWS), BLOCK_ROWS))
 
 
-def _centre(risk: Risk, columns: Columns | None) -> NDArray:
+def centre_of(risk: Risk, columns: Columns | None) -> NDArray:
     """Where the columns lie by some of the rows, as numbers of their dtype; zero where no column is far from there."""
     ones = np.ones(risk.n_samples or 0) if risk.sample_weight is None else risk.sample_weight
     columns = glance(risk, ones / risk.denominator, centre=True) if columns is None else columns
@@ -137,15 +137,26 @@ class Quadratic(NamedTuple):
 
         `noise` is what the moments may have lost, as a share of the sizes of the columns.
         """
-        square = np.asarray(self.square)[..., None]
-        l1, l2 = l1 + np.zeros(W.shape[-1]), l2 + np.zeros(W.shape[-1])
         GW, sizes = self.G @ W, np.sqrt(np.maximum(np.diagonal(self.G, axis1=-2, axis2=-1), 0.0))
-        loss, size = self._value(W, GW), np.abs(W)
-        lost = noise * (np.sqrt(np.maximum(square, 0.0)) + (sizes[..., None] * size).sum(axis=-2))
-        primal = loss + l1 * size.sum(axis=-2) + 0.5 * l2 * (W * W).sum(axis=-2)
-        dual = dual_of_squares(loss, self.c[..., None] - GW, W, l1, l2, sizes[..., None] * lost[..., None, :])
-        unit = np.maximum(primal, np.maximum(1e-3 * square, 1e-300))
-        return (np.maximum(primal - dual, 0.0) + lost**2 / noise) / unit
+        return relative_gap(self.square, self._value(W, GW), self.c[..., None] - GW, W, sizes, l1, l2, noise)
+
+
+def relative_gap(
+    square: Any, loss: NDArray, U: NDArray, W: NDArray, sizes: NDArray, l1: Any, l2: Any, noise: float
+) -> NDArray:
+    """The duality gaps over the costs of a squared error with penalties, at the columns of W (..., d, L).
+
+    `square` is that of the target and `sizes` are the roots of the columns' squares; ``loss`` and U as for
+    :func:`dual_of_squares`; what was summed up may have lost the share `noise` of the sizes.
+    """
+    square = np.asarray(square)[..., None]
+    l1, l2 = l1 + np.zeros(W.shape[-1]), l2 + np.zeros(W.shape[-1])
+    size = np.abs(W)
+    lost = noise * (np.sqrt(np.maximum(square, 0.0)) + (sizes[..., None] * size).sum(axis=-2))
+    primal = loss + l1 * size.sum(axis=-2) + 0.5 * l2 * (W * W).sum(axis=-2)
+    dual = dual_of_squares(loss, U, W, l1, l2, sizes[..., None] * lost[..., None, :])
+    unit = np.maximum(primal, np.maximum(1e-3 * square, 1e-300))
+    return (np.maximum(primal - dual, 0.0) + lost**2 / noise) / unit
 
 
 def dual_of_squares(loss: Any, U: NDArray, W: NDArray, l1: Any, l2: Any, slack: Any = 0.0) -> NDArray:

@@ -13,8 +13,9 @@ from scipy.linalg.lapack import dpotrf, dpotrs
 from descender.costs.risk import Risk, block_height
 from descender.data.split import Folds
 from descender.methods.centred import Centred, column_facts
+from descender.methods.lasso import lasso
 from descender.methods.lbfgs import Pairs
-from descender.methods.path import POINT_TOL, Point, Watch, lasso, learning
+from descender.methods.path import POINT_TOL, Point, Watch, learning
 from descender.methods.sampling import Draw, draw, sample_size
 
 WORK = 3e8

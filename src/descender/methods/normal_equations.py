@@ -24,12 +24,12 @@ from descender.costs.losses import SquaredError
 from descender.costs.risk import Risk
 from descender.methods.centred import Centred
 from descender.methods.ending import ending
+from descender.methods.lasso import lasso
 from descender.methods.method import Block, Budget, one_step
 from descender.methods.metric import LearntMetric, descend_from, is_wide
 from descender.methods.metrics import Dense
 from descender.methods.moments import NOISE, Moments, dual_of_squares
 from descender.methods.newton import has_newton, is_small
-from descender.methods.path import lasso
 
 FEW, TALL = 300, 40
 """Columns up to which the moments of all rows cost less than the readings of a descent; rows a column up to which they

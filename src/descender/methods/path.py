@@ -13,28 +13,19 @@ J. Friedman, T. Hastie, R. Tibshirani, *Regularization paths for generalized lin
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg.lapack import dposv
 
 from descender.costs.risk import Risk
 from descender.data.split import Folds
-from descender.methods.homotopy import Homotopy
-from descender.methods.moments import NOISE, Moments, Quadratic
+from descender.methods.moments import NOISE, Quadratic
 
 POINT_TOL = 1e-6
 """The relative gap to which a point of a path is descended: far below the standard error of any held-out loss."""
-AT_ONCE = 16
-"""Strengths that are solved for before any of them is judged."""
 WIDEST = 2000
 """Columns up to which a matrix of curvatures is formed for each fold."""
-GUESSES = 5
-"""Guesses of a support that come to rest, if they do: on columns that are not much alike three are enough."""
-NEAR_TOP, JOINING = 0.3, 0.5
-"""Weights join a support whose excess is above this share of the largest, at most this share of the support at once:
-5 to 15 times as fast as one by one."""
 
 
 class Point(NamedTuple):
@@ -60,196 +51,6 @@ Solve = Callable[[NDArray], NDArray]
 def learning(folds: Folds, whole: bool) -> NDArray[np.bool_]:
     """Which cells each fit learns from: (F, cells), with a last one of all rows if `whole`."""
     return np.vstack([folds.learn, np.ones((1, folds.learn.shape[1]), dtype=np.bool_)]) if whole else folds.learn
-
-
-# --- squares
-
-
-def squares_path(risk: Risk, kind: str, strengths: NDArray, folds: Folds, watch: Watch | None = None) -> list[Point]:
-    """The path of a squared error, from the moments of the rows alone: exact for l2, to 1e-9 and less for l1."""
-    learn = learning(folds, whole=len(folds.judge) > 1)
-    moments = Moments(risk, folds.cell, learn.shape[1])
-    origin = None if risk.intercept else np.zeros(risk.n_features)
-    fits = Quadratic.stacked([moments.about(cells, origin) for cells in learn])
-    K = len(folds.judge)
-    judges = [moments.about(folds.judge[[k]], fits.mean[k], fits.level[k]) for k in range(K)]
-    if kind == "l1":
-        solve = _along_l1(fits, risk.l2)
-    elif risk.l1 > 0:
-        solve = _along_both(fits, risk.l1)
-    else:
-        solve = _along_l2(fits)
-    points: list[Point] = []
-    for start in range(0, len(strengths), AT_ONCE):
-        some = strengths[start : start + AT_ONCE]
-        W = solve(some)
-        l1, l2 = (some, risk.l2) if kind == "l1" else (risk.l1, some)
-        gaps, proved = _gaps(fits, W, l1, l2, NOISE[risk.X.dtype.itemsize])
-        losses = np.array([judge.value(W[k]) for k, judge in enumerate(judges)])
-        squares = np.full_like(losses, np.nan)
-        if K == 1:
-            squares = _square_losses(risk, folds, moments, fits, W[0])
-        b = fits.level[-1] + moments.level - (fits.mean[-1] + moments.centre) @ W[-1]
-        for at, strength in enumerate(some):
-            told = float(gaps[at]), risk.join(W[-1, :, at], b[at]), bool(proved[at])
-            points.append(Point(float(strength), losses[:, at], squares[:, at], *told))
-            if watch is not None and watch(points[-1]):
-                return points
-    return points
-
-
-def _gaps(fits: Quadratic, W: NDArray, l1: Any, l2: Any, noise: float) -> tuple[NDArray, NDArray]:
-    """The largest gap of a fit at each strength, and whether it is proved."""
-    proof = fits.gap(W, l1, l2, noise).max(axis=0)
-    proved = proof <= POINT_TOL
-    # where moments of float32 prove less, what they tell is an estimate
-    return (proof if proved.all() else np.where(proved, proof, fits.gap(W, l1, l2, NOISE[8]).max(axis=0))), proved
-
-
-def _along_l2(fits: Quadratic) -> Solve:
-    """The weights at falling strengths of l2, by one eigendecomposition of each fit."""
-    e, V = np.linalg.eigh(fits.G)
-    e, along = np.maximum(e, 0.0)[..., None], V.transpose(0, 2, 1) @ fits.c[..., None]
-    return lambda strengths: V @ (along / (e + strengths))
-
-
-def _along_both(fits: Quadratic, l1: float) -> Solve:
-    """The weights at falling strengths of l2 beside an l1 penalty, each begun at the one before."""
-    last = np.zeros_like(fits.c)
-
-    def solve(strengths: NDArray) -> NDArray:
-        W = np.zeros((*fits.c.shape, len(strengths)))
-        for k, (G, c) in enumerate(zip(fits.G, fits.c, strict=True)):
-            for at, strength in enumerate(strengths):
-                last[k] = W[k, :, at] = lasso(G, c, last[k], l1, float(strength))
-        return W
-
-    return solve
-
-
-def _along_l1(fits: Quadratic, l2: float) -> Solve:
-    """The weights at falling strengths of l1: from kink to kink, or from strength to strength where those are lost."""
-    H, c = fits.G, fits.c
-    if l2 > 0:
-        H = H + l2 * np.eye(c.shape[1])
-    path, last, unit = Homotopy(H, c), np.zeros_like(c), 1e-3 * np.abs(c).max(axis=1, initial=0.0)
-
-    def solve(strengths: NDArray) -> NDArray:
-        W = path.fall(strengths)
-        slopes = c[:, :, None] - H @ W
-        off = np.where(W != 0, np.abs(slopes - np.sign(W) * strengths), np.abs(slopes) - strengths)
-        lost = off.max(axis=1, initial=0.0) > 1e-8 * (unit[:, None] + strengths)
-        for k, at in np.argwhere(lost):
-            W[k, :, at] = lasso(H[k], c[k], W[k, :, at - 1] if at else last[k], float(strengths[at]))
-        last[:] = W[:, :, -1]
-        return W
-
-    return solve
-
-
-def lasso(G: NDArray, c: NDArray, w: NDArray, l1: float | NDArray, l2: float = 0.0) -> NDArray:
-    r"""The minimum of :math:`\tfrac12 w'Gw - c\cdot w + \tfrac12 l_2 |w|^2 + l_1 |w|_1`, begun at w;
-    `l1` is one for all weights or one for each.
-
-    Newton's method on the conditions of the minimum: which weights are not zero, and their signs, is guessed, the
-    equations of these solved, the guess corrected.  Where guesses do not come to rest, :func:`_feature_sign`, which
-    goes down with each step, does the rest.
-
-    M. Hintermüller, K. Ito, K. Kunisch, *The primal-dual active set strategy as a semismooth Newton method*, 2003.
-
-    >>> lasso(np.eye(3), np.array([3.0, -0.5, -2.0]), np.zeros(3), 1.0)
-    array([ 2.,  0., -1.])
-    """
-    l1 = np.broadcast_to(np.asarray(l1, dtype=np.float64), c.shape)
-    diagonal = np.maximum(np.diag(G) + l2, 1e-300)
-    H = G.copy()
-    H.flat[:: len(c) + 1] += l2 + 1e-13 * diagonal.max(initial=0.0)
-    signs, first = None, w
-    for _ in range(GUESSES):
-        u = w + (c - H @ w) / diagonal
-        guess = np.where(np.abs(u) > l1 / diagonal, np.sign(u), 0.0)
-        if signs is not None and np.array_equal(guess, signs):
-            return w
-        signs, on = guess, np.flatnonzero(guess)
-        w = np.zeros(len(c))
-        w[on] = _solve(H[on[:, None], on], c[on] - l1[on] * signs[on])
-    return _feature_sign(H, c, first, l1)
-
-
-def _solve(H: NDArray, right: NDArray) -> NDArray:
-    """The solution for a symmetric matrix that is not negative; the shortest where there are several."""
-    if not len(H):
-        return right
-    _, x, failed = dposv(H, right, lower=1)
-    return np.linalg.lstsq(H, right, rcond=1e-13)[0] if failed else x
-
-
-def _feature_sign(H: NDArray, c: NDArray, w: NDArray, l1: NDArray) -> NDArray:
-    """The same minimum from support to support: each step lowers the cost, so that none comes twice.
-
-    To the minimum on a support those weights are added whose slopes exceed the penalty most, at most `JOINING` of the
-    support at once, and one alone where several did not lower the cost.
-
-    H. Lee, A. Battle, R. Raina, A. Ng, *Efficient sparse coding algorithms*, 2006, for one at a time.
-    """
-    w, signs, alone = w.copy(), np.sign(w), False
-    tiny = 1e-11 * float((l1 + np.abs(c)).max(initial=0.0))
-    for _ in range(40 * len(c) + 40):
-        slope, at = H @ w - c, np.flatnonzero(signs)
-        if not len(at) or np.abs(slope[at] + l1[at] * signs[at]).max() <= tiny:
-            new = _joining(slope, l1, at, tiny, alone)
-            if not len(new):
-                return w
-            signs[new] = -np.sign(slope[new])
-            at = np.flatnonzero(signs)
-        here, lowest = w[at], _lowest(H[at[:, None], at], c[at], l1[at], w[at], signs[at])
-        if np.array_equal(lowest, here):
-            if alone:
-                return w
-            signs, alone = np.sign(w), True
-            continue
-        w, alone = np.zeros(len(c)), False
-        w[at] = lowest
-        signs = np.sign(w)
-    return w
-
-
-def _joining(slope: NDArray, l1: NDArray, at: NDArray, tiny: float, alone: bool) -> NDArray:
-    """The weights that should leave zero first; `at` are those that have."""
-    excess = np.abs(slope) - l1
-    excess[at] = 0.0
-    top = float(excess.max(initial=0.0))
-    if top <= tiny or alone:
-        return np.array([int(excess.argmax())] if top > tiny else [], dtype=np.intp)
-    new, most = np.flatnonzero(excess > NEAR_TOP * top), max(1, int(JOINING * len(at)), 4 * (not len(at)))
-    return new if len(new) <= most else new[np.argpartition(-excess[new], most - 1)[:most]]
-
-
-def _lowest(A: NDArray, b: NDArray, l1: NDArray, here: NDArray, signs: NDArray) -> NDArray:
-    """The lowest point between weights and the minimum with their `signs`; `here`, where none is lower."""
-    there = _solve(A, b - l1 * signs)
-    if (there * signs > 0.0).all():
-        return there
-    # the cost is a parabola between the places where a weight passes through zero
-    crossing = np.where(here * there < 0, here / np.where(here == there, 1.0, here - there), 1.0)
-    shares = np.sort(np.append(crossing[crossing < 1.0], [0.0, 1.0]))
-    trials = here[:, None] + (there - here)[:, None] * shares
-    trials[(crossing[:, None] == shares) & (crossing[:, None] < 1.0)] = 0.0
-    costs = (trials * (0.5 * (A @ trials) - b[:, None])).sum(axis=0) + l1 @ np.abs(trials)
-    return trials[:, int(costs.argmin())]
-
-
-def _square_losses(risk: Risk, folds: Folds, moments: Moments, fits: Quadratic, W: NDArray) -> NDArray:
-    """The mean square of a judging row's loss for each strength; of a single fold."""
-    rows = np.flatnonzero(folds.judges(0))
-    s = np.ones(len(rows)) if risk.sample_weight is None else risk.sample_weight[rows]
-    shift = fits.level[0] + moments.level - (fits.mean[0] + moments.centre) @ W
-    total = np.zeros(W.shape[1])
-    for start in range(0, len(rows), 4096):
-        part = rows[start : start + 4096]
-        R = np.asarray(risk.X[part] @ W.astype(risk.X.dtype)) + (shift - risk.y[part][:, None])
-        total += s[start : start + 4096] @ (0.5 * R * R) ** 2
-    return total[None, :] / s.sum()
 
 
 # --- leaving out one row at a time

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from descender.costs.certificate import cost_scale
 from descender.costs.cost import Cost, Vector
 from descender.costs.risk import Risk
+from descender.methods.lasso import lasso
 from descender.methods.method import Block, Budget
 from descender.methods.metric import LearntMetric
 from descender.methods.newton import end_of, is_small, walked
 from descender.methods.newton_walk import NewtonWalk
-from descender.methods.path import lasso
 from descender.methods.standard import Point, Standard
 
 FEW = 300

@@ -27,7 +27,8 @@ from descender.errors import CapabilityError, OptionError
 from descender.kernels.threads import one_blas_thread
 from descender.methods.centred import column_facts
 from descender.methods.newton_path import newton_path
-from descender.methods.path import POINT_TOL, WIDEST, Point, leave_one_out, rotated, squares_path
+from descender.methods.path import POINT_TOL, WIDEST, Point, leave_one_out, rotated
+from descender.methods.squares import keeps_to_rows, squares_path
 from descender.verbs.path_walks import penalised, trivial_start, walks
 
 COUNT = {"l2": 50, "l1": 80}
@@ -188,7 +189,8 @@ def _descend(
                     break
             return
     wide = d > n and n <= WIDEST and not risk.sparse and kind == "l2" and risk.l1 == 0
-    newton = _smooth(risk.loss) and _at_once(risk, min(n, d) if wide else d)
+    rows = squares and keeps_to_rows(risk, kind)
+    newton = rows or (_smooth(risk.loss) and _at_once(risk, min(n, d) if wide else d))
     if folds is None:
         folds = _folds(n, times, groups, seed, not newton and n * d * risk.n_classes >= MUCH_WORK)
     judge.split(folds)
