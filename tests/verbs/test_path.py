@@ -362,7 +362,7 @@ def test_class_weights_are_those_of_scikit_learn():
     data = table()
     out = ("y", "patient", "day", "weight")
     for given_, theirs in (("balanced", "balanced"), ({"yes": 3.0}, {0: 1.0, 1: 3.0})):
-        result = fit(data, "ill", exclude=out, class_weight=given_, l2=1e-2, holdout=0.0, tol=1e-10)
+        result = fit(data, "ill", exclude=out, class_weight=given_, l2=1e-2, holdout=0.0, tol=1e-13)
         details = result.model.encoder.details
         X = np.column_stack([data[f"x{j}"] for j in range(4)])
         X = (X - [f.mean for f in details]) / [f.scale for f in details]
