@@ -392,6 +392,12 @@ class TestHelp:
             result = run(*shlex.split(example)[1:])
             assert result.exit_code in (0, 1) if "0.0021" in example else result.exit_code == 0, result.output
 
+    @pytest.mark.parametrize("words", [[], ["fit"], ["lab"]], ids=str)
+    def test_the_help_says_no_type_of_what_takes_no_value(self, words):
+        shown = run(*words, "--help").output
+        assert "--help" in shown
+        assert "<bool>" not in shown
+
     def test_the_help_names_every_method(self):
         from descender.methods.auto import METHODS
 

@@ -71,7 +71,7 @@ def test_nobody_reaches_it_unless_a_budget_was_asked_for(monkeypatch):
         (["example:heights", "--start", "a=1"], "--start goes with a formula"),
         (["example:height"], "did you mean heights?"),
         (["nowhere.csv", "--target", "y"], "nowhere.csv"),
-        (["nowhere.csv"], "no target was given"),
+        (["nowhere.csv"], "no such file"),
         ([*ROSENBROCK, "--picture", "race.gif"], ".png, .svg or .pdf"),
         ([*ROSENBROCK, "--to", "7"], "above 0 and below 1"),
         ([*ROSENBROCK, "--epochs", "3"], "has no samples"),

@@ -14,9 +14,10 @@ from typing import Annotated, Any
 import typer
 
 from descender.cli import compare, diagnose, draw, fit, lab, minimize, online, predict, sweep, verify
-from descender.cli.words import Verb
+from descender.cli.words import Verb, Verbs
 
 app = typer.Typer(
+    cls=Verbs,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="rich",

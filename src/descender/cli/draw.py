@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def draw(
-    records: Annotated[list[str], typer.Argument(help="Saved records; several are raced.", metavar="RECORD...")],
+    records: Annotated[list[str], typer.Argument(help="Saved records; several are raced.", metavar="RECORD")],
     picture: Annotated[
         str,
         o.option(

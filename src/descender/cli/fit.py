@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 def fit(
     data: Annotated[
         str | None,
-        typer.Argument(help="A file (CSV, Parquet, JSON lines, .npy), - for standard input, or example:NAME."),
+        typer.Argument(
+            help="A file (CSV, Parquet, JSON lines, .npy), - for standard input, or example:NAME.", metavar="DATA"
+        ),
     ] = None,
     target: Annotated[
         str | None,

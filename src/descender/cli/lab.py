@@ -13,7 +13,7 @@ PAGE = "The page"
 
 def lab(
     formula: Annotated[
-        str | None, typer.Argument(help="A cost to open with, such as '(x - 3)**2'.", metavar="[FORMULA]")
+        str | None, typer.Argument(help="A cost to open with, such as '(x - 3)**2'.", metavar="FORMULA")
     ] = None,
     port: Annotated[
         int | None, o.option("--port", help="8765, or any that is free; 0: any.", panel=PAGE, metavar="N")
@@ -22,8 +22,9 @@ def lab(
 ) -> None:
     """Play with costs, data and methods on a page in the browser.
 
-    Type a cost or drop a CSV file, drag the start, let methods race, and read each step with its numbers.  The page is
-    served by this computer for this computer; nothing is loaded from elsewhere.  Ctrl-C ends it.
+    Type a cost or drop a CSV file, drag the start, let methods race, and read each step with its numbers.
+
+    This computer serves the page to itself; nothing is loaded from elsewhere.  Ctrl-C ends it.
 
     \b
     descender lab

@@ -16,7 +16,9 @@ def predict(
     model: Annotated[str, typer.Argument(help="A saved model, NAME.descender.", metavar="MODEL")],
     data: Annotated[
         str | None,
-        typer.Argument(help="A file (CSV, Parquet, JSON lines, .npy), - for standard input, or example:NAME."),
+        typer.Argument(
+            help="A file (CSV, Parquet, JSON lines, .npy), - for standard input, or example:NAME.", metavar="DATA"
+        ),
     ] = None,
     sql: o.Sql = None,
     keep: Annotated[

@@ -14,7 +14,7 @@ def verify(
     model: Annotated[str, typer.Argument(help="A saved model, NAME.descender.", metavar="MODEL")],
     data: Annotated[
         str | None,
-        typer.Argument(help="What it was fitted to: a file, - for standard input, or example:NAME."),
+        typer.Argument(help="What it was fitted to: a file, - for standard input, or example:NAME.", metavar="DATA"),
     ] = None,
     sql: o.Sql = None,
     tol: Annotated[float, o.real("--tol", help="Relative gap that counts as arrived (1e-6).", panel=o.STOP)] = 1e-6,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from descender.errors import CostError, DescenderError, DivergedError
 
@@ -24,6 +24,22 @@ PYTHON_NAMES = {
     "max_evaluations": "evaluations",
     "max_seconds": "seconds",
 }
+
+
+class Verbs(TyperGroup):
+    """The command that has the verbs."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """As typer does, but for its word beside flags."""
+        bare_flags(self.get_params(ctx))
+        super().format_help(ctx, formatter)
+
+
+def bare_flags(params: Iterable[Any]) -> None:
+    """Say nothing beside an option that takes no value, where newer versions of typer say <bool>."""
+    for param in params:
+        if getattr(param, "is_flag", False) and param.metavar is None:
+            param.metavar = ""
 
 
 class Verb(TyperCommand):
@@ -44,6 +60,7 @@ class Verb(TyperCommand):
 
                 text = text.format(methods=", ".join(METHODS), rules=", ".join(RULES))
                 param.help = text  # type: ignore[attr-defined]
+        bare_flags(self.get_params(ctx))
         super().format_help(ctx, formatter)
 
     def invoke(self, ctx: Any) -> Any:

@@ -53,7 +53,9 @@ def check_path(path: Path) -> None:
     if not path.exists():
         if not path.parent.is_dir():
             raise DataError(f"{path}: there is no folder {path.parent}")
-        near = suggest(path.name, sorted(p.name for p in path.parent.iterdir() if p.is_file() and p.name[0] != "."))
+        there = [p for p in path.parent.iterdir() if p.is_file() and p.name[0] != "."]
+        there.sort(key=lambda p: (p.suffix != path.suffix, p.name))  # those of its kind first
+        near = suggest(path.name, [p.name for p in there])
         raise DataError(f"{path}: no such file; in {path.parent.absolute()}: {near}")
     if not os.access(path, os.R_OK):
         raise DataError(f"{path} may not be read: permission denied")

@@ -117,7 +117,9 @@ def read_table(
         data, target = _with_targets(data, target), "y"
     if target is None:
         if not (isinstance(data, str) and data.startswith("example:")):
-            raise TargetError("no target was given: name the column to predict, such as target='price'")
+            names = open_source(data, sql=sql).table.column_names
+            listed = f"{', '.join(names[:20])}{' ...' if len(names) > 20 else ''}"
+            raise TargetError(f"no target was given: name the column to predict, one of {listed}")
         known = example(data.removeprefix("example:"))
         target, preset_exclude = known.target, known.exclude
     opened = open_source(data, sql=sql)
