@@ -228,12 +228,12 @@ def test_a_process_that_ends_is_replaced(workers):
 
 
 def test_a_failure_is_told_and_not_its_inside(tmp_path, capsys, monkeypatch):
-    from descender.lab import answers
+    from descender.lab import walks
 
     def fail(asked, folder):
         raise KeyError("secret")
 
-    monkeypatch.setitem(answers.QUESTIONS, "race", fail)
+    monkeypatch.setattr(walks, "race", fail)
     answer = Respond(str(tmp_path))("race", QUESTION)
     assert answer.status == 500
     assert b"secret" not in answer.body

@@ -5,59 +5,28 @@ from __future__ import annotations
 import json
 import sys
 import traceback
-from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 from descender.errors import DescenderError
 from descender.lab.asked import Asked, read_asked
 from descender.lab.workers import Answer
 
-
-def _ground(asked: Asked, folder: str) -> Any:
-    from descender.lab.ground import ground
-
-    return ground(asked, folder)
-
-
-def _race(asked: Asked, folder: str) -> Any:
-    from descender.lab.walks import race
-
-    return race(asked, folder)
-
-
-def _step(asked: Asked, folder: str) -> Any:
-    from descender.lab.walks import step
-
-    return step(asked, folder)
-
-
-def _table(asked: Asked, folder: str) -> Any:
-    from descender.lab.tables import describe_table
-
-    return describe_table(asked, folder)
-
-
-def _script(asked: Asked, folder: str) -> Answer:
-    from descender.lab.exports import script
-
-    return script(asked, folder)
-
-
-def _page(asked: Asked, folder: str) -> Answer:
-    from descender.lab.exports import page
-
-    return page(asked, folder)
-
-
-QUESTIONS: dict[str, Callable[[Asked, str], Any]] = {
-    "ground": _ground,
-    "race": _race,
-    "step": _step,
-    "table": _table,
-    "script": _script,
-    "page": _page,
+QUESTIONS = {
+    "ground": "ground.ground",
+    "race": "walks.race",
+    "step": "walks.step",
+    "table": "tables.describe_table",
+    "script": "exports.script",
+    "page": "exports.page",
 }
-"""Those of ``/ask/NAME``: each takes what was asked and the folder of dropped files."""
+"""Those of ``/ask/NAME``, and the function of this package that answers each: imported where it is asked for first."""
+
+
+def answer(name: str, asked: Asked, folder: str) -> Any:
+    """The answer to a question; `folder` is where dropped files lie."""
+    module, _, function = QUESTIONS[name].partition(".")
+    return getattr(import_module(f"descender.lab.{module}"), function)(asked, folder)
 
 
 class Respond:
@@ -71,7 +40,7 @@ class Respond:
         try:
             if name == "warm":
                 return _warm(self.folder)
-            found = QUESTIONS[name](read_asked(given), self.folder)
+            found = answer(name, read_asked(given), self.folder)
             return found if isinstance(found, Answer) else Answer(200, to_json(found))
         except DescenderError as error:
             return refusal(str(error))
@@ -106,6 +75,6 @@ def _finite(found: Any) -> Any:
 def _warm(folder: str) -> Answer:
     """Import what the first question needs, and have the compiler ready."""
     asked = read_asked({"cost": "(1-x)**2 + 100*(y-x**2)**2", "methods": ["gd learning_rate=0.001"], "steps": 300})
-    _ground(asked, folder)
-    _race(asked, folder)
+    for name in ("ground", "race"):
+        answer(name, asked, folder)
     return Answer(200, b"{}")
