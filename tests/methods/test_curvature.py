@@ -120,3 +120,15 @@ def test_a_proof_in_a_diagonal_metric_is_a_bound(risk, sample):
     gap = Proof(problem, part, None).gap(descent.walker.v, descent.walker.reading, descent.walker, 0.0, 40)
     distance = descent.walker.value - best
     assert distance <= gap < 1e3 * distance
+
+
+def test_a_proof_that_cannot_be_is_given_up_early(risk, sample, monkeypatch):
+    problem, part, _ = sample
+    walker = Walker(problem, np.zeros(problem.size), 0.0)
+    Curvature(walker, part, None).learn()
+    walker.prove()
+    asked = []
+    monkeypatch.setattr(part, "product", lambda h, p: asked.append(p) or Centred.product(part, h, p))
+    distance = walker.value - descend(risk, np.zeros(problem.size), Newton(1e-9)).fun
+    assert Proof(problem, part, None).gap(walker.v, walker.reading, walker, 1e-3 * distance, 40) >= distance
+    assert len(asked) < 5

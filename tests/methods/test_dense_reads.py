@@ -12,6 +12,7 @@ from descender.descent import descend
 from descender.estimators.base import two_classes
 from descender.methods.auto import choose
 from descender.methods.centred import Centred, heavy
+from descender.methods.metric import Others, descend_sample
 from descender.methods.sampling import draw
 
 
@@ -121,6 +122,28 @@ def test_few_readings_whatever_the_columns_look_like(kind):
     assert walk.success, walk.message
     assert walk.certificate.relative <= 1e-6
     assert walk.nfev <= (20 if kind == "scales" else 12)
+
+
+def test_a_sample_is_not_learnt_by_heart(monkeypatch):
+    """Labels with little noise: where its descent ends is nearer to the bottom of all rows than its own bottom is."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(8000, 150)).astype(np.float32)
+    y = (2 * X.sum(axis=1) + rng.logistic(size=8000) > 0).astype(float)
+    risk = Risk(X, y, "log_loss", l2=1e-5)
+    problem, columns = Centred.of(risk)
+
+    def reached():
+        sample = draw(problem, columns, 2000, np.random.default_rng(0))
+        part, _ = sample.part(problem, 1.0)
+        v, read, _ = descend_sample(problem, sample, part, np.zeros(problem.size), 2000, 0.0)
+        return problem.read(v).value, read
+
+    value, read = reached()
+    monkeypatch.setattr(Others, "worse", lambda *_: False)
+    by_heart, more = reached()
+    lowest = descend(risk, np.zeros(problem.size), choose(risk, 1e-2)[0]).fun
+    assert value - lowest < 0.5 * (by_heart - lowest)
+    assert read < more
 
 
 def test_columns_that_lie_one_after_the_other_give_the_same_bits():

@@ -31,7 +31,7 @@ class Curvature:
         dear = part.unit is not None and walker.l1 == 0 and self.price(part.n) > DEAR
         self.kind = DIAGONAL if dear and not (before and before.exact) else PART
         self.before = before
-        self.trail: list[float] = []
+        self.trail: list[tuple[float, int]] = []
 
     def price(self, rows: int) -> float:
         """The readings of the walker's rows that a Hessian of so many costs."""
@@ -67,11 +67,12 @@ class Curvature:
 
     def improve(self, decrement: float, target: float) -> bool:
         """Learn another metric where that saves readings on the way to a decrement; whether it did."""
-        self.trail.append(decrement)
+        self.trail.append((decrement, self.walker.reads))
         steps = min(len(self.trail) - 1, AGAIN)
         if decrement <= target or steps < FRESH[self.kind]:
             return False
-        pace = (decrement / max(self.trail[-1 - steps], 1e-300)) ** (1.0 / steps)
+        before, read = self.trail[-1 - steps]
+        pace = (decrement / max(before, 1e-300)) ** (1.0 / max(self.walker.reads - read, steps))  # of a reading
         ahead = np.log(decrement / target) / -np.log(min(max(pace, 1e-3), 0.99))
         if ahead <= self.price(self.part.kept) + LEAST:
             return False

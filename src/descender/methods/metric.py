@@ -40,6 +40,8 @@ MOST_IDLE = 12
 FIRST_SHRINK, STALE_SHRINK = 2.5, 0.03
 """What a reading leaves of the decrement, until it is measured: in the metric of a sample, as a multiple of the columns
 over its rows; and in one of all rows."""
+SLOWEST = 0.2
+"""What a reading leaves of the decrement at least in a diagonal metric, whatever was measured."""
 STALE = 3.0
 """How many times the decrement in a metric that was learnt elsewhere the distance to the minimum may well be."""
 BEND = 30.0
@@ -54,6 +56,8 @@ STAGE, SPARSE_STAGE = 8, 30
 """Rows a column of the first sample; a Hessian of sparse rows costs little beside its factor, whatever their number."""
 STAGE_SHARE = 0.3
 """A sample of k rows knows the minimum to about d/(2k) of the cost; its descent stops at this share of that."""
+HELD_OUT = 2000
+"""Rows beside a part of the sample, about, that tell when a descent learns the part by heart."""
 
 
 def is_wide(risk: Risk) -> bool:
@@ -215,7 +219,8 @@ class _Descent:
         if not (self.stale or small) and self.curvature.improve(decrement, target):
             decrement = self._decrement()
         if 0.0 < self.previous < np.inf:  # good and bad steps alternate
-            self.shrinks = min(max(np.sqrt(self.shrinks * max(decrement, 0.0) / self.previous), 1e-4), 1.0)
+            least = 1e-4 if self.curvature.exact else SLOWEST
+            self.shrinks = min(max(np.sqrt(self.shrinks * max(decrement, 0.0) / self.previous), least), 1.0)
         self.best, self.idle = (decrement, 0) if decrement < 0.5 * self.best else (self.best, self.idle + 1)
         self.stale, self.iteration = False, self.iteration + 1
         self.previous = self.decrement = decrement
@@ -292,7 +297,8 @@ def descend_sample(
     sizes = [k for k in sizes if 2 * k <= m] + ([m] if m < problem.n else [])
     H = None
     for k in sizes:
-        stage = part if k == m else sample.part(problem, k / m)[0]
+        stage, rows = (part, sample.rows) if k == m else sample.part(problem, k / m)
+        others = Others(problem, rows, v)
         walker = Walker(stage, v, l1)
         curvature, enough = Curvature(walker, stage, None, curvature), STAGE_SHARE * d / (2 * k)
         if H is None:
@@ -303,8 +309,31 @@ def descend_sample(
             decrement, target = walker.look(), enough * walker.value
             if decrement >= target and curvature.improve(decrement, target):
                 decrement = walker.look()
+            before = walker.v, walker.reading
             if decrement < target or not walker.move():
                 break
+            if others.worse(walker):
+                walker.v, walker.reading = before
+                break
         v, H = walker.v, None if k == sizes[-1] or not curvature.exact else stage.hessian(walker.reading.scores)
-        used += walker.reads * stage.n
+        used += walker.reads * (stage.n + len(others.rows))
     return v, used, curvature
+
+
+class Others:
+    """Rows beside those that a descent knows, on which it has to lower the cost, too."""
+
+    def __init__(self, problem: Centred, known: NDArray, v: Vector):
+        self.rows = np.setdiff1d(np.arange(0, problem.n, max(problem.n // HELD_OUT, 1)), known)
+        weight = float(problem.sigma[self.rows].sum())
+        self.part = problem.part(self.rows, float(problem.sigma.sum()) / weight) if weight > 0 else None
+        self.lowest = self._value(v, 0.0)
+
+    def _value(self, v: Vector, rough: float) -> float:
+        return -np.inf if self.part is None else self.part.value_at(self.part.scores(v), v) + rough
+
+    def worse(self, walker: Walker) -> bool:
+        """Whether the walker's last step raised their cost."""
+        value = self._value(walker.v, walker.rough(walker.v))
+        risen, self.lowest = value > self.lowest, min(value, self.lowest)
+        return risen

@@ -37,6 +37,8 @@ LONGEST, BALANCES = 0.9, 4
 SOLVED, MOST_PRODUCTS = 1e-2, 6
 """The share of the equations' right side that is left when they count as solved, and the products that it may take in
 a metric that is about theirs."""
+ENOUGH = 0.5
+"""The share of what is asked at which the equations are solved well enough: the room of theta takes some, too."""
 MOST_SOLVES, WORTH = 12, 0.8
 """How often the equations are solved for what is left; and what of the gap a solution has to leave at most for the
 next to be tried."""
@@ -73,7 +75,11 @@ class Proof:
         ridge = np.where(np.arange(few.size) < few.d, few.l2, 0.0)
         best, last, rounding, p, rest = np.inf, np.inf, 0.0, np.zeros(few.size), -gradient
         for _ in range(MOST_SOLVES):
-            p = p + self._solved(rest, few.sigma * freedom, ridge, metric, products)
+            aim = enough if enough > 0.0 and few.l2 > 0 and not p.any() else None
+            solved = self._solved(rest, few.sigma * freedom, ridge, metric, products, aim=aim)
+            if solved is None:
+                return np.inf
+            p = p + solved
             moves = self._moves(p, freedom, rooms, gradient)
             left = few.spread(few.sigma * moves) - gradient
             moved, rounding = self._moved(z, theta + moves)
@@ -122,8 +128,12 @@ class Proof:
         metric: Metric,
         products: float,
         active: NDArray | float = 1.0,
-    ) -> Vector:
-        """About the solution of the equations, by conjugate gradients in the metric, in the dtype of the part."""
+        aim: float | None = None,
+    ) -> Vector | None:
+        """About the solution of the equations, by conjugate gradients in the metric, in the dtype of the part.
+
+        With an `aim` it ends where the gap is about to be a good part of that; None where it cannot become as small.
+        """
         x, r = np.zeros(len(left)), left
         s = p = metric.solve(r)
         rs = first = float(r @ s)
@@ -131,6 +141,14 @@ class Proof:
             q = self.part.product(weights, p) * active + ridge * p
             a = rs / max(float(p @ q), 1e-300)
             x, r = x + a * p, r - a * q
+            if aim is not None:
+                least = 0.5 * float(x @ left)  # rises to what moving the rows costs, if theta had all room
+                missed = (r + ridge * x)[: self.few.d]
+                now = 0.5 * float(x @ (left - r - ridge * x)) + float(missed @ missed) / (2.0 * self.few.l2)
+                if now <= max(ENOUGH * aim, 2.0 * least):
+                    break
+                if least > aim:
+                    return None
             s = metric.solve(r)
             rs, before = float(r @ s), rs
             if not SOLVED**2 * first < rs < 1e2 * first:
@@ -183,7 +201,9 @@ class SparseProof(Proof):
             active = signs != 0.0
             active[d:] = True
             rest = np.where(active, u - ridge * v - self.l1 * signs - ridge * p, 0.0)
-            p = p + self._solved(rest, few.sigma * freedom, ridge * active, Within(H, active), products, active)
+            solved = self._solved(rest, few.sigma * freedom, ridge * active, Within(H, active), products, active)
+            assert solved is not None  # without an aim
+            p = p + solved
             moves = self._moves(p, freedom, rooms, reading.gradient)
             u = inner + few.spread(few.sigma * moves)
             moved, rounding = self._moved(z, theta + moves)
