@@ -40,7 +40,7 @@ def test_exchanges_alone_find_the_minimum_from_anywhere(seed, shape, alike):
     H = G + 1e-13 * np.diag(G).max() * np.eye(len(c))
     start = np.random.default_rng(seed).normal(size=len(c))
     for w in (np.zeros(len(c)), start):
-        assert is_lowest(G, c, guesses._feature_sign(H, c, w, l1), l1[0])
+        assert is_lowest(G, c, guesses._exchanges(H, c, w, l1), l1[0])
 
 
 @given(st.integers(0, 10**6))
@@ -49,13 +49,13 @@ def test_no_exchange_raises_the_cost(seed):
     l1, costs = np.full(30, 0.02 * np.abs(c).max()), []
 
     def noted(A, b, strengths, here, signs, lowest=guesses._lowest):
-        there = lowest(A, b, strengths, here, signs)
+        there, whole = lowest(A, b, strengths, here, signs)
         costs.append([0.5 * w @ A @ w - b @ w + strengths @ np.abs(w) for w in (here, there)])
-        return there
+        return there, whole
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(guesses, "_lowest", noted)
-        guesses._feature_sign(G, c, np.zeros(30), l1)
+        guesses._exchanges(G, c, np.zeros(30), l1)
     before, after = np.array(costs).T
     assert len(costs) > 1
     assert np.all(after <= before + 1e-12 * np.abs(before))

@@ -15,6 +15,8 @@ from descender.costs.losses import Loss
 from descender.costs.risk import Risk, block_height
 
 LARGEST_HESSIAN, CONJUGATE_STEPS = 2000, 200
+SEEN = 100
+"""Rows, about, that tell where columns lie."""
 FEW_COLUMNS = 8
 """The share of the columns, as one of so many, up to which they are taken out of the rows."""
 
@@ -41,7 +43,7 @@ def some_centre(risk: Risk) -> NDArray:
     """A point among the rows: where weights sum to zero, x may be taken from there, and keeps its digits."""
     if risk.sparse:
         return np.zeros(risk.n_features)
-    some = risk.X[:: max(1, len(risk.X) // 1000)].astype(np.float64)
+    some = risk.X[:: max(1, len(risk.X) // SEEN)].astype(np.float64)
     mean = some.mean(axis=0)
     # near zero nothing is gained, and the rows need not be moved
     return mean if np.any(np.abs(mean) > 100.0 * some.std(axis=0)) else np.zeros(risk.n_features)

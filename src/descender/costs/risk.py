@@ -313,7 +313,7 @@ def column_extremes(X: NDArray) -> tuple[NDArray, NDArray]:
     Rows are taken together until they are long enough for the processor's vectors, and stay in the cache for both.
     """
     n, d = X.shape
-    if n < EXTREME_WIDTH or d == 0:
+    if d == 0 or (n < EXTREME_WIDTH and X.nbytes <= EXTREME_BYTES):
         return X.min(axis=0, initial=np.inf), X.max(axis=0, initial=-np.inf)
     many = max(EXTREME_WIDTH // d, 1)
     wide, rest = X[: n - n % many].reshape(n // many, many * d), X[n - n % many :]

@@ -1,4 +1,4 @@
-"""Cyclic coordinate descent on a quadratic with an l1 penalty."""
+"""Cyclic coordinate descent on a quadratic with an l1 penalty, compiled; methods/lasso.py waits for no compiler."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from scipy.linalg.lapack import dposv
 
 LOOPS_PAY = 100
-"""Coordinates up to which NumPy is faster than waiting for a compiler."""
+"""Coordinates of classes up to which NumPy is faster than waiting for a compiler."""
 
 EXACT = 1500
 """Coordinates that are not zero up to which their equations are solved, where coordinate descent crawls."""
 
-SWEEPS, FEW_SWEEPS = 20, 4
-"""Sweeps after which the coordinates that are not zero may be known: compiled, or as dear as solving for them."""
+SWEEPS = 20
+"""Sweeps after which the coordinates that are not zero may be known."""
 
 GUESSES = 12
 """Times that they are guessed at most, while each guess corrects fewer than the one before."""
@@ -87,7 +87,6 @@ def minimise_quadratic(
     sweeps: int = 200,
     rest: float = 1e-24,
     slack: float = 0.0,
-    compiled: bool | None = None,
 ) -> NDArray:
     """The step p that minimises g·p + p'Hp/2 + sum l1|w + p|, by at most `sweeps` sweeps.
 
@@ -100,20 +99,14 @@ def minimise_quadratic(
     """
     p = np.zeros(len(w))
     H, gradient = np.ascontiguousarray(H), gradient.astype(np.float64)
-    loops = len(w) > LOOPS_PAY if compiled is None else compiled
-    descend = _compiled() if loops else partial(descend_coordinates, _add_scaled_arrays)
-    if not loops:
-        exact = _by_guesses(H, gradient, w, l1, p)
-        if exact is not None:
-            return exact
-    q, left, some = gradient.copy(), sweeps, SWEEPS if loops else FEW_SWEEPS
+    descend, q, left = _compiled(), gradient.copy(), sweeps
     while left > 0:
-        if descend(H, q, w, l1, p, min(some, left), rest, slack):
+        if descend(H, q, w, l1, p, min(SWEEPS, left), rest, slack):
             break
         exact = _by_guesses(H, gradient, w, l1, p) if np.count_nonzero(w + p) <= EXACT else None
         if exact is not None:
             return exact
-        left -= some
+        left -= SWEEPS
     return p
 
 

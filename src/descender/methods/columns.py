@@ -16,6 +16,8 @@ from descender.kernels.sparse_reads import unsigned
 class SparseColumns:
     """CSR rows: products with vectors in float64, whatever the values are kept in, and copies of some columns."""
 
+    exact = True
+
     def __init__(self, start: NDArray, index: NDArray, value: NDArray, d: int):
         self.start, self.index, self.value, self.d = unsigned(start), unsigned(index), value, d
         self.n, self.entries, self.loops = len(start) - 1, len(index), compiled()
@@ -76,7 +78,12 @@ class SparseColumns:
 
 
 class DenseColumns:
-    """Dense rows: the same operations by BLAS, on the columns less their means."""
+    """Dense rows: the same operations by BLAS, on the columns less their means.
+
+    ``exact`` tells whether products are in float64, of columns that are not so far from zero that digits are lost.
+    """
+
+    exact = False
 
     def __init__(self, X: NDArray, mean: Vector | None = None):
         self.X, (self.n, self.d), self.entries = X, X.shape, X.size

@@ -1,4 +1,7 @@
-r"""The lasso of given curvatures: the minimum of a quadratic with an l1 penalty, exact up to rounding.
+r"""The minimum of a quadratic with an l1 penalty, by its matrix: which weights are not zero is found by solving.
+
+First by guesses, which are right at once where the columns are not much alike or the start is near.  Then from support
+to support, each of which lowers the cost.
 
 M. Hintermüller, K. Ito, K. Kunisch, *The primal-dual active set strategy as a semismooth Newton method*, 2003;
 H. Lee, A. Battle, R. Raina, A. Ng, *Efficient sparse coding algorithms*, 2006.
@@ -10,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg.lapack import dposv
 
-GUESSES = 5
-"""Guesses of a support that come to rest, if they do: on columns that are not much alike three are enough."""
+GUESSES, SHRINKS = 8, 0.5
+"""Guesses of a support at most; each must correct no more than this share of the signs that the one before did: where
+columns are much alike guesses never come to rest, and cost as much as exchanges."""
 NEAR_TOP, JOINING = 0.3, 0.5
 """Weights join a support whose excess is above this share of the largest, at most this share of the support at once:
 5 to 15 times as fast as one by one."""
@@ -19,31 +23,33 @@ NEAR_TOP, JOINING = 0.3, 0.5
 
 def lasso(G: NDArray, c: NDArray, w: NDArray, l1: float | NDArray, l2: float = 0.0) -> NDArray:
     r"""The minimum of :math:`\tfrac12 w'Gw - c\cdot w + \tfrac12 l_2 |w|^2 + l_1 |w|_1`, begun at w;
-    `l1` is one for all weights or one for each.
+    `l1` is one for all weights or one for each, 0 for those that are free.
 
     Newton's method on the conditions of the minimum: which weights are not zero, and their signs, is guessed, the
-    equations of these solved, the guess corrected.  Where guesses do not come to rest, :func:`_feature_sign`, which
+    equations of these solved, the guess corrected.  Where guesses do not come to rest, :func:`_exchanges`, which
     goes down with each step, does the rest.
-
-    M. Hintermüller, K. Ito, K. Kunisch, *The primal-dual active set strategy as a semismooth Newton method*, 2003.
 
     >>> lasso(np.eye(3), np.array([3.0, -0.5, -2.0]), np.zeros(3), 1.0)
     array([ 2.,  0., -1.])
     """
-    l1 = np.broadcast_to(np.asarray(l1, dtype=np.float64), c.shape)
-    diagonal = np.maximum(np.diag(G) + l2, 1e-300)
+    l1 = np.full(len(c), float(l1)) if np.ndim(l1) == 0 else np.asarray(l1, dtype=np.float64)
     H = G.copy()
-    H.flat[:: len(c) + 1] += l2 + 1e-13 * diagonal.max(initial=0.0)
-    signs, first = None, w
-    for _ in range(GUESSES):
-        u = w + (c - H @ w) / diagonal
-        guess = np.where(np.abs(u) > l1 / diagonal, np.sign(u), 0.0)
-        if signs is not None and np.array_equal(guess, signs):
+    diagonal = H.diagonal() + l2
+    H.flat[:: len(c) + 1] = diagonal + 1e-13 * float(diagonal.max(initial=0.0))
+    diagonal = np.maximum(diagonal, 1e-300)
+    signs, first, before = np.sign(w), w, np.inf
+    for number in range(GUESSES):
+        u = diagonal * w + (c - H @ w)
+        guess = np.where(np.abs(u) > l1, np.sign(u), 0.0)
+        changes = np.count_nonzero(guess != signs)
+        if number > 0 and changes == 0:
             return w
-        signs, on = guess, np.flatnonzero(guess)
+        if number > 1 and changes > SHRINKS * before:
+            break
+        signs, before, on = guess, changes, guess.nonzero()[0]
         w = np.zeros(len(c))
         w[on] = _solve(H[on[:, None], on], c[on] - l1[on] * signs[on])
-    return _feature_sign(H, c, first, l1)
+    return _exchanges(H, c, first, l1)
 
 
 def _solve(H: NDArray, right: NDArray) -> NDArray:
@@ -54,29 +60,29 @@ def _solve(H: NDArray, right: NDArray) -> NDArray:
     return np.linalg.lstsq(H, right, rcond=1e-13)[0] if failed else x
 
 
-def _feature_sign(H: NDArray, c: NDArray, w: NDArray, l1: NDArray) -> NDArray:
+def _exchanges(H: NDArray, c: NDArray, w: NDArray, l1: NDArray) -> NDArray:
     """The same minimum from support to support: each step lowers the cost, so that none comes twice.
 
     To the minimum on a support those weights are added whose slopes exceed the penalty most, at most `JOINING` of the
     support at once, and one alone where several did not lower the cost.
-
-    H. Lee, A. Battle, R. Raina, A. Ng, *Efficient sparse coding algorithms*, 2006, for one at a time.
     """
-    w, signs, alone = w.copy(), np.sign(w), False
+    w, signs, alone, settled = w.copy(), np.sign(w), False, False
     tiny = 1e-11 * float((l1 + np.abs(c)).max(initial=0.0))
     for _ in range(40 * len(c) + 40):
-        slope, at = H @ w - c, np.flatnonzero(signs)
-        if not len(at) or np.abs(slope[at] + l1[at] * signs[at]).max() <= tiny:
+        at = signs.nonzero()[0]
+        slope = H @ w - c
+        if settled or not len(at) or np.abs(slope[at] + l1[at] * signs[at]).max() <= tiny:
             new = _joining(slope, l1, at, tiny, alone)
             if not len(new):
                 return w
             signs[new] = -np.sign(slope[new])
-            at = np.flatnonzero(signs)
-        here, lowest = w[at], _lowest(H[at[:, None], at], c[at], l1[at], w[at], signs[at])
-        if np.array_equal(lowest, here):
+            at = signs.nonzero()[0]
+        here = w[at]
+        lowest, settled = _lowest(H[at[:, None], at], c[at], l1[at], here, signs[at])
+        if (lowest == here).all():
             if alone:
                 return w
-            signs, alone = np.sign(w), True
+            signs, alone, settled = np.sign(w), True, False
             continue
         w, alone = np.zeros(len(c)), False
         w[at] = lowest
@@ -91,19 +97,23 @@ def _joining(slope: NDArray, l1: NDArray, at: NDArray, tiny: float, alone: bool)
     top = float(excess.max(initial=0.0))
     if top <= tiny or alone:
         return np.array([int(excess.argmax())] if top > tiny else [], dtype=np.intp)
-    new, most = np.flatnonzero(excess > NEAR_TOP * top), max(1, int(JOINING * len(at)), 4 * (not len(at)))
-    return new if len(new) <= most else new[np.argpartition(-excess[new], most - 1)[:most]]
+    new, most = (excess > NEAR_TOP * top).nonzero()[0], max(1, int(JOINING * len(at)), 4 * (not len(at)))
+    return new if len(new) <= most else new[excess[new].argsort()[-most:]]
 
 
-def _lowest(A: NDArray, b: NDArray, l1: NDArray, here: NDArray, signs: NDArray) -> NDArray:
-    """The lowest point between weights and the minimum with their `signs`; `here`, where none is lower."""
-    there = _solve(A, b - l1 * signs)
-    if (there * signs > 0.0).all():
-        return there
+def _lowest(A: NDArray, b: NDArray, l1: NDArray, here: NDArray, signs: NDArray) -> tuple[NDArray, bool]:
+    """The lowest point between weights and the minimum with their `signs`, and whether it is that minimum.
+
+    It is `here`, where none is lower.  Free weights keep no sign.
+    """
+    there, bound = _solve(A, b - l1 * signs), l1 > 0.0
+    if ((there * signs > 0.0) | ~bound).all():
+        return there, True
     # the cost is a parabola between the places where a weight passes through zero
-    crossing = np.where(here * there < 0, here / np.where(here == there, 1.0, here - there), 1.0)
-    shares = np.sort(np.append(crossing[crossing < 1.0], [0.0, 1.0]))
+    crosses = (here * there < 0.0) & bound
+    crossing = np.where(crosses, here / np.where(crosses, here - there, 1.0), 1.0)
+    shares = np.sort(np.append(crossing[crosses], [0.0, 1.0]))
     trials = here[:, None] + (there - here)[:, None] * shares
-    trials[(crossing[:, None] == shares) & (crossing[:, None] < 1.0)] = 0.0
+    trials[(crossing[:, None] == shares) & crosses[:, None]] = 0.0
     costs = (trials * (0.5 * (A @ trials) - b[:, None])).sum(axis=0) + l1 @ np.abs(trials)
-    return trials[:, int(costs.argmin())]
+    return trials[:, int(costs.argmin())], False

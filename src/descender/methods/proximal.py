@@ -1,4 +1,4 @@
-"""The proximal Newton step: the minimum of a quadratic model plus an l1 penalty, by coordinate descent."""
+"""The proximal Newton step: the minimum of a quadratic model plus an l1 penalty."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ from numpy.typing import NDArray
 
 from descender.costs.cost import Vector
 from descender.kernels.coordinates import minimise_quadratic
+from descender.methods.lasso import lasso
+
+FEW = 100
+"""Coordinates up to which exchanges of the support take less time than loading compiled loops."""
 
 
 def proximal_step(
@@ -19,6 +23,7 @@ def proximal_step(
     """
     if damping > 0:
         H = H + damping * np.diag(np.diag(H))
-    p = minimise_quadratic(H, gradient, v, strengths)
+    few = len(v) <= FEW
+    p = lasso(H, H @ v - gradient, v, strengths) - v if few else minimise_quadratic(H, gradient, v, strengths)
     promise = -float(gradient @ p) - float(strengths @ (np.abs(v + p) - np.abs(v)))
     return p, 0.5 * promise

@@ -1,7 +1,7 @@
 r"""The proximal Newton method for small problems with l1: the exact minimum of each quadratic model.
 
 A step leads towards :math:`\arg\min_v g\cdot(v-v_0) + \tfrac12 (v-v_0)'H(v-v_0) + \sum_j \lambda_j |v_j|`, which the
-exchanges of :func:`~descender.methods.path.lasso` find on H alone; five to ten of them end at rounding.
+exchanges of :func:`~descender.methods.lasso.lasso` find on H alone; five to ten of them end at rounding.
 
 J. Lee, Y. Sun, M. Saunders, *Proximal Newton-type methods for minimizing composite functions*, 2014.
 """

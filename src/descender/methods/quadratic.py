@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from descender.costs.cost import Vector
 from descender.kernels.coordinates import minimise_quadratic
 from descender.methods.columns import Columns, SparseColumns
+from descender.methods.lasso import lasso
 from descender.methods.metrics import Dense
 
 GRAM, LARGE_GRAM, DEAR = 700, 3000, 30
@@ -32,8 +33,6 @@ DIRECT = 3000
 """Columns up to which these equations are solved by their matrix."""
 LEAVING = 10
 """How often weights that want to change their signs are left at zero, and the others solved for again."""
-LOOPS_PAY = 2_000_000
-"""Numbers in dense rows from which a compiler is waited for."""
 
 
 class Penalty(NamedTuple):
@@ -100,8 +99,9 @@ class OnMatrix(OnColumns):
 
     def minimise(self, g: Vector, w: Vector, slack: float, stands: bool) -> Vector:
         """The step to the minimum of the model with the penalty."""
-        loops = isinstance(self.rows, SparseColumns) or self.rows.X.size > LOOPS_PAY
-        return minimise_quadratic(self.H, g, w, self.l1, rest=ON_MATRIX, slack=slack, compiled=loops)
+        if isinstance(self.rows, SparseColumns):
+            return minimise_quadratic(self.H, g, w, self.l1, rest=ON_MATRIX, slack=slack)
+        return lasso(self.H, self.H @ w - g, w, self.l1) - w
 
 
 class OnRows(OnColumns):

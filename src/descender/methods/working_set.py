@@ -24,14 +24,16 @@ from numpy.typing import NDArray
 
 from descender.costs.certificate import Certificate, certificate, cost_scale, dual_with, feasible, proved
 from descender.costs.cost import Cost, Vector
+from descender.costs.dual_rows import some_centre
 from descender.costs.risk import Risk
 from descender.methods.columns import Columns, DenseColumns, SparseColumns
 from descender.methods.ending import ending
 from descender.methods.method import Block, Budget, one_step
 from descender.methods.quadratic import Model, Penalty, model_of
 
-FIRST, NEAR = 400, 0.95
-"""Columns of the first set; the share of l1 from which a gradient keeps its column in the set."""
+FIRST, FIRST_DENSE, NEAR = 400, 4.0, 0.95
+"""Columns of the first set, and of dense rows at most so many times the root of all, whose products then take about a
+reading; the share of l1 from which a gradient keeps its column in the set."""
 STEPS, ROUND = 40, 0.1
 """Newton steps on one set, at most; it is left when a step promises less than this share of the first."""
 NEARLY = 1e-5
@@ -53,6 +55,8 @@ FLAT, FLATTEST, FLATTER = 1e-4, 1e-8, 0.1
 """What a row on a straight part of its loss counts for at least, as a share of the largest curvature: less after each
 step that was not too long, as a column that has such rows only would creep else."""
 TRIALS = 40
+SAME = 1e-12
+"""What a dual point and minus the slopes may differ by, as a share, for the gradient to be known by it."""
 
 
 class Problem:
@@ -129,19 +133,31 @@ class Newton:
     def proof(self, scale: float) -> Proof:
         """The certificate by the dual point that was looked at; it takes the scores anew, and a gradient."""
         problem, d, (theta, u) = self.problem, self.problem.d, self.seen
-        z, w = problem.scores(self.v), self.v[:d]
-        value, r = problem.value(z, self.v), problem.sigma * problem.loss.slope(z, problem.y)
+        z, w = self._scores(), self.v[:d]
+        slope = problem.loss.slope(z, problem.y)
+        value, r = problem.value(z, self.v), problem.sigma * slope
         gap = value - dual_with(problem.risk, theta[None, :], u[None, :])
-        gradient = problem.rows.spread(r) + problem.l2 * w + problem.l1 * np.sign(w)
-        self.reads += 1.0
+        natural = np.abs(slope + theta).max() <= SAME * np.abs(slope).max()  # as it is of squares
+        gradient = (-u if natural else problem.rows.spread(r)) + problem.l2 * w + problem.l1 * np.sign(w)
+        self.reads += 0.0 if natural else 1.0
         return Proof(proved(value, gap, scale), (value, np.append(gradient, np.full(len(self.v) - d, r.sum()))))
+
+    def _scores(self) -> NDArray:
+        """The scores anew, by the copy of the columns whose weights are not zero, where there is one."""
+        problem, w = self.problem, self.v[: self.problem.d]
+        if self.held is not None and not problem.risk.sparse:
+            columns, model = self.held
+            if np.count_nonzero(w[columns]) == np.count_nonzero(w):
+                return model.rows.scores(w[columns], float(self.v[-1]) if problem.intercept else 0.0)
+        return problem.scores(self.v)
 
     def working_set(self, u: NDArray) -> NDArray:
         """The columns whose weights are not zero, and the worst of those whose gradient is about l1 or more."""
         w = self.v[: self.problem.d]
         support = np.flatnonzero(w)
         excess = np.where(w == 0, np.abs(u) - NEAR * self.problem.l1, -1.0)
-        found, room = np.flatnonzero(excess > 0), max(FIRST, 2 * len(support))
+        first = FIRST if self.problem.risk.sparse else min(FIRST, int(FIRST_DENSE * np.sqrt(self.problem.d)))
+        found, room = np.flatnonzero(excess > 0), max(first, 2 * len(support))
         if len(found) > room:
             found = found[np.argpartition(-excess[found], room)[:room]]
         return np.union1d(support, found)
@@ -248,10 +264,10 @@ class WorkingSets:
             walk = tried if tried.value < walk.value else walk
         if not np.array_equal(_leave(cost, walk.v, mean), w):
             yield Block(one_step(cost.value(w), np.nan, np.nan, np.nan, 1), _leave(cost, walk.v, mean), n, w[None, :])
-        goal, counted, still = self.tol, walk.reads, 0
+        goal, counted, still, known = self.tol, walk.reads, 0, problem.rows.exact
         for number in range(self.max_rounds):
             u, off = walk.look()
-            size, free = max(abs(walk.value), unit), cost.sparse and still <= 2
+            size, free = max(abs(walk.value), unit), known and still <= 2
             target = goal * size
             if still > 2 or (number > 0 and off + walk.promise <= (self.tol * size if free else target)):
                 point = _leave(cost, walk.v, mean)
@@ -289,7 +305,9 @@ def whole(risk: Risk) -> tuple[Problem, Vector]:
     if risk.sparse:
         return Problem(risk, SparseColumns.of(risk.X), risk.y, sigma), np.zeros(risk.n_features)
     mean = sigma @ risk.X / sigma.sum() if risk.intercept else np.zeros(risk.n_features)
-    return Problem(risk, DenseColumns(risk.X, mean), risk.y, sigma), mean
+    rows = DenseColumns(risk.X, mean)
+    rows.exact = risk.X.dtype == np.float64 and not some_centre(risk).any()
+    return Problem(risk, rows, risk.y, sigma), mean
 
 
 def best_constant(risk: Risk, problem: Problem) -> Newton:
