@@ -276,3 +276,25 @@ def test_the_kronecker_model_has_the_minimum_of_its_matrix():
     there = W + step
     assert np.abs(slope + 0.3 * np.sign(there))[there != 0].max() < 1e-9
     assert np.abs(slope).max() <= 0.3 + 1e-9
+
+
+@pytest.mark.parametrize("kind", ["plain", "far from zero", "float32", "alike"])
+@pytest.mark.parametrize("loss", ["squared_error", "log_loss"])
+def test_more_dense_columns_than_rows(kind, loss):
+    rng = np.random.default_rng(5)
+    X = rng.normal(size=(60, 320))
+    X += 3.0 * rng.normal(size=(60, 1)) if kind == "alike" else 0.0
+    z = X[:, :8] @ rng.normal(size=8) + rng.normal(size=60)
+    X = (X + 1e5) if kind == "far from zero" else X.astype(np.float32) if kind == "float32" else X
+    y = z if loss == "squared_error" else (z > np.median(z)).astype(float)
+    risk = Risk(X, y, loss)
+    risk.penalise(l1=0.1 * float(np.abs((X - X.mean(axis=0)).T @ (y - y.mean())).max()) / 60)
+    walk = minimize(risk, tol=1e-6)
+    assert "working sets" in walk.why
+    assert walk.success
+    assert walk.certificate.rigorous
+    found = certificate(risk, walk.x)  # by the rows themselves, with another dual point
+    assert walk.certificate.value == pytest.approx(found.value, rel=1e-6 if kind == "float32" else 1e-10)
+    assert found.relative < 1e-3
+    fine = minimize(Risk(X.astype(np.float64), y, loss, l1=risk.l1), tol=1e-10)
+    assert fine.fun - 1e-12 <= walk.certificate.value <= fine.fun + walk.certificate.gap + 1e-12

@@ -15,7 +15,7 @@ from descender.costs.losses import Loss
 from descender.costs.risk import Risk, block_height
 
 LARGEST_HESSIAN, CONJUGATE_STEPS = 2000, 200
-SEEN = 100
+SEEN = 64
 """Rows, about, that tell where columns lie."""
 FEW_COLUMNS = 8
 """The share of the columns, as one of so many, up to which they are taken out of the rows."""
@@ -46,7 +46,7 @@ def some_centre(risk: Risk) -> NDArray:
     some = risk.X[:: max(1, len(risk.X) // SEEN)].astype(np.float64)
     mean = some.mean(axis=0)
     # near zero nothing is gained, and the rows need not be moved
-    return mean if np.any(np.abs(mean) > 100.0 * some.std(axis=0)) else np.zeros(risk.n_features)
+    return mean if np.any(np.abs(mean) > 20.0 * np.ptp(some, axis=0)) else np.zeros(risk.n_features)
 
 
 def spread(risk: Risk, weighted: NDArray, centre: NDArray | None = None) -> NDArray:

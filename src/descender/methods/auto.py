@@ -32,7 +32,7 @@ from descender.methods.rates import Constant, OnPlateau, Rate, name_of, read_rat
 from descender.methods.rules import RULES
 from descender.methods.textbook import Textbook
 from descender.methods.variance_reduced import REDUCTIONS, sample_curvature
-from descender.methods.working_set import WorkingSets
+from descender.methods.working_set import WorkingSets, has_few_rows
 
 READINGS: dict[str, dict[str, Any]] = {
     "sgd": {"rule": "gd", "batch_size": 1},
@@ -72,6 +72,9 @@ def choose(cost: Cost, tol: float | None = None) -> tuple[Method, str]:
         newton = NewtonCG(tol)
         return newton, f"{newton.name}, because the curvature over {cost.n_classes} classes is about such a product"
     size = _size(cost)
+    if cost.l1 > 0 and has_few_rows(cost):
+        sets = WorkingSets(tol)
+        return sets, f"{sets.name}, because of {size} l1 leaves fewer columns than there are rows"
     if has_proximal_newton(cost) and not told_by_moments(cost):
         proximal_newton = ProximalNewton(tol)
         return (

@@ -91,7 +91,8 @@ class DenseColumns:
 
     def scores(self, w: Vector, shift: float) -> NDArray:
         """x·w + shift of each row."""
-        return self.X @ w.astype(self.X.dtype, copy=False) + (shift - float(self.mean @ w))
+        shift -= float(self.mean @ w)
+        return self.X @ w.astype(self.X.dtype, copy=False) + shift if w.any() else np.full(self.n, shift)
 
     def spread(self, r: NDArray) -> Vector:
         """The sum over rows of r x."""
@@ -99,7 +100,8 @@ class DenseColumns:
 
     def some(self, columns: NDArray) -> DenseColumns:
         """A copy of some columns, in this order."""
-        return DenseColumns(self.X[:, columns] - self.mean[columns])
+        some = self.X.take(columns, axis=1)
+        return DenseColumns(np.subtract(some, self.mean[columns], out=some if some.dtype == np.float64 else None))
 
     def part(self, rows: NDArray) -> DenseColumns:
         """A copy of some rows."""

@@ -26,6 +26,8 @@ GRAM, LARGE_GRAM, DEAR = 700, 3000, 30
 matrix has no more numbers than the rows, and the pairs that it is summed over are at most so many times the entries."""
 ON_MATRIX, ON_ROWS = 1e-5, 0.05
 """The share of a model's decrease below which a sweep ends its solution."""
+EXCHANGED = 300
+"""Columns of dense rows up to which exchanges of the support are quicker than compiled loops, and wait for none."""
 SWEEPS = 60
 CONJUGATE, SHARPER = 100, 1e-5
 """Steps of conjugate gradients on a support that stands; the share of the residuals' square at which they end."""
@@ -99,7 +101,7 @@ class OnMatrix(OnColumns):
 
     def minimise(self, g: Vector, w: Vector, slack: float, stands: bool) -> Vector:
         """The step to the minimum of the model with the penalty."""
-        if isinstance(self.rows, SparseColumns):
+        if isinstance(self.rows, SparseColumns) or len(w) > EXCHANGED:
             return minimise_quadratic(self.H, g, w, self.l1, rest=ON_MATRIX, slack=slack)
         return lasso(self.H, self.H @ w - g, w, self.l1) - w
 

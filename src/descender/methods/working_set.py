@@ -31,7 +31,7 @@ from descender.methods.ending import ending
 from descender.methods.method import Block, Budget, one_step
 from descender.methods.quadratic import Model, Penalty, model_of
 
-FIRST, FIRST_DENSE, NEAR = 400, 4.0, 0.95
+FIRST, FIRST_DENSE, NEAR = 400, 2.0, 0.95
 """Columns of the first set, and of dense rows at most so many times the root of all, whose products then take about a
 reading; the share of l1 from which a gradient keeps its column in the set."""
 STEPS, ROUND = 40, 0.1
@@ -55,8 +55,16 @@ FLAT, FLATTEST, FLATTER = 1e-4, 1e-8, 0.1
 """What a row on a straight part of its loss counts for at least, as a share of the largest curvature: less after each
 step that was not too long, as a column that has such rows only would creep else."""
 TRIALS = 40
+MANY = 300
+"""Columns up to which the curvatures of all cost next to nothing."""
 SAME = 1e-12
 """What a dual point and minus the slopes may differ by, as a share, for the gradient to be known by it."""
+
+
+def has_few_rows(risk: Risk) -> bool:
+    """Whether dense rows are fewer than their many columns, of which l1 then leaves at most as many."""
+    n, d = risk.X.shape
+    return not risk.sparse and d > max(n, MANY)
 
 
 class Problem:
@@ -256,14 +264,14 @@ class WorkingSets:
         d, n, scale = problem.d, problem.n, cost_scale(cost)
         unit = scale / 1000.0
         walk = Newton(problem, _enter(cost, w, mean))
-        start = best_constant(cost, problem)
+        begun, start = walk.value, best_constant(cost, problem)
         if walk.value > start.value or not w[:d].any():
             walk = start
         if not walk.v[:d].any() and n >= SAMPLE * ENOUGH:
             tried = Newton(problem, on_sample(cost, problem, walk.v, max(self.tol, SAMPLE_TOL), unit))
             walk = tried if tried.value < walk.value else walk
         if not np.array_equal(_leave(cost, walk.v, mean), w):
-            yield Block(one_step(cost.value(w), np.nan, np.nan, np.nan, 1), _leave(cost, walk.v, mean), n, w[None, :])
+            yield Block(one_step(begun, np.nan, np.nan, np.nan, 1), _leave(cost, walk.v, mean), n, w[None, :])
         goal, counted, still, known = self.tol, walk.reads, 0, problem.rows.exact
         for number in range(self.max_rounds):
             u, off = walk.look()
