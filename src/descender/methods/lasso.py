@@ -41,7 +41,7 @@ def lasso(G: NDArray, c: NDArray, w: NDArray, l1: float | NDArray, l2: float = 0
     for number in range(GUESSES):
         u = diagonal * w + (c - H @ w)
         guess = np.where(np.abs(u) > l1, np.sign(u), 0.0)
-        changes = np.count_nonzero(guess != signs)
+        changes = float(np.count_nonzero(guess != signs))
         if number > 0 and changes == 0:
             return w
         if number > 1 and changes > SHRINKS * before:
