@@ -9,6 +9,7 @@ from typing import Any
 
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
+from descender.watching.loop import called, pair, plain
 from descender.watching.torch_ import torch
 
 Applier = Callable[[Any, Any, Any], AbstractContextManager]
@@ -95,7 +96,7 @@ def clipped(loop: Any, ear: Any, most: float) -> AbstractContextManager:
     """Gradients of at most so long a norm; one that is not finite is 0."""
 
     def clip(gradients: Any) -> None:
-        size = math.sqrt(sum(float(g.double().square().sum()) for g in gradients))
+        size = math.sqrt(sum(float(plain(g).double().square().sum()) for g in gradients))
         for g in gradients:
             if not math.isfinite(size):
                 g.zero_()
@@ -114,7 +115,27 @@ def unclipped(loop: Any, ear: Any, value: Any) -> Iterator[None]:
             for p in group["params"]:
                 name = ear.owned.get(id(p))
                 if p.grad is not None and name in ear.incoming:
-                    p.grad.copy_(ear.incoming[name])
+                    p.grad = ear.incoming[name].clone()
+
+    with _around_updates(before):
+        yield
+
+
+@contextmanager
+def loss_alone(loop: Any, ear: Any, value: Any) -> Iterator[None]:
+    """The gradient of ``loss_fn`` on the batch, whatever a step adds to it."""
+
+    def before(optimizer: Any) -> None:
+        rows = pair(ear.batch)
+        mine = _mine(loop, optimizer)
+        if rows is None or not mine:
+            return
+        with torch.enable_grad():
+            gradients = torch.autograd.grad(
+                loop.loss_fn(called(loop.module, rows[0]), rows[1]), mine, allow_unused=True
+            )
+        for p, g in zip(mine, gradients, strict=True):
+            p.grad = torch.zeros_like(p) if g is None else g
 
     with _around_updates(before):
         yield

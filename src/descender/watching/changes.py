@@ -44,6 +44,7 @@ CHANGES: dict[str, Applier] = {
     "clip": at_updates.clipped,
     "no clipping": at_updates.unclipped,
     "less weights": at_updates.less_weights,
+    "loss alone": at_updates.loss_alone,
     "one optimizer": at_updates.one_optimizer,
     "reset": at_updates.reset,
     "all parameters": at_updates.all_given,

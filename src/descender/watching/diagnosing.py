@@ -14,8 +14,8 @@ from descender.doctor.loops.case import Case, LossFacts, Remedy, Run, Suspect
 from descender.doctor.loops.data import far_rows
 from descender.doctor.trial import Trial
 from descender.watching.changes import Change
-from descender.watching.loop import called, first, made, numbers, pair, sample
-from descender.watching.loss import examine_loss
+from descender.watching.loop import SAMPLE, called, first, made, numbers, pair, plain, sample
+from descender.watching.loss import ROWS, examine_loss
 from descender.watching.network import (
     alike,
     back_and_forth,
@@ -130,10 +130,7 @@ class Patient:
         X, y = sample(loop, 1 << 30)
         some = X[:512]
         out = _predictions(loop.module, X)
-        shaped = _answers(loop.module, X[: min(len(X), 256)])
-        loss = LossFacts()
-        if shaped is not None:
-            loss = examine_loss(loop.loss_fn, shaped, y[: len(shaped)])
+        shaped, loss = self._asked_loss(loop, loop.loss_fn)
         back, forth = back_and_forth(loop)
         batches = first(loop.batches, 40)
         both = [rows for rows in map(pair, batches) if rows is not None]
@@ -152,6 +149,19 @@ class Patient:
         }  # fmt: skip
         return facts, loss
 
+    def _asked_loss(self, loop: Any, loss_fn: Callable[[Any, Any], Any]) -> tuple[Any, LossFacts]:
+        """Answers for some rows, and the facts about a loss of them; of a sum over rows as of those of ``cost``."""
+        X, y = sample(loop, ROWS)
+        shaped = _answers(loop.module, X)
+        if shaped is None:
+            return None, LossFacts()
+        loss = examine_loss(loss_fn, shaped, y)
+        if loss.rows:
+            rows = min(len(loop.X), SAMPLE)
+            times = rows / loss.rows
+            loss.trivial, loss.floor, loss.rows = times * loss.trivial, times * loss.floor, rows
+        return shaped, loss
+
     def _run(self, remedy: Remedy | None = None, apart: bool = False) -> tuple[Run, Any]:
         loop = self.fresh()
         name, value = remedy.change if remedy is not None and remedy.change is not None else ("", None)
@@ -162,9 +172,8 @@ class Patient:
         with quiet_global_rng(self.seed):
             loss = self.loss
             if name == "loss":
-                X, y = sample(loop, 256)
-                shaped = _answers(loop.module, X)
-                loss = examine_loss(_loss(value), shaped, y) if shaped is not None else loss
+                shaped, known = self._asked_loss(loop, _loss(value))
+                loss = known if shaped is not None else loss
             way = loss.trivial - loss.floor
             reference = (lambda end: (loss.trivial - end) / way) if way > 0 else None
             told = run(loop, self.seed, change, apart, until, reference=reference, rows=rows)
@@ -218,7 +227,9 @@ class Patient:
             loop.module.zero_grad()
             loop.loss_fn(called(loop.module, X[i : i + 1]), y[i : i + 1]).backward()
             return math.sqrt(
-                sum(float(p.grad.double().square().sum()) for p in loop.module.parameters() if p.grad is not None)
+                sum(
+                    float(plain(p.grad).double().square().sum()) for p in loop.module.parameters() if p.grad is not None
+                )
             )
 
         try:

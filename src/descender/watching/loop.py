@@ -82,6 +82,12 @@ def called(module: Any, X: Any) -> Any:
     return next(part for part in values if isinstance(part, torch.Tensor))
 
 
+def plain(gradient: Any) -> Any:
+    """A gradient, apart from its graph; one that is kept sparse in full."""
+    gradient = gradient.detach()
+    return gradient.to_dense() if gradient.is_sparse else gradient
+
+
 def numbers(tensor: Any) -> np.ndarray:
     """A tensor as float64, rows flat."""
     array = torch.as_tensor(tensor).detach().cpu()

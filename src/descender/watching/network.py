@@ -10,7 +10,7 @@ from torch.autograd.function import BackwardCFunction
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from descender.doctor.loops.case import Layer
-from descender.watching.loop import called, sample
+from descender.watching.loop import called, plain, sample
 from descender.watching.torch_ import torch
 
 FAR = 5.0
@@ -149,7 +149,7 @@ def back_and_forth(loop: Any) -> tuple[list[tuple[str, float]], list[tuple[str, 
         own = [p for p in twin.get_submodule(name).parameters(recurse=False) if p.ndim > 1 and p.grad is not None]
         if own:
             p = max(own, key=lambda p: p.numel())
-            back.append((name, float(p.grad.double().square().mean().sqrt())))
+            back.append((name, float(plain(p.grad).double().square().mean().sqrt())))
     return back, forth
 
 

@@ -13,13 +13,15 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 
 from descender.doctor.loops.case import Anatomy, Part, Run
 from descender.errors import DescenderError
-from descender.watching.loop import called, cost, endless, pair, per_epoch
+from descender.watching.loop import called, cost, endless, pair, per_epoch, plain
 from descender.watching.rows import Readings
 from descender.watching.torch_ import torch
 
 TAKEN_APART = (0, 1, 3, 10, 30, 100, 300, 1000, 3000)
 """The steps that are taken apart."""
 VALIDATIONS = 20
+EXACT = 0.05
+"""The share of a gradient that may be left where it is said to be that of the loss and of a penalty."""
 PATIENCE = 3
 """How many steps a training goes on after its first number that is not finite."""
 
@@ -33,6 +35,8 @@ class Ear:
         self.owned = {id(p): name for name, p in self.parameters.items()}
         self.first = {name: p.detach().clone() for name, p in self.parameters.items()}
         self.hooked: set[str] = set()
+        self.batch: Any = None
+        """The batch of the step."""
         self.incoming: dict[str, Any] = {}
         """The gradients that were made since the optimizer stepped last."""
         self.fresh: dict[str, Any] = {}
@@ -100,10 +104,10 @@ class Ear:
 
     def _made(self, name: str, p: Any) -> Callable[[Any], None]:
         def hook(gradient: Any) -> None:
-            g = gradient.detach()
+            g = plain(gradient)
             if name not in self.incoming:
                 self.beginnings += 1
-                self.left_over += p.grad is not None and bool((p.grad != 0).any())
+                self.left_over += p.grad is not None and bool((plain(p.grad) != 0).any())
                 self.incoming[name] = g.clone()
             else:
                 self.incoming[name] = self.incoming[name] + g
@@ -182,7 +186,7 @@ def _parameters(optimizer: Any) -> list[Any]:
 
 def norm(tensors: Any) -> float:
     """The Euclidean norm of all of them together."""
-    return math.sqrt(sum(float(t.detach().double().square().sum()) for t in tensors))
+    return math.sqrt(sum(float(plain(t).double().square().sum()) for t in tensors))
 
 
 class Dissector:
@@ -219,21 +223,34 @@ class Dissector:
                 gradients = torch.autograd.grad(value, [mine[name] for name in names], allow_unused=True)
         except Exception:
             return
-        pairs = [(ear.fresh[n], g, mine[n].detach()) for n, g in zip(names, gradients, strict=True) if g is not None]
+        pairs = [
+            (ear.fresh[n], plain(g), mine[n].detach()) for n, g in zip(names, gradients, strict=True) if g is not None
+        ]
         if not pairs:
             return
         made, own, w = (torch.cat([p[i].reshape(-1).double() for p in pairs]) for i in range(3))
-        gram = torch.stack([torch.stack([own @ own, own @ w]), torch.stack([own @ w, w @ w])])
-        scale = gram.diagonal().sqrt().clamp_min(1e-150)
-        if not bool(torch.isfinite(gram).all()):
+        if not bool(torch.isfinite(torch.stack([made, own, w])).all()):
             return
-        correlation = gram / scale[:, None] / scale
-        coefficients = torch.linalg.lstsq(correlation, torch.stack([own @ made, w @ made]) / scale).solution / scale
-        left = made - coefficients[0] * own - coefficients[1] * w
-        along, weights = float(coefficients[0]), float(coefficients[1])
-        share = abs(weights) * float(w.norm()) / max(abs(along) * float(own.norm()), 1e-150)
-        size = max(float(made.norm()), 1e-150)
-        self.found.append(Anatomy(step, along, weights, share, float(left.norm()) / size, told, float(value.detach())))
+        size, length = max(float(made.norm()), 1e-150), max(float(own.norm()), 1e-150)
+        (along, weights), left = _split(made, [own, w])
+        signs = 0.0
+        if left > EXACT * size:
+            (more, shrunk, signs), least = _split(made, [own, w, w.sign()])
+            along, weights, signs, left = (
+                (more, shrunk, signs, least) if least < 0.5 * left else (along, weights, 0.0, left)
+            )
+        beyond = float((weights * w + signs * w.sign()).norm())
+        share, own_loss = beyond / max(abs(along) * length, 1e-150), float(value.detach())
+        self.found.append(Anatomy(step, along, weights, share, left / size, told, own_loss, signs))
+
+
+def _split(made: Any, parts: list[Any]) -> tuple[list[float], float]:
+    """The multiples of some vectors that together come nearest to one, and the norm of what is left."""
+    columns = torch.stack(parts, dim=1)
+    scale = columns.norm(dim=0).clamp_min(1e-150)
+    scaled = columns / scale
+    solution = torch.linalg.lstsq(scaled.T @ scaled, scaled.T @ made).solution
+    return (solution / scale).tolist(), float((made - scaled @ solution).norm())
 
 
 @contextmanager
@@ -281,6 +298,7 @@ def run(
         for step in range(steps):
             try:
                 batch = next(batches)
+                ear.batch = batch
                 ear.begin()
                 if readings is not None:
                     readings.batch(batch)

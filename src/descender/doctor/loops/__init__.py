@@ -14,6 +14,11 @@ from descender.doctor.loops.case import Case, Remedy, Suspect
 FAMILIES = (numbers, data, rows, targets, code, layers, rates)
 """In this order: what is certain and cheap first, since a root that was found spares the search for its symptoms."""
 
+LITTLE = 0.2
+"""What a training must explain of what a simple model does of held-out targets, to have learnt something."""
+ANOTHER = 0.5
+"""The share of a gradient that is not that of the loss on the batch, from which on a step does something else."""
+
 
 def suspects(case: Case) -> list[Suspect]:
     """What the checks suspect, symptoms of what was found already left out."""
@@ -36,10 +41,10 @@ def suspects(case: Case) -> list[Suspect]:
 
 def not_learning(case: Case) -> Suspect | None:
     """D417: nothing was learnt, no check knows why, and a simple model learns it."""
-    if case.base.error is not None or not case.failed():
-        return None
     told = case.learnable
-    if told is None or told.z < 8 or told.explained < 0.2:
+    if case.base.error is not None or told is None or told.z < 8 or told.explained < 0.2:
+        return None
+    if not case.failed() and not case.base.explained < LITTLE * told.explained:
         return None
     evidence = (
         f"the training ended at {case.outcome(case.base)}, a constant guess has "
@@ -48,5 +53,13 @@ def not_learning(case: Case) -> Suspect | None:
     )
     left = case.facts.get("left of sixteen")
     if left is not None and np.isfinite(left):
-        evidence += f"; of the loss of 16 rows {left:.0%} are left after training on them alone"
-    return Suspect("not-learning", "warning", evidence, [Remedy("look", "# model, loss and data, one by one")])
+        evidence += f"; of the loss of 16 rows {max(left, 0.0):.0%} are left after training on them alone"
+    code = "# model, loss and data, one by one"
+    other = [look for look in case.anatomy if look.left > ANOTHER]
+    if len(other) > 0.5 * len(case.anatomy):
+        evidence += (
+            f"; {float(np.median([look.left for look in other])):.0%} of the gradient of a step are not that of "
+            "loss_fn on its batch"
+        )
+        code = "# what step() makes of its batch: rows and targets that are changed before the loss"
+    return Suspect("not-learning", "warning", evidence, [Remedy("look", code)])

@@ -57,6 +57,12 @@ class Run:
         values = [value for _, value in self.validation if np.isfinite(value)]
         return min(values, default=float("inf"))
 
+    @property
+    def late_validation(self) -> float:
+        """The mean of the last quarter of the validations; infinite where there is none."""
+        values = [value for _, value in self.validation][-max(len(self.validation) // 4, 2) :]
+        return float(np.mean(values)) if values else float("inf")
+
     def smooth(self, parts: int = 20) -> NDArray:
         """The mean loss of twenty parts of the training."""
         if not len(self.losses):
@@ -103,6 +109,8 @@ class LossFacts:
     """The loss of the best constant answer."""
     floor: float = float("nan")
     """The lowest loss of any answer."""
+    rows: int = 0
+    """Of how many rows these two are, where the loss is a sum over rows; 0 of a mean."""
     doubled: float = float("nan")
     """The loss of a batch taken twice over the loss of that batch, and what it was per row."""
     permuted: float = float("nan")
@@ -129,12 +137,14 @@ class Anatomy:
     weights: float
     """The multiple of the weights."""
     share: float
-    """The norm of the part along the weights over that of the part along the loss."""
+    """The norm of the part along the weights and their signs over that of the part along the loss."""
     left: float
     """The share of the gradient that is neither."""
     reported: float
     own: float
     """The loss that `step` told, and that of `loss_fn` on its batch."""
+    signs: float = 0.0
+    """The multiple of the signs of the weights: a penalty on their absolute values."""
 
 
 @dataclass

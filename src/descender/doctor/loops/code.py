@@ -11,6 +11,10 @@ MANY = 4
 SMALL_BATCH = 4
 MISSED = 0.15
 """How much of the way a frozen part must have cost: random features are often frozen on purpose."""
+SORTED = 0.9
+"""The share of the variation of classes between batches at which rows are sorted by them."""
+MILD = 0.1
+"""By how much of itself the validation of sorted rows must fall once they are shuffled."""
 OVER = 1e-2
 """The share of the highest rate at which a schedule has ended."""
 
@@ -164,23 +168,24 @@ def tiny_batches(case: Case) -> Suspect | None:
 
 
 def data_order(case: Case) -> Suspect | None:
-    """D410: targets far more alike within batches than between them."""
+    """D410: targets far more alike within batches than between them; sorted classes whether that did harm or not."""
     share, batches = case.facts.get("alike within", (0.0, 0))
     if share < 0.5 or batches < 4 or not case.facts.get("tensors"):
         return None
     size = case.facts["batch size"]
     remedy = Remedy("shuffled", "DataLoader(data, batch_size=..., shuffle=True)", ("shuffle", size))
     run = case.rerun(remedy)
-    better = case.repaired(run, 0.05) or run.best_validation < case.base.best_validation - 0.02 * abs(
-        case.base.best_validation
-    )
-    if not (run.finite and better):
+    before, after = case.base.late_validation, run.late_validation
+    better = case.repaired(run, 0.05) or (np.isfinite(before) and after < before - MILD * abs(before))
+    if not run.finite or not (better or (share > SORTED and case.targets == "classes" and case.better(run))):
         return None
     evidence = (
         f"{share:.0%} of the variation of the targets is between batches, by chance it were "
-        f"{1 / max(size, 1):.0%}; shuffled, "
-        f"the training ends at {case.outcome(run)} instead of {case.outcome(case.base)}"
+        f"{1 / max(size, 1):.0%}; shuffled, the training ends at {case.outcome(run)} instead of "
+        f"{case.outcome(case.base)}"
     )
+    if np.isfinite(before) and np.isfinite(after):
+        evidence += f", on held-out rows at {after:.3g} instead of {before:.3g}"
     return Suspect("data-order", "warning", evidence, [remedy])
 
 
@@ -278,20 +283,35 @@ def penalty_sign(case: Case) -> Suspect | None:
     return Suspect("penalty-sign", "critical", evidence, remedies)
 
 
+def _strength(seen: list[Anatomy], what: str) -> float:
+    """The multiple of the weights, or of their signs, where it is positive and the same at all looks; else 0."""
+    found = [getattr(look, what) / look.along for look in seen if getattr(look, what) > 0]
+    return float(np.median(found)) if len(found) > 1 and np.std(found) < 0.2 * np.mean(found) else 0.0
+
+
 def penalty_too_strong(case: Case) -> Suspect | None:
     """D413: little is learnt, and far more without the penalty, held-out rows included."""
     base, decay = case.base, case.base.facts["settings"].get("decay", 0.0)
     if not base.finite or not base.explained < 0.6:
         return None
-    seen = [look for look in _penalised(case) if look.weights > 0]
-    strengths = [look.weights / look.along for look in seen]
-    own = float(np.median(strengths)) if len(seen) > 1 and np.std(strengths) < 0.2 * np.mean(strengths) else 0.0
-    if decay <= 0 and own <= 0:
+    seen = _penalised(case)
+    own, signs = _strength(seen, "weights"), _strength(seen, "signs")
+    if decay <= 0 and own <= 0 and signs <= 0:
         return None
-    change = ("decay", 0.0) if decay > 0 else ("less weights", own)
-    tenth = ("decay", 0.01) if decay > 0 else ("less weights", 0.99 * own)
-    remedies = [Remedy("a hundredth of the penalty", f"weight_decay={(decay or own) / 100:.2g}", tenth),
-                Remedy("no penalty", "weight_decay=0", change)]  # fmt: skip
+    if decay > 0 or own > 0:
+        change = ("decay", 0.0) if decay > 0 else ("less weights", own)
+        tenth = ("decay", 0.01) if decay > 0 else ("less weights", 0.99 * own)
+        told = (
+            f"a weight decay of {decay:.2g}" if decay > 0 else f"beyond the loss there is {own:.2g} times the weights"
+        )
+        remedies = [Remedy("a hundredth of the penalty", f"weight_decay={(decay or own) / 100:.2g}", tenth),
+                    Remedy("no penalty", "weight_decay=0", change)]  # fmt: skip
+    else:
+        told = f"beyond the loss there is {signs:.2g} times the signs of the weights"
+        code = (
+            "loss = loss_fn(outputs, y)  # and no more: the penalty on absolute values left out, or a hundredth of it"
+        )
+        remedies = [Remedy("no penalty", code, ("loss alone", None))]
     found = case.first_repair(remedies)
     if found is None:
         return None
@@ -301,7 +321,7 @@ def penalty_too_strong(case: Case) -> Suspect | None:
     ):
         return None
     evidence = (
-        f"a penalty of {decay or own:.2g} times the weights; with {remedy.name} the training ends at "
+        f"{told} in the gradient; with {remedy.name} the training ends at "
         f"{case.outcome(run)} "
         f"instead of {case.outcome(base)}"
     )

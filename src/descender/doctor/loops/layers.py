@@ -53,13 +53,14 @@ def wrong_gradient(case: Case) -> Suspect | None:
 def symmetric(case: Case) -> Suspect | None:
     """D205: units that begin alike: they stay alike, or part so slowly that other weights do far better.
 
-    Zeros are left alone if they part: a branch that begins at nothing is a known trick.
+    Zeros are left alone if they part: a branch that begins at nothing is a known trick, a whole module is none.
     """
     last = case.facts["matrices"][-1:]
     moved = {part.name for part in case.parts if part.wanted and part.given}
     hidden = {name: value for name, value in case.facts["alike"].items() if name not in last and name in moved}
     stay = case.facts["alike at the end"]
-    hidden = {name: value for name, value in hidden.items() if value != 0 or name in stay}
+    nothing = bool(hidden) and not any(hidden.values()) and len(hidden) == len(case.facts["matrices"]) - 1
+    hidden = {name: value for name, value in hidden.items() if value != 0 or name in stay or nothing}
     if not hidden or not case.base.finite:
         return None
     run = case.rerun(DEFAULT)

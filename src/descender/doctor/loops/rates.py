@@ -22,9 +22,14 @@ def higher(factor: int) -> Remedy:
     return Remedy(f"learning rate x {factor}", code, ("rate", float(factor)))
 
 
+def per_batch(case: Case) -> float:
+    """By what a loss that is a sum over the rows of a batch is multiplied, to be compared with that of many rows."""
+    return case.loss.rows / max(case.facts["batch size"], 1) if case.loss.rows else 1.0
+
+
 def gaps(case: Case, run: Run) -> np.ndarray:
     """How far above the lowest conceivable loss the training was, by twentieths, in units of the best constant's."""
-    L = run.smooth()
+    L = run.smooth() * per_batch(case)
     floor = case.loss.floor if np.isfinite(case.loss.floor) else np.nanmin(L)
     unit = case.loss.trivial - floor if np.isfinite(case.loss.trivial) else abs(L[0] - floor)
     return (L - floor) / max(unit, 1e-300)
@@ -40,7 +45,10 @@ def thrown(case: Case, run: Run) -> str:
     first = float(run.losses[0])
     highest = int(gap.argmax())
     start = max(
-        gap[0] if len(gap) < 2 else (first - case.loss.floor) / max(case.loss.trivial - case.loss.floor, 1e-300), 1.0
+        gap[0]
+        if len(gap) < 2
+        else (per_batch(case) * first - case.loss.floor) / max(case.loss.trivial - case.loss.floor, 1e-300),
+        1.0,
     )
     if gap[highest] > 3.0 * start:
         return f"the loss rose to {run.smooth()[highest]:.3g} from {first:.3g}"
@@ -57,7 +65,7 @@ def rate_too_high(case: Case) -> Suspect | None:
     if not how or (case.origin is not None and case.origin.start):
         return None
     remedies = [lower(3), lower(10), lower(30), lower(100), lower(1000)]
-    found = case.first_repair(remedies)
+    found = case.first_repair(remedies) or _alive(case, remedies)
     if found is None:
         return None
     remedy, run = found
@@ -74,6 +82,17 @@ def rate_too_high(case: Case) -> Suspect | None:
     return Suspect(
         "learning-rate-too-high", "critical", evidence, [remedy, *(r for r in remedies if r is not remedy)], where
     )
+
+
+def _alive(case: Case, remedies: list[Remedy]) -> tuple[Remedy, Run] | None:
+    """Where the loss was lost: the first lower rate at which it falls at all, though few steps are left to learn."""
+    if case.base.finite:
+        return None
+    for remedy in remedies:
+        run = case.rerun(remedy)
+        if run.finite and run.end < run.start - 0.02 * abs(run.start):
+            return remedy, run
+    return None
 
 
 def momentum_too_high(case: Case) -> Suspect | None:

@@ -8,6 +8,8 @@ from descender.doctor.loops.case import Case, Check, Remedy, Suspect
 
 APART = 1e-2
 """By how much of the spread of answers a row alone may be answered otherwise."""
+MANY_TIMES = 0.9
+"""The share of rows that others are equal to from which on X is a few rows, again and again."""
 KNOWN = 0.3
 """The share of the rows of a validation that may be training rows, beyond what X repeats itself."""
 
@@ -86,10 +88,26 @@ def few_rows_seen(case: Case) -> Suspect | None:
     return Suspect("few-rows-seen", "warning", evidence, [remedy])
 
 
+def few_rows_there(case: Case) -> Suspect | None:
+    """D419: X repeats a few rows, and rows that were held out are told far worse."""
+    repeated, known = (case.base.facts.get(name, 0.0) for name in ("repeats itself", "held-out rows known"))
+    base = case.base
+    if case.n < 50 or repeated < MANY_TIMES or known > 0.5 or not base.finite or not np.isfinite(base.late_validation):
+        return None
+    if not base.late_validation - base.end > 0.1 * (case.loss.trivial - case.loss.floor):
+        return None
+    evidence = (
+        f"{1 - repeated:.1%} of the {case.n:,} rows of X are different, the others repeat them; the loss ends at "
+        f"{case.outcome(base)} on these and at {base.late_validation:.3g} on rows that were held out"
+    )
+    code = "print(len(torch.unique(X, dim=0)), len(X))  # where are the rows repeated?"
+    return Suspect("few-rows-seen", "warning", evidence, [Remedy("look", code)])
+
+
 CHECKS: dict[str, Check] = {
     "inputs-changed": inputs_changed,
     "mixed-rows": mixed_rows,
     "validation-leak": validation_leak,
     "validation-mode": validation_mode,
-    "few-rows-seen": few_rows_seen,
+    "few-rows-seen": lambda case: few_rows_seen(case) or few_rows_there(case),
 }
