@@ -296,6 +296,10 @@ CAUSES: tuple[Cause, ...] = (
        "Many readings saw less than half of the rows, and the same training on all rows does better.",
        ("DataLoader(data, shuffle=True), iterated anew each epoch",),
        ("same-batch", "repeated-batch", "single-batch", "subset-of-data"), ("overfitting", "data-order")),
+    _C("D420", "clipping-idle", "a clip that never acts",
+       "The threshold is above every gradient: the training is the same without it.",
+       "A norm to clip at was asked for, and no step was clipped.",
+       ("clip at twice the median norm", "leave it out"), ("idle-clipping", "clip-too-high", "useless-clipping")),
     # numbers
     _C("D901", "nan-operation", "an operation that makes NaN or infinity",
        "A logarithm of 0, a root of a negative number, a division by 0: the first is named, with layer, row and the value.",

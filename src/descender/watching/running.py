@@ -29,7 +29,7 @@ PATIENCE = 3
 class Ear:
     """Listens to a loop by hooks; the loop does what it does without."""
 
-    def __init__(self, loop: Any):
+    def __init__(self, loop: Any, turns: bool = False):
         self.loop, self.number = loop, 0
         self.parameters = dict(loop.module.named_parameters())
         self.owned = {id(p): name for name, p in self.parameters.items()}
@@ -59,6 +59,10 @@ class Ear:
         """Forward passes of validations in evaluation mode, and in training mode."""
         self.asked: Any = None
         """What the first of them was about."""
+        self.before: dict[str, Any] = {}
+        self.turning: list[float] = []
+        """The cosine of the gradients of a step and of the one before, where it is listened for."""
+        self.turns = turns
         self.stack = ExitStack()
 
     def __enter__(self) -> Ear:
@@ -132,7 +136,12 @@ class Ear:
             self.got[name][0] += 1
             self.got[name][1] += not bool((g != 0).any())
         self.number += 1
-        return norm(self.fresh.values()) if self.fresh else math.nan
+        size = norm(self.fresh.values()) if self.fresh else math.nan
+        if self.turns and size > 0:
+            product = sum(float((g * self.before[n]).sum()) for n, g in self.fresh.items() if n in self.before)
+            self.turning.append(product / max(size * norm(self.before.values()), 1e-300) if self.before else 0.0)
+            self.before = self.fresh
+        return size
 
     def _before_update(self, optimizer: Any, args: Any, kwargs: Any) -> None:
         mine = [p for p in _parameters(optimizer) if id(p) in self.owned]
@@ -289,7 +298,7 @@ def run(
     every = max(per_epoch(loop), -(-steps // VALIDATIONS)) or 1
     error, broken = None, None
     with ExitStack() as stack:
-        ear = stack.enter_context(Ear(loop))
+        ear = stack.enter_context(Ear(loop, turns=apart))
         if change is not None:
             stack.enter_context(change.applied(loop, ear))
         batches = endless(loop.batches)
@@ -340,7 +349,7 @@ def run(
         "parts": parts, "anatomy": dissector.found if dissector else [], "settings": ear.settings,
         "optimizers": ear.optimizers, "left_over": ear.left_over / max(ear.beginnings, 1), "updates": ear.updates,
         "training": ear.training_forwards, "evaluating": ear.evaluating_forwards, "normed": ear.normed,
-        "asked": steps, "validated": ear.validated, "asked at validation": ear.asked,
+        "asked": steps, "turning": ear.turning, "validated": ear.validated, "asked at validation": ear.asked,
     }  # fmt: skip
     if readings is not None:
         told_run.facts |= {"read": readings.read, "different": len(readings.different), "first X": readings.first,

@@ -198,7 +198,7 @@ def clipping_too_low(case: Case) -> Suspect | None:
     ratio, kept = applied[both] / raw[both], applied[both]
     cut = float(np.mean(ratio < 0.1))
     even = float(np.std(kept) / max(np.mean(kept), 1e-300)) < 0.05 < float(np.std(raw[both]) / np.mean(raw[both]))
-    if cut < 0.9 or not even:
+    if float(np.mean(ratio < 0.999)) < 0.95 or not even:
         return None
     usual = 2.0 * float(np.median(raw[both]))
     remedies = [
@@ -206,8 +206,13 @@ def clipping_too_low(case: Case) -> Suspect | None:
                f"torch.nn.utils.clip_grad_norm_(module.parameters(), {usual:.2g})", ("no clipping", None)),
     ]  # fmt: skip
     run = case.rerun(remedies[0])
-    if not (case.repaired(run, 0.1) or (run.finite and run.explained > case.base.explained + 0.1)):
-        return None
+    if cut < 0.9 or not (case.repaired(run, 0.1) or (run.finite and run.explained > case.base.explained + 0.1)):
+        evidence = (
+            f"{float(np.mean(ratio < 0.999)):.0%} of the gradients are clipped, to {np.median(kept):.2g}; their norm is "
+            f"{np.median(raw[both]):.2g} in the median: a step is {np.median(kept):.2g} times the rate long, whatever "
+            "the slope"
+        )
+        return Suspect("clipping-too-low", "info", evidence, remedies)
     evidence = (
         f"{cut:.0%} of the gradients are cut to {np.median(ratio):.1e} of themselves, "
         f"{np.median(kept):.2g}; without, the "

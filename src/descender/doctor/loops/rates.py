@@ -8,6 +8,10 @@ from descender.doctor.loops.case import Case, Check, Remedy, Run, Suspect
 
 LONG_MEMORY = 0.98
 """A momentum from which on it is suspected."""
+BACK = -0.5
+"""The cosine of one gradient and the next below which steps go to and fro."""
+MILD, LOWER = 0.005, 0.75
+"""What a lower rate must explain more to be told of; the share of what is left to which it must come to be a fault."""
 
 
 def lower(factor: int) -> Remedy:
@@ -116,6 +120,29 @@ def momentum_too_high(case: Case) -> Suspect | None:
     return Suspect("momentum-too-high", "critical", evidence, [remedy, lower(10)])
 
 
+def oscillation(case: Case) -> Suspect | None:
+    """D110: gradients that turn back at each step, as between a valley's walls, and a lower rate that ends lower."""
+    base, turning = case.base, np.array(case.base.facts.get("turning", ()))
+    late = turning[len(turning) // 3 :]
+    if not base.finite or len(late) < 10 or not np.median(late) < BACK or not np.isfinite(base.explained):
+        return None
+    remedies = [lower(3), lower(10)]
+    remedy = max(remedies, key=lambda each: np.nan_to_num(case.rerun(each).explained, nan=-np.inf))
+    run = case.rerun(remedy)
+    gained = run.explained - base.explained
+    if not run.finite or not gained > MILD or run.best_validation > base.best_validation:
+        return None
+    severe = gained > 0.02 and 1.0 - run.explained < LOWER * (1.0 - base.explained)
+    rate = base.facts["settings"].get("rate", np.nan)
+    evidence = (
+        f"the cosine of the gradients of a step and of the next is {np.median(late):.2f} in the median, at rate "
+        f"{rate:.3g}; with {remedy.name} the training ends at {case.outcome(run)} instead of {case.outcome(base)}"
+    )
+    return Suspect(
+        "oscillation", "warning" if severe else "info", evidence, [remedy, *(r for r in remedies if r is not remedy)]
+    )
+
+
 def rate_too_low(case: Case) -> Suspect | None:
     """D108: hardly anything was gained, the slope is what it was, and a higher rate learns."""
     base = case.base
@@ -198,6 +225,7 @@ def overfitting(case: Case) -> Suspect | None:
 CHECKS: dict[str, Check] = {
     "momentum-too-high": momentum_too_high,
     "learning-rate-too-high": rate_too_high,
+    "oscillation": oscillation,
     "learning-rate-too-low": rate_too_low,
     "overfitting": overfitting,
 }
