@@ -152,6 +152,39 @@ def test_d101_a_walk_that_is_thrown_about_within_bounds():
     assert causes(walk)[0] == "learning-rate-too-high"
 
 
+def test_d101_of_a_walk_that_learnt_something_but_far_less_than_with_a_lower_rate():
+    X, y = rows()
+    classes = (y > 0).astype(np.int64)
+    up = diagnose(gd(X, classes, "log_loss", rate=100.0))[0]
+    assert (up.cause, up.severity) == ("learning-rate-too-high", "warning")
+    assert up.evidence.startswith("the cost rose from 0.693 to")
+    assert causes(gd(X, classes, "log_loss", rate=10.0)) == []
+
+
+def test_d110_steps_between_the_walls_of_a_valley():
+    """At 1.98 over the largest curvature the walls are left by a hundredth a step: at a third of it at once."""
+
+    def walk(rate):
+        curved = np.array([1.0, 60.0])
+        return minimize(lambda w: float(0.5 * (curved * w**2).sum()), [1.0, 3.0], "gd", gradient=lambda w: curved * w,
+                        learning_rate=rate, max_steps=60)  # fmt: skip
+
+    found = diagnose(walk(1.98 / 60))
+    assert [(finding.cause, finding.severity) for finding in found] == [("oscillation", "warning")]
+    assert "cosine of a step and the next is -" in found[0].evidence
+    assert diagnose(walk(1.0 / 60)) == []
+
+
+def test_d411_and_d420_a_clip_that_is_the_rate_and_one_that_never_acts():
+    X, y = rows()
+    tight = diagnose(gd(X, y, steps=100, clip_norm=1e-3))[0]
+    assert (tight.cause, tight.severity) == ("clipping-too-low", "warning")
+    assert "100% of the steps are clipped, at 0.001" in tight.evidence
+    assert causes(gd(X, y, steps=100, clip_norm=float(tight.remedy.removeprefix("clip_norm=")))) == []
+    idle = diagnose(gd(X, y, steps=100, clip_norm=1e6))
+    assert [(finding.cause, finding.severity) for finding in idle] == [("clipping-idle", "info")]
+
+
 def test_d101_where_a_walk_was_thrown_onto_a_plateau():
     """Steps so long that all units are saturated: that the slope is nothing there is a symptom."""
     X, y = rows()

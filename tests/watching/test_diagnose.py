@@ -177,6 +177,9 @@ TRIED = {
     "outlier-rows": REGRESSION | {"data": changed(lambda X, y: put(X, y, 17, 1, 4e4)), "optimizer": sgd(1e-2)},
     "learning-rate-too-high": REGRESSION | {"optimizer": sgd(3.0)},
     "learning-rate-too-low": {"optimizer": sgd(1e-5), "steps": 100},
+    "oscillation": REGRESSION | {
+        "data": changed(lambda X, y: (X * torch.tensor([4.0, 1.0, 1.0, 1.0]), X[:, 0] + 0.1 * y)),
+        "model": lambda: nn.Linear(4, 1), "batch": 180, "optimizer": sgd(0.0585), "steps": 25},
     "momentum-too-high": REGRESSION | {"optimizer": sgd(0.05, momentum=0.9995), "steps": 150},
     "exploding-gradient": REGRESSION | {
         "model": weights(lambda p: p.mul_(6.0), lambda: perceptron(4, 1, deep=8)), "optimizer": sgd(1e-2)},
@@ -332,6 +335,46 @@ def test_a_column_that_never_changes_is_only_told():
     found = descender.diagnose(loop)
     assert [(finding.code, finding.severity, finding.where) for finding in found] == [("D013", "info", {"column": 2})]
     assert descender.diagnose(loop, ignore="constant-columns") == []
+
+
+def test_sparse_gradients_are_heard_as_they_are():
+    def words(seed):
+        X = torch.randint(0, 20, (240, 6), generator=torch.Generator().manual_seed(seed))
+        return X, (X < 10).float().mean(dim=1)
+
+    def bag():
+        return nn.Sequential(nn.EmbeddingBag(20, 4, sparse=True), nn.Linear(4, 1))
+
+    found = descender.diagnose(made(data=words, model=bag, loss=squared, optimizer=sgd(0.5), steps=40))
+    assert causes(found) == []
+    assert np.isfinite(found.base.raw).all()
+
+
+def test_a_few_rows_again_and_again_are_told_by_those_that_were_held_out():
+    def few(seed):
+        X, y = spiral(seed=seed)
+        return torch.cat([X[:6].repeat(30, 1), X[180:]]), torch.cat([y[:6].repeat(30), y[180:]])
+
+    found = descender.diagnose(made(data=few))
+    assert causes(found)[0] == "few-rows-seen"
+    assert "3.3% of the 180 rows of X are different" in found[0].evidence
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("how", "cause", "words"),
+    [
+        ({"absolute": 0.3}, "penalty-too-strong", "0.3 times the signs of the weights"),
+        ({"model": weights(lambda p: p.zero_()), "optimizer": sgd(0.05)}, "bad-initialisation", "the same weights, 0"),
+        (REGRESSION | {"loss": lambda z, y: ((z[:, 0] - y) ** 2).sum(), "optimizer": sgd(0.05), "batch": 8},
+         "loss-summed", "divided by the 8 rows"),
+    ],
+)  # fmt: skip
+def test_penalties_of_signs_zeros_everywhere_and_sums_over_small_batches(how, cause, words):
+    found = descender.diagnose(made(**how, steps=100))
+    assert causes(found)[0] == cause, str(found)
+    assert words in found[0].evidence
+    assert found.confirm()[0].repaired
 
 
 def test_the_nan_is_traced_to_its_row_and_value():

@@ -84,6 +84,8 @@ class Loop:
         loss = self.loss_fn(self.module(batch[0]), batch[1])
         if how.get("penalty"):
             loss = loss + how["penalty"] * sum(p.square().sum() for p in self.module.parameters())
+        if how.get("absolute"):
+            loss = loss + how["absolute"] * sum(p.abs().sum() for p in self.module.parameters())
         (loss * how.get("scale", 1.0)).backward()
         for p in self.module.parameters():
             if p.grad is not None:

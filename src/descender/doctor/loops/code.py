@@ -208,7 +208,7 @@ def clipping_too_low(case: Case) -> Suspect | None:
     run = case.rerun(remedies[0])
     if cut < 0.9 or not (case.repaired(run, 0.1) or (run.finite and run.explained > case.base.explained + 0.1)):
         evidence = (
-            f"{float(np.mean(ratio < 0.999)):.0%} of the gradients are clipped, to {np.median(kept):.2g}; their norm is "
+            f"{np.mean(ratio < 0.999):.0%} of the gradients are clipped, to {np.median(kept):.2g}; their norm is "
             f"{np.median(raw[both]):.2g} in the median: a step is {np.median(kept):.2g} times the rate long, whatever "
             "the slope"
         )
