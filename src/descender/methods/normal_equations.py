@@ -30,10 +30,13 @@ from descender.methods.metric import LearntMetric, descend_from, is_wide
 from descender.methods.metrics import Dense
 from descender.methods.moments import NOISE, Moments, dual_of_squares
 from descender.methods.newton import has_newton, is_small
+from descender.methods.sampled_squares import SampledSquares, gram_readings, plan
 
 FEW, TALL = 300, 40
 """Columns up to which the moments of all rows cost less than the readings of a descent; rows a column up to which they
 do however many columns there are, as a descent then learns its metric from all rows, too."""
+CHEAPER = 0.7
+"""The share of what the moments of all rows cost that the metric of some of them may cost."""
 SURE, WORST = 1e-9, 1e4
 """What the moments may have lost of the cost, as a share of it, for the rows not to be read again; and as a multiple of
 ``tol``, since that is a bound on the worst case, some 20,000 times what is seen (the distance to the minimum is told
@@ -58,7 +61,13 @@ def told_by_moments(risk: Risk) -> bool:
     if risk.loss is not SquaredError or risk.sparse or is_wide(risk):
         return False
     n, d = risk.X.shape
-    return (d < n or (risk.l1 > 0 and n > 1)) and (d <= FEW or n <= TALL * d)
+    return (d < n or (risk.l1 > 0 and n > 1)) and (_are_few(risk) or risk.l1 == 0)
+
+
+def _are_few(risk: Risk) -> bool:
+    """Whether the moments of all rows are worth their price, where a sample of them does not do."""
+    n, d = risk.X.shape
+    return d <= FEW or n <= TALL * d
 
 
 class Point(NamedTuple):
@@ -91,6 +100,13 @@ class NormalEquations:
             if there is not None and there.relative <= self.tol:
                 yield ending(cost, self.tol, w, there)
                 return
+        walk = self._sampled(cost, rng)
+        left = w if walk is None else (yield from walk.blocks(w))
+        if left is None:
+            return
+        if not _are_few(cost):
+            yield from LearntMetric(self.tol).blocks(cost, left, rng, budget)
+            return
         equations = Equations(cost)
         if not equations.known:
             yield from LearntMetric(self.tol).blocks(cost, w, rng, budget)
@@ -118,6 +134,14 @@ class NormalEquations:
                 yield from descend_from(cost, problem.leave(here.v), self.tol)
                 return
             before, last, reads = here, found.gap, 0
+
+    def _sampled(self, cost: Risk, rng: np.random.Generator) -> SampledSquares | None:
+        """The walk in the metric of some rows, where that is the cheaper one."""
+        (n, d), few = cost.X.shape, _are_few(cost)
+        drawn, whole = plan(n, d, self.tol, cost.X.dtype.itemsize), gram_readings(n, d)
+        if cost.l1 > 0 or (few and not drawn.readings < CHEAPER * whole):
+            return None
+        return SampledSquares(cost, drawn.rows, self.tol, rng, whole if few else np.inf)
 
 
 def _block(equations: Equations, before: Point, here: Point, reads: int) -> Block:
