@@ -7,7 +7,10 @@ import pytest
 from scipy import sparse
 from sklearn import datasets
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import d2_tweedie_score
 from sklearn.model_selection import GridSearchCV, train_test_split
+from sklearn.neural_network import MLPClassifier as SklearnMLP
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -18,7 +21,7 @@ from descender.estimators.mlp import MLPClassifier, MLPRegressor
 from descender.estimators.scales import column_scales
 
 
-@parametrize_with_checks([MLPClassifier((5,), max_iter=30), MLPRegressor((5,), max_iter=200)])
+@parametrize_with_checks([MLPClassifier((5,), max_iter=30), MLPRegressor((20,), max_iter=40)])
 def test_scikit_learns_own_checks(estimator, check):
     check(estimator)
 
@@ -192,6 +195,90 @@ def test_a_warm_start_goes_on():
     assert model.loss_ < first
     with pytest.raises(OptionError, match="other sizes"):
         model.set_params(hidden_layer_sizes=(9,)).fit(X, y)
+
+
+def test_a_first_part_is_an_epoch_of_fit_and_others_go_on():
+    X, X_test, y, y_test = halves(datasets.load_digits)
+    part = MLPClassifier((8,), solver="sgd").partial_fit(X, y, classes=np.unique(y))
+    whole = MLPClassifier((8,), solver="sgd", max_iter=1, early_stopping=False).fit(X, y)
+    np.testing.assert_array_equal(part.coefs_[0], whole.coefs_[0])
+    model = MLPClassifier()
+    for _ in range(5):
+        for rows in np.split(np.arange(1200), 4):
+            model.partial_fit(X[rows], y[rows], classes=range(10))
+    assert model.score(X_test, y_test) > 0.88
+    assert (model.n_iter_, len(model.loss_curve_), model.t_) == (20, 20, 6000)
+    assert model.best_loss_ == model.loss_curve_.min()
+    surface, target = MLPRegressor(), 1e6 * (X[:, 20] + X[:, 30])
+    for _ in range(8):
+        surface.partial_fit(X, target)
+    assert surface.score(X, target) > 0.7
+
+
+@pytest.mark.parametrize(
+    ("options", "told", "says"),
+    [
+        ({}, {}, "classes must be passed"),
+        ({}, {"classes": [0, 1]}, "the model knows the classes"),
+        ({"solver": "lbfgs"}, {"classes": [0, 1, 2]}, "lbfgs"),
+        ({"early_stopping": True}, {"classes": [0, 1, 2]}, "early_stopping"),
+        ({"class_weight": "balanced"}, {"classes": [0, 1, 2]}, "balanced"),
+    ],
+)
+def test_what_no_part_tells_is_asked_for(options, told, says):
+    X, y = datasets.load_iris(return_X_y=True)
+    with pytest.raises(InputError, match=says):
+        MLPClassifier(**options).partial_fit(X, y, **told)
+
+
+@pytest.mark.parametrize("two", [False, True])
+def test_attributes_are_those_of_scikit_learn(two):
+    X, y = datasets.load_iris(return_X_y=True)
+    options = {"hidden_layer_sizes": (4, 3), "max_iter": 2, "early_stopping": two}
+    with pytest.warns(ConvergenceWarning):
+        theirs = SklearnMLP(**options).fit(X, y == 0 if two else y)
+    ours = MLPClassifier(**options).fit(X, y == 0 if two else y)
+    assert {name for name in vars(theirs) if name.endswith("_")} <= {*vars(ours)}
+    for name in ("n_layers_", "n_outputs_", "out_activation_", "n_iter_", "t_", "n_features_in_"):
+        assert getattr(ours, name) == getattr(theirs, name), name
+    for name in ("best_loss_", "best_validation_score_", "validation_scores_"):
+        assert (getattr(ours, name) is None) == (getattr(theirs, name) is None), name
+    assert [part.shape for part in ours.coefs_] == [part.shape for part in theirs.coefs_]
+
+
+def test_held_out_scores_are_those_of_the_weights_that_are_kept():
+    X, y = datasets.load_iris(return_X_y=True)
+    for model, train in ((MLPClassifier((4,), max_iter=8), y), (MLPRegressor((4,), max_iter=8), X[:, 0])):
+        model.set_params(early_stopping=True, validation_fraction=0.2, random_state=3).fit(X, train)
+        seed = int(np.random.RandomState(3).randint(np.iinfo(np.int32).max))
+        alike = y if train is y else None
+        held = train_test_split(np.arange(150), test_size=0.2, random_state=seed, stratify=alike)[1]
+        best = model.validation_scores_[int(np.argmin(model.validation_costs_))]
+        assert best == pytest.approx(model.score(X[held], train[held]))
+
+
+def test_counts_are_predicted_by_exponentials():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(600, 2)).astype(np.float32)
+    rates = np.exp(1.0 + X[:, 0] * np.tanh(X[:, 1]))
+    y = rng.poisson(rates)
+    model = MLPRegressor(loss="poisson", max_iter=40).fit(X, y)
+    assert (y == 0).any()
+    assert model.predict(X).dtype == np.float32
+    assert model.predict(X).min() > 0
+    assert d2_tweedie_score(rates, model.predict(X), power=1) > 0.8
+    with pytest.raises(TargetError, match="at least 0"):
+        model.fit(X, y - 1.0)
+    with pytest.raises(OptionError, match="loss='poison'; did you mean poisson"):
+        model.set_params(loss="poison").fit(X, y)
+
+
+def test_logarithms_of_probabilities_have_no_end():
+    X, y = datasets.load_iris(return_X_y=True)
+    for target in (y, y == 1, np.column_stack([y == 0, y == 2])):
+        model = MLPClassifier((4,), max_iter=5).fit(X, target.astype(int))
+        np.testing.assert_allclose(np.exp(model.predict_log_proba(X)), model.predict_proba(X))
+        assert np.isfinite(model.predict_log_proba(X * 1e5)).all()
 
 
 def test_it_stands_in_pipelines_searches_and_files():

@@ -372,6 +372,11 @@ def test_predictions_of_scores():
     assert Huber().predict(2.5) == Quantile().predict(2.5) == 2.5
 
 
+def test_poisson_of_no_events_in_float32_asks_for_no_logarithm_of_0():
+    none = np.zeros(2, dtype=np.float32)
+    np.testing.assert_allclose(Poisson.value(np.float32([0.0, 1.0]), none), [1.0, np.e], rtol=1e-6)
+
+
 def test_poisson_is_half_the_deviance():
     from sklearn.metrics import mean_poisson_deviance
 

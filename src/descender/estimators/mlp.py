@@ -7,29 +7,33 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import log_softmax
 from sklearn.base import ClassifierMixin, RegressorMixin
-from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.multiclass import _check_partial_fit_first_call, check_classification_targets, type_of_target
 from sklearn.utils.validation import column_or_1d
 
-from descender.costs.losses import LogLoss, Softmax
+from descender.costs.losses import LogLoss, Poisson, Softmax
 from descender.costs.network.network import Network
-from descender.errors import OptionError, TargetError
+from descender.errors import OptionError, TargetError, suggest
 from descender.estimators.base import learn_classes, present
 from descender.estimators.perceptron import Perceptron
 from descender.estimators.scales import column_scales
+from descender.verbs.terms import class_codes, class_weighted
 
 
 class MLPRegressor(RegressorMixin, Perceptron):
-    r"""A multilayer perceptron of numbers: squared errors, nothing to tune.
+    r"""A multilayer perceptron of numbers: nothing to tune.
 
-    Minimised is the mean of :math:`\tfrac12 (f(x_i) - y_i)^2` plus :math:`\tfrac{\alpha}{2n}` times the sum of squared
-    weights, with the columns of X and y brought to one scale.
+    Minimised is the mean of :math:`\tfrac12 (f(x_i) - y_i)^2`, or of another `loss`, plus
+    :math:`\tfrac{\alpha}{2n}` times the sum of squared weights, with the columns of X and y brought to one scale.
 
     Parameters
     ----------
     hidden_layer_sizes, activation
         the widths of the hidden layers; "identity", "sigmoid" (or "logistic"), "tanh", "relu", "leaky_relu", "gelu",
         "selu"
+    loss
+        "squared_error"; "poisson": half the Poisson deviance of counts, :math:`e^{f(x_i)}` is predicted
     solver
         ``"auto"``: NAdam with a rate that falls to 0 along a cosine; "sgd", "adam", "lbfgs" mean what they mean in
         scikit-learn; any other method of ``descender.methods.auto.METHODS`` by its name
@@ -50,14 +54,17 @@ class MLPRegressor(RegressorMixin, Perceptron):
         a training ends after `n_iter_no_change` epochs without a cost that is lower by `tol`: the held-out cost where
         samples watch, else the mean of the batches of an epoch; for "lbfgs", at a gradient of that norm.  By default
         1e-4 for "sgd" and "adam"; None: the plan's epochs are taken, or those until the held-out cost rises
-    max_seconds
-        a budget of time
-    warm_start, random_state
-        begin where the last fit ended; what is drawn
+    max_seconds, max_fun
+        a budget of time; for "lbfgs" one of evaluations
+    warm_start, shuffle, random_state
+        begin where the last fit ended; whether the order of samples is drawn anew each epoch; what is drawn
 
     Attributes: ``coefs_``, ``intercepts_`` (of the columns as passed in), ``loss_``, ``loss_curve_`` (the mean of the
-    batches of each epoch), ``validation_costs_``, ``n_iter_``, ``t_``, ``n_layers_``, ``n_outputs_``,
-    ``n_features_in_``, ``record_``, ``findings_``.
+    batches of each epoch), ``best_loss_``, ``validation_costs_`` and ``validation_scores_`` (of held-out samples at the
+    start, after each epoch and at the end: their mean loss, and R2 or the share of right answers),
+    ``best_validation_score_``, ``n_iter_``, ``t_``, ``n_layers_``, ``n_outputs_``, ``out_activation_``,
+    ``n_features_in_``, ``record_``, ``findings_``.  scikit-learn's `verbose` and `power_t` are not there: the record
+    tells every step, and schedules have names of their own.
 
     >>> import numpy as np
     >>> X = np.linspace(-3.0, 3.0, 200)[:, None]
@@ -73,17 +80,37 @@ class MLPRegressor(RegressorMixin, Perceptron):
 
     def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> MLPRegressor:
         """Train on X (n, d), dense or sparse, and y (n,) or (n, outputs)."""
-        X, y = self._read(X, y, multi_output=True, y_numeric=True)
+        return self._learn(X, y, sample_weight)
+
+    def partial_fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> MLPRegressor:
+        """One epoch over X and y, from where the last call ended.
+
+        Columns and targets are on the scales of the first call's rows: let these be like all that follow.
+        """
+        return self._learn(X, y, sample_weight, once=True)
+
+    def _learn(self, X: Any, y: Any, sample_weight: ArrayLike | None, once: bool = False) -> MLPRegressor:
+        if self.loss not in ("squared_error", "poisson"):
+            raise OptionError(f"loss={self.loss!r}; {suggest(str(self.loss), ['squared_error', 'poisson'])}")
+        known = hasattr(self, "_network")
+        X, y = self._read(X, y, multi_output=True, y_numeric=True, reset=not (once and known))
         X, y, s = present(X, y, sample_weight)
-        if not (self.warm_start and hasattr(self, "_y_center")):
-            self._y_center, self._y_scale, _ = column_scales(np.asarray(y, float).reshape(len(y), -1), s, power=2)
-        coded = (np.asarray(y).reshape(len(y), -1) - self._y_center) / self._y_scale
-        self._train(X, coded[:, 0] if y.ndim == 1 else coded, s, "squared_error", coded.shape[1], given=sample_weight)
+        targets = np.asarray(y, float).reshape(len(y), -1)
+        if not ((self.warm_start or once) and known):
+            outputs = targets.shape[1]
+            self._y_center, self._y_scale = np.zeros(outputs), np.ones(outputs)
+            if self.loss == "squared_error":
+                self._y_center, self._y_scale, _ = column_scales(targets, s, power=2)
+        coded = (targets - self._y_center) / self._y_scale
+        coded = coded[:, 0] if y.ndim == 1 else coded
+        self._train(X, coded, s, self.loss, targets.shape[1], given=sample_weight, once=once)
         return self
 
     def predict(self, X: Any) -> NDArray:
         """The predicted numbers, (n,) or (n, outputs)."""
         z = self._outputs(X)
+        if self._network.loss is Poisson:
+            return Poisson.predict(z).astype(z.dtype)
         shape = z.shape if z.ndim == 2 else (len(z), 1)
         return (z.reshape(shape) * self._y_scale + self._y_center).astype(z.dtype).reshape(z.shape)
 
@@ -130,6 +157,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         learning_rate: Any = "auto",
         learning_rate_init: float | None = None,
         max_iter: int | None = None,
+        shuffle: bool = True,
         random_state: Any = 0,
         tol: float | None = None,
         warm_start: bool = False,
@@ -141,6 +169,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         beta_2: float = 0.999,
         epsilon: float = 1e-8,
         n_iter_no_change: int = 10,
+        max_fun: int | None = None,
         clip_norm: float | None = None,
         dropout: float = 0.0,
         normalisation: str | None = None,
@@ -152,37 +181,63 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         super().__init__(
             hidden_layer_sizes, activation,
             solver=solver, alpha=alpha, batch_size=batch_size, learning_rate=learning_rate,
-            learning_rate_init=learning_rate_init, max_iter=max_iter, random_state=random_state, tol=tol,
-            warm_start=warm_start, momentum=momentum, nesterovs_momentum=nesterovs_momentum,
+            learning_rate_init=learning_rate_init, max_iter=max_iter, shuffle=shuffle, random_state=random_state,
+            tol=tol, warm_start=warm_start, momentum=momentum, nesterovs_momentum=nesterovs_momentum,
             early_stopping=early_stopping, validation_fraction=validation_fraction, beta_1=beta_1, beta_2=beta_2,
-            epsilon=epsilon, n_iter_no_change=n_iter_no_change, clip_norm=clip_norm, dropout=dropout,
+            epsilon=epsilon, n_iter_no_change=n_iter_no_change, max_fun=max_fun, clip_norm=clip_norm, dropout=dropout,
             normalisation=normalisation, residual=residual, initialisation=initialisation, max_seconds=max_seconds,
         )  # fmt: skip
         self.class_weight = class_weight
 
     def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> MLPClassifier:
         """Train on X (n, d), dense or sparse, and y (n,) of at least two classes, or y (n, labels) of 0 and 1."""
-        X, y = self._read(X, y, multi_output=True)
+        return self._learn(X, y, sample_weight)
+
+    def partial_fit(
+        self, X: Any, y: Any, sample_weight: ArrayLike | None = None, classes: ArrayLike | None = None
+    ) -> MLPClassifier:
+        """One epoch over X and y, from where the last call ended; the first call needs all `classes` that will come.
+
+        Columns are on the scales of the first call's rows: let these be like all that follow.
+        """
+        return self._learn(X, y, sample_weight, True, classes)
+
+    def _learn(
+        self, X: Any, y: Any, sample_weight: ArrayLike | None, once: bool = False, classes: ArrayLike | None = None
+    ) -> MLPClassifier:
+        X, y = self._read(X, y, multi_output=True, reset=not (once and hasattr(self, "_network")))
         check_classification_targets(y)
         X, y, s = present(X, y, sample_weight)
         if y.ndim == 2 and y.shape[1] > 1:
-            return self._fit_labels(X, y, s, sample_weight)
-        y = column_or_1d(y, warn=True)
-        codes, s = learn_classes(self, y, s)
-        classes = self.classes_
-        two = len(classes) == 2
-        loss, outputs = ("log_loss", 1) if two else ("softmax", len(classes))
-        self._train(X, codes.astype(np.float64), s, loss, outputs, by_class=True, given=sample_weight)
+            codes, outputs = self._several(y), y.shape[1]
+        else:
+            y = column_or_1d(y, warn=True)
+            codes, s = self._known(y, s, classes) if once else learn_classes(self, y, s)
+            outputs = len(self.classes_) if len(self.classes_) > 2 else 1
+        loss = "softmax" if codes.ndim == 1 and outputs > 1 else "log_loss"
+        targets, by_class = codes.astype(np.float64), codes.ndim == 1
+        self._train(X, targets, s, loss, outputs, by_class=by_class, given=sample_weight, once=once)
         return self
 
-    def _fit_labels(self, X: Any, y: NDArray, s: NDArray | None, given: Any) -> MLPClassifier:
+    def _known(self, y: NDArray, s: NDArray | None, classes: ArrayLike | None) -> tuple[NDArray, NDArray | None]:
+        """The number of each label's class, of the classes that were told, and the weights times those of classes."""
+        if isinstance(self.class_weight, str):
+            raise OptionError(f"class_weight={self.class_weight!r} needs all of y: give partial_fit a mapping, or none")
+        try:
+            _check_partial_fit_first_call(self, classes)
+        except ValueError as error:
+            raise OptionError(f"{error} All classes that will come are to be told.") from None
+        codes = class_codes(y, self.classes_)
+        return codes, class_weighted(self, y, codes, s)
+
+    def _several(self, y: NDArray) -> NDArray:
+        """Labels as they are, where they are columns of 0 and 1."""
         if type_of_target(y) != "multilabel-indicator":
             raise TargetError(f"y has shape {y.shape}: several labels a sample are columns of 0 and 1")
         if self.class_weight is not None:
             raise OptionError("class_weight goes with one class a sample; give sample_weight, or leave it out")
         self.classes_ = np.arange(y.shape[1])
-        self._train(X, y.astype(np.float64), s, "log_loss", y.shape[1], given=given)
-        return self
+        return y
 
     @property
     def _labels(self) -> bool:
@@ -210,6 +265,9 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         return Softmax.predict(z.T).T
 
     def predict_log_proba(self, X: Any) -> NDArray:
-        """The logarithm of :meth:`predict_proba`."""
-        with np.errstate(divide="ignore"):
-            return np.log(self.predict_proba(X))
+        """The logarithm of :meth:`predict_proba`, finite also where that is rounded to 0."""
+        z = self.decision_function(X)
+        if z.ndim == 2 and not self._labels:
+            return log_softmax(z, axis=1)
+        one = -np.logaddexp(z.dtype.type(0), -z)
+        return one if self._labels else np.column_stack([one - z, one])

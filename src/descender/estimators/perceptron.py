@@ -25,12 +25,16 @@ from descender.costs.risk import check_rows
 from descender.errors import OptionError, TargetError
 from descender.estimators.base import curve
 from descender.estimators.scales import column_scales
-from descender.methods.training import ALPHA
+from descender.methods.training import ALPHA, BATCH, METHOD
 from descender.verbs.train import How, Samples, set_aside, train
 from descender.walk import Walk
 
 SKLEARN_ALPHA, SKLEARN_BATCH, SKLEARN_TOL = 1e-4, 200, 1e-4
 """What scikit-learn takes for its solvers where nothing is given."""
+ONE_EPOCH_RATE = 1e-3
+"""Of `partial_fit`, which does not know how many epochs will follow: what the field begins with."""
+OUT_ACTIVATIONS = {"squared_error": "identity", "poisson": "exp", "log_loss": "logistic", "softmax": "softmax"}
+"""What scikit-learn calls the function from outputs to predictions, by the loss."""
 ACTIVATION_NAMES = {"logistic": "sigmoid"}
 """What scikit-learn calls otherwise."""
 
@@ -43,12 +47,14 @@ class Perceptron(BaseEstimator):
         hidden_layer_sizes: Sequence[int] | int = (100,),
         activation: str = "relu",
         *,
+        loss: str = "squared_error",
         solver: str = "auto",
         alpha: float | None = None,
         batch_size: int | str = "auto",
         learning_rate: Any = "auto",
         learning_rate_init: float | None = None,
         max_iter: int | None = None,
+        shuffle: bool = True,
         random_state: Any = 0,
         tol: float | None = None,
         warm_start: bool = False,
@@ -60,6 +66,7 @@ class Perceptron(BaseEstimator):
         beta_2: float = 0.999,
         epsilon: float = 1e-8,
         n_iter_no_change: int = 10,
+        max_fun: int | None = None,
         clip_norm: float | None = None,
         dropout: float = 0.0,
         normalisation: str | None = None,
@@ -69,12 +76,14 @@ class Perceptron(BaseEstimator):
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
+        self.loss = loss
         self.solver = solver
         self.alpha = alpha
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.learning_rate_init = learning_rate_init
         self.max_iter = max_iter
+        self.shuffle = shuffle
         self.random_state = random_state
         self.tol = tol
         self.warm_start = warm_start
@@ -86,12 +95,16 @@ class Perceptron(BaseEstimator):
         self.beta_2 = beta_2
         self.epsilon = epsilon
         self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
         self.clip_norm = clip_norm
         self.dropout = dropout
         self.normalisation = normalisation
         self.residual = residual
         self.initialisation = initialisation
         self.max_seconds = max_seconds
+
+    loss_curve_: NDArray
+    t_: int
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -111,16 +124,16 @@ class Perceptron(BaseEstimator):
         return X, y
 
     def _train(
-        self, X: Any, y: NDArray, s: NDArray | None, loss: str, outputs: int, by_class: bool = False, given: Any = None
-    ) -> None:
-        """Train on scaled columns; y as the loss wants it, `given` the weights of all rows, those of weight 0, too."""
+        self, X: Any, y: NDArray, s: NDArray | None, loss: str, outputs: int, by_class: bool = False, given: Any = None,
+        once: bool = False,
+    ) -> None:  # fmt: skip
+        """Train on scaled columns; y as the loss wants it, `given` the weights of all rows, those of weight 0, too.
+
+        With `once` it is one epoch, and goes on from what was learnt before.
+        """
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-        warm = self.warm_start and hasattr(self, "_network")
-        method, options = self._method()
-        how = How(
-            method, options, self.max_iter, self.early_stopping, self.validation_fraction, self.n_iter_no_change,
-            self.max_seconds, seed, self._tol(),
-        )  # fmt: skip
+        warm = (self.warm_start or once) and hasattr(self, "_network")
+        how = self._how(seed, once)
         learn, watch, rows = Samples(X, y, s), None, set_aside(y, how, by_class)
         if rows is not None:
             watch, learn = learn.take(rows[1]), learn.take(rows[0])
@@ -131,13 +144,29 @@ class Perceptron(BaseEstimator):
         start = self._w if warm else None
         make = partial(self._build, loss=loss, outputs=outputs, seed=seed)
         if warm and self._w.shape != (make(*learn).n_parameters,):
-            raise OptionError("warm_start=True: the last fit had other sizes of layers; fit anew with warm_start=False")
+            raise OptionError("the last fit had other sizes of layers; fit anew, with warm_start=False")
         kept = np.arange(len(y)) if given is None or np.asarray(given).ndim == 0 else np.flatnonzero(np.asarray(given))
         called: dict[str, Any] = {
             "numbers": kept if rows is None else kept[rows[0]],
             "columns": getattr(self, "feature_names_in_", None),
         }
-        self._take(*train(make, learn, watch, how, by_class=by_class, start=start, **called))
+        self._take(*train(make, learn, watch, how, by_class=by_class, start=start, **called), warm)
+
+    def _how(self, seed: int, once: bool) -> How:
+        method, options = self._method()
+        how = How(
+            method, options, self.max_iter, self.early_stopping, self.validation_fraction, self.n_iter_no_change,
+            self.max_seconds, seed, self._tol(),
+        )  # fmt: skip
+        if not once:
+            return how
+        if method == "lbfgs" or how.early_stopping is True:
+            given = "solver='lbfgs'" if method == "lbfgs" else "early_stopping=True"
+            raise OptionError(f"partial_fit takes one epoch of what it is given: {given} does not go with it; use fit")
+        if method == "auto":
+            rate = ONE_EPOCH_RATE if options["learning_rate"] == "auto" else options["learning_rate"]
+            method, options = METHOD[0], options | {"learning_rate": rate, "batch_size": options["batch_size"] or BATCH}
+        return how._replace(method=method, options=options, epochs=1, early_stopping=False, tol=None)
 
     def _layers(self, inputs: int, outputs: int) -> list[Layer]:
         return perceptron(
@@ -161,6 +190,9 @@ class Perceptron(BaseEstimator):
             words = {"auto": "auto" if planned else first, "constant": first, "adaptive": f"plateau {first!r}"}
             rate = words.get(rate, rate)
         options: dict[str, Any] = {"batch_size": self._size(), "learning_rate": rate, "clip_norm": self.clip_norm}
+        options |= {} if self.shuffle else {"shuffle": False}
+        if self.solver == "lbfgs":
+            return "lbfgs", {"max_evaluations": self.max_fun}
         if self.solver == "sgd":
             return "nesterov" if self.nesterovs_momentum else "momentum", options | {"beta": self.momentum}
         if self.solver == "adam":
@@ -190,7 +222,7 @@ class Perceptron(BaseEstimator):
         check_rows(X, np.zeros(X.shape[0]), None)
         return self._network.scores(self._w, self._scales.of(X))
 
-    def _take(self, network: Network, walk: Walk) -> None:
+    def _take(self, network: Network, walk: Walk, scores: list[float], warm: bool) -> None:
         """The attributes of a finished training, and a warning if its budget was not enough."""
         self._network, self._w = network, walk.x
         network.value(walk.x)  # so that batch normalisation knows what it does at this very point
@@ -198,14 +230,19 @@ class Perceptron(BaseEstimator):
         self.record_, self.findings_ = walk.record, walk.findings
         batched = walk.method != "lbfgs"
         self.loss_ = walk.fun
-        self.loss_curve_ = walk.record.epoch_costs(network.n_samples) if batched else curve(walk)
+        costs, seen = (self.loss_curve_, self.t_) if warm else (np.empty(0), 0)
+        new = walk.record.epoch_costs(network.n_samples) if batched else curve(walk)
+        self.loss_curve_ = np.concatenate([costs, new])
         self.n_iter_ = max(len(self.loss_curve_) if batched else walk.nit, 1)
-        self.t_ = self.n_iter_ * network.n_samples
+        self.t_ = seen + max(len(new) if batched else walk.nit, 1) * network.n_samples
         held = walk.record["holdout_cost"]
-        held = held[np.isfinite(held)]
-        self.validation_costs_ = held if len(held) else None
-        self.n_outputs_, self.n_layers_ = network.n_outputs, len(network.layers)
+        self.validation_costs_ = held[np.isfinite(held)] if scores else None
+        self.validation_scores_ = scores or None
+        self.best_validation_score_ = max(scores) if scores else None
+        self.best_loss_ = float(self.loss_curve_.min()) if len(self.loss_curve_) and not scores else None
         self.coefs_, self.intercepts_ = self._raw(network, walk.x)
+        self.n_outputs_, self.n_layers_ = network.n_outputs, len(self.intercepts_) + 1
+        self.out_activation_ = OUT_ACTIVATIONS[network.loss.name]
         if walk.status == "not_finite":
             warnings.warn(f"{walk.message}. {' '.join(map(str, walk.findings))}", ConvergenceWarning, stacklevel=4)
 

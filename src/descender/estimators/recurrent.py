@@ -55,6 +55,7 @@ class Sequences(Perceptron):
     """What makes a door of networks one for sequences: how they are read, and the layers."""
 
     momentum, nesterovs_momentum, beta_1, beta_2, epsilon = 0.9, True, 0.9, 0.999, 1e-8
+    loss, shuffle, max_fun = "squared_error", True, None
 
     def __init__(
         self,
@@ -109,8 +110,16 @@ class Sequences(Perceptron):
             raise TargetError(f"{error} Leave out such sequences, or fill in their targets.") from None
         if len(y) != len(X):
             raise ShapeError(f"there are {len(X)} sequences and {len(y)} targets; expected one for each sequence")
-        self.n_features_in_ = X.shape[2]
+        if more.get("reset", True):
+            self.n_features_in_ = X.shape[2]
+        self._check_width(X)
         return X, y
+
+    def _check_width(self, X: NDArray) -> None:
+        if X.shape[2] != self.n_features_in_:
+            raise ShapeError(
+                f"X has {X.shape[2]} features a step, but {type(self).__name__} is expecting {self.n_features_in_}"
+            )
 
     def _layers(self, inputs: int, outputs: int) -> list[Layer]:
         activation = ACTIVATION_NAMES.get(self.activation, self.activation)
@@ -119,10 +128,7 @@ class Sequences(Perceptron):
     def _outputs(self, X: Any) -> NDArray:
         check_is_fitted(self)
         X = read_sequences(X)
-        if X.shape[2] != self.n_features_in_:
-            raise ShapeError(
-                f"X has {X.shape[2]} features a step, but {type(self).__name__} is expecting {self.n_features_in_}"
-            )
+        self._check_width(X)
         return self._network.scores(self._w, self._scales.of(X))
 
     def _weights(self, network: Network, w: NDArray) -> tuple[list[NDArray], list[NDArray]]:

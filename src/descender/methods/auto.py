@@ -166,6 +166,7 @@ def textbook(
     tol: float | None = None,
     start: Any = None,
     bounds: Any = None,
+    shuffle: Any = True,
     **hyperparameters: Any,
 ) -> Textbook:
     """A method of the textbook family by name, its options checked against the cost."""
@@ -206,6 +207,7 @@ def textbook(
         rule=rule,
         rate=rate,
         batch_size=batch_size,
+        shuffle=bool(shuffle),
         options=options._replace(coordinates=coordinates, stop_if_not_finite=on_divergence != "continue"),
         recover=on_divergence == "recover",
         reduction=reduction,

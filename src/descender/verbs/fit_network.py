@@ -76,7 +76,7 @@ def fit_network(
     numbers = numbers if apart is None else numbers[apart[0]]
     columns = [feature.name for feature in design.encoder.details]
     more = {"numbers": numbers, "columns": columns, **options}
-    network, walk = train(make, learn, watch, how, by_class=bool(classes), **more)
+    network, walk, _ = train(make, learn, watch, how, by_class=bool(classes), **more)
     network.value(walk.x)  # so that batch normalisation knows what it does at this very point
     facts = {"l2": l2, "l1": 0.0, "cost": make(*rows).value(walk.x), "trained_on": len(learn.y)}
     w, statistics = walk.x.astype(np.float32), network.statistics

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from descender.costs.losses import LogLoss, Loss, Softmax
 from descender.costs.network.layers import Recurrent
 from descender.costs.network.network import Network
 from descender.doctor.finding import Finding, root_first
@@ -39,6 +39,14 @@ class Samples(NamedTuple):
     def take(self, rows: NDArray) -> Samples:
         """Some of them."""
         return Samples(self.X[rows], self.y[rows], None if self.weight is None else self.weight[rows])
+
+
+class Trained(NamedTuple):
+    """A network, the walk of its training, and how well it did on held-out samples at each look at their cost."""
+
+    network: Network
+    walk: Walk
+    scores: list[float]
 
 
 class How(NamedTuple):
@@ -103,7 +111,7 @@ def train(
     numbers: NDArray | None = None,
     columns: Sequence[str] | None = None,
     **options: Any,
-) -> tuple[Network, Walk]:
+) -> Trained:
     """The network that ``make(X, y, weight)`` builds, and the walk of its training.
 
     With `watch` its cost is looked at once an epoch, and the weights that had the lowest are the answer.  Without, of
@@ -120,7 +128,8 @@ def train(
     if folded and start is None:
         seconds = None if seconds is None else seconds / (FOLDS + 1)
         steps = _steps(make, learn, how._replace(max_seconds=seconds), by_class)
-    walk = _walk(network, begin, how._replace(max_seconds=seconds), watch, steps, **options)
+    judge = None if watch is None else HeldOut(network, watch)
+    walk = _walk(network, begin, how._replace(max_seconds=seconds), judge, steps, **options)
     if found := _layers(network, begin, walk):
         walk.findings = root_first([*walk.findings, *found])
         walk.record.facts["findings"] = [finding.as_dict() for finding in walk.findings]
@@ -130,7 +139,7 @@ def train(
         if watch is not None:
             best = np.nanargmin(walk.record["holdout_cost"])
             walk.message += f": the answer is that of step {walk.record['step'][best]:,}"
-    return network, walk
+    return Trained(network, walk, [] if judge is None else judge.scores)
 
 
 def _layers(network: Network, start: NDArray, walk: Walk) -> list[Finding]:
@@ -144,27 +153,53 @@ def _layers(network: Network, start: NDArray, walk: Walk) -> list[Finding]:
     return [finding for finding in found if finding is not None]
 
 
-def _walk(network: Network, start: NDArray, how: How, watch: Samples | None, steps: int | None, **more: Any) -> Walk:
+def _walk(network: Network, start: NDArray, how: How, judge: HeldOut | None, steps: int | None, **more: Any) -> Walk:
     """Train from a start, watched by a held-out cost, or for so many of the planned steps."""
     options = {"on_divergence": "recover", **how.options}
     if how.method == "lbfgs":
         options = {"max_steps": how.epochs or 200, "gradient_tol": how.tol}
+        options["max_evaluations"] = how.options.get("max_evaluations")
     else:
         planned = plan(network.n_samples, options.get("batch_size"), how.epochs).epochs
         options["max_epochs"] = how.epochs if how.method == "auto" else planned
         options["patience"] = how.patience
         if how.tol is None:
-            options["patience"] = None if watch is None else max(how.patience, planned // 4)
+            options["patience"] = None if judge is None else max(how.patience, planned // 4)
         options["patience_tol"] = how.tol
         options["max_steps"] = steps
-    judge = None if watch is None else partial(_held_out, network, watch)
     return minimize(
         network, start, how.method, seed=how.seed, holdout=judge, max_seconds=how.max_seconds, **options | more
     )
 
 
-def _held_out(network: Network, watch: Samples, w: NDArray) -> float:
-    return network.held_out(w, *watch)
+class HeldOut:
+    """The held-out cost at a point; beside it, how well the point does is noted in `scores`."""
+
+    def __init__(self, network: Network, watch: Samples):
+        self.network, self.watch, self.scores = network, watch, list[float]()
+
+    def __call__(self, w: NDArray) -> float:
+        """The mean loss of the held-out samples."""
+        X, y, weight = self.watch
+        with np.errstate(over="ignore", invalid="ignore"):
+            z = self.network.scores(w, X)
+        self.scores.append(score(self.network.loss, z, y, weight))
+        return self.network.mean_loss(z, y, weight)
+
+
+def score(loss: Loss, z: NDArray, y: NDArray, weight: NDArray | None = None) -> float:
+    r"""The share of samples whose classes (or all of whose labels) are right; of numbers :math:`R^2`, outputs averaged.
+
+    >>> score(Softmax, np.array([[2.0, 1.0], [0.0, 1.0]]), np.array([0.0, 0.0]))
+    0.5
+    """
+    if loss is Softmax or loss is LogLoss:
+        right = z.argmax(axis=1) == y if loss is Softmax else (z > 0) == (y > 0)
+        return float(np.average(right if right.ndim == 1 else right.all(axis=1), weights=weight))
+    with np.errstate(all="ignore"):
+        error = np.average(np.square(loss.predict(z) - y, dtype=np.float64), axis=0, weights=weight)
+        spread = np.average(np.square(y - np.average(y, axis=0, weights=weight)), axis=0, weights=weight)
+        return float(np.mean(1.0 - error / spread))
 
 
 def _steps(make: Callable[..., Network], learn: Samples, how: How, by_class: bool) -> int:
@@ -177,7 +212,7 @@ def _steps(make: Callable[..., Network], learn: Samples, how: How, by_class: boo
     splits = folds(FOLDS, shuffle=True, random_state=how.seed % 2**32).split(np.zeros(len(learn.y)), learn.y)
     for k, (rows, test) in enumerate(splits):
         network = make(*learn.take(rows))
-        walk = _walk(network, network.start(how.seed + k), how, learn.take(test), None)
+        walk = _walk(network, network.start(how.seed + k), how, HeldOut(network, learn.take(test)), None)
         held = walk.record["holdout_cost"][:-1]
         held = held[np.isfinite(held)]
         curves.append(np.interp(shares, np.arange(len(held)) / plan(len(rows), size).epochs, held))

@@ -188,7 +188,7 @@ class Poisson(BaseLoss):
         """The loss."""
         near = np.minimum(z + 0.0 * y, 600.0)
         beyond = np.exp(near) * (z - near)
-        above = near - np.log(np.maximum(y, 1e-300))
+        above = near - np.log(np.where(y > 0.0, y, 1.0))
         above = np.where(y > 0.0, above, 0.0)
         return np.where(y > 0.0, y * (np.expm1(above) - above), np.exp(near)) + (beyond - y * (z - near))
 

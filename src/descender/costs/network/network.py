@@ -228,9 +228,8 @@ class Network(Body, Cost):
         return out[:, 0] if self.n_outputs == 1 else out
 
     @np.errstate(over="ignore", invalid="ignore")
-    def held_out(self, w: Vector, X: Any, y: NDArray, sample_weight: NDArray | None = None) -> float:
-        """The mean loss of other samples, which are read as :meth:`scores` reads them; without penalty."""
-        z = self.scores(w, X)
+    def mean_loss(self, z: NDArray, y: NDArray, sample_weight: NDArray | None = None) -> float:
+        """The mean loss of samples with these :meth:`scores`; without penalty."""
         values = self._judge(z[:, None] if z.ndim == 1 else z, y)[0]
         return float(np.average(values, weights=sample_weight))
 
