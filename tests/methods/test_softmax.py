@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from descender import minimize
 from descender.costs.certificate import certificate, cost_scale
 from descender.costs.risk import Risk
+from descender.methods.class_moves import Moves, worth_moving
 from descender.methods.class_proof import prove
 from descender.methods.classes import Classes, fits_single
 from descender.methods.kronecker import Kronecker, Moments
@@ -95,6 +96,43 @@ def test_the_proof_is_the_certificate(form, intercept):
     digits = 1e-5 if form == "float32" else 1e-9
     assert found.final[0] == pytest.approx(value, rel=digits)
     assert np.allclose(found.final[1], gradient, atol=digits * max(1.0, np.abs(X).max()))
+
+
+@pytest.mark.parametrize("form", ["dense", "sparse", "far", "weighted", "origin"])
+def test_rows_that_are_moved_prove_more_than_the_gradient(form):
+    X, y = drawn(n=1500, d=6, K=4, shares=0.5)
+    rng = np.random.default_rng(0)
+    X = sparse.csr_matrix(X * (rng.random(X.shape) < 0.5)) if form == "sparse" else X + 1e4 * (form == "far")
+    s = rng.random(len(y)) if form == "weighted" else None
+    risk = Risk(X, y, "softmax", l2=1e-4, intercept=form != "origin", sample_weight=s)
+    assert worth_moving(risk)
+    lowest, w = minimize(risk, tol=1e-11).fun, minimize(risk, tol=1e-1).x
+    problem = Classes(risk)
+    V = problem.enter(w)
+    metric = Kronecker(problem.moments(problem.look(problem.scores(V), V)[1]))
+    moved, natural = (prove(risk, w, cost_scale(risk), *more).found for more in ((metric, 0.0), ()))
+    assert moved.rigorous
+    assert moved.value - moved.gap <= lowest * (1 + 1e-12)
+    assert moved.gap < 8.0 * (moved.value - lowest)
+    assert moved.gap < 0.5 * natural.gap
+
+
+def test_rows_that_are_moved_wrongly_prove_nothing(monkeypatch):
+    X, y = drawn(n=1500, d=6, K=4, shares=0.5)
+    risk = Risk(X, y, "softmax", l2=1e-4)
+    w, lowest = minimize(risk, tol=1e-1).x, minimize(risk, tol=1e-11).fun
+    problem = Classes(risk)
+    V = problem.enter(w)
+    metric = Kronecker(problem.moments(problem.look(problem.scores(V), V)[1]))
+    good = prove(risk, w, cost_scale(risk), metric).found.gap
+    solved = Moves._solved
+    for factor in (-1.0, 3.0, 1e6, np.nan):
+        monkeypatch.setattr(Moves, "_solved", lambda self, *given, by=factor: by * solved(self, *given))
+        found = prove(risk, w, cost_scale(risk), metric).found
+        assert found.gap > 1.5 * good
+        assert not found.gap < found.value - lowest
+    empty = Risk(X, y, "softmax", l2=1e-4, n_classes=5)
+    assert prove(empty, np.zeros(5 * 7), cost_scale(empty), metric).found.gap == np.inf
 
 
 def test_a_wrong_gradient_would_be_noticed():

@@ -9,23 +9,18 @@ of the two points with the columns, :math:`|v_j|^2 \le 2 \sum_i \sigma_i \sum_i 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from descender.costs.certificate import Certificate, certificate, proved
 from descender.costs.cost import Vector
 from descender.costs.risk import Risk
+from descender.methods.class_moves import Missing, Moves, balance, blocks
+from descender.methods.kronecker import Kronecker
 
 FAR = 100.0
 """Widths of a column from zero beyond which the rows are moved to keep their digits."""
-BALANCED, STEPS, NEAR = 1e-14, 12, 0.01
-"""The share of its total by which a class may be off; the Newton steps for that; and how short one is that needs no new
-curvature after it."""
-OUT = -50.0
-"""What is added to the intercept of a class without rows, whose best one is without bounds: rounding to the others."""
 FINE = 1e-11
 """A relative gap below which what is mixed away may be most of it: the general certificate, one reading, has less."""
 UNBALANCED = 1e-6
@@ -40,11 +35,14 @@ class Proof(NamedTuple):
     final: tuple[float, Vector] | None
 
 
-def prove(risk: Risk, w: Vector, scale: float) -> Proof:
-    """The certificate of a point, which may get better intercepts on the way; `scale` is the cost's."""
+def prove(risk: Risk, w: Vector, scale: float, metric: Kronecker | None = None, enough: float = 0.0) -> Proof:
+    """The certificate of a point, which may get better intercepts on the way; `scale` is the cost's.
+
+    With the `metric` of a walk that stands there rows are moved, until the gap is `enough`.
+    """
     if risk.l2 > 0 and risk.l1 == 0:
-        found = _by_gradient(risk, w, scale)
-        if found is not None and found.found.relative > FINE:
+        found = _by_gradient(risk, w, scale, metric, enough)
+        if found is not None and (metric is not None or found.found.relative > FINE):
             return found
         if found is not None:
             general = certificate(risk, found.point)
@@ -54,14 +52,14 @@ def prove(risk: Risk, w: Vector, scale: float) -> Proof:
     return Proof(w, general, None)
 
 
-def _by_gradient(risk: Risk, w: Vector, scale: float) -> Proof | None:
-    """The proof by the gradient; None where no intercepts balance the classes."""
+def _by_gradient(risk: Risk, w: Vector, scale: float, metric: Kronecker | None, enough: float) -> Proof | None:
+    """The proof by the gradient, or by rows that are moved; None where no intercepts balance the classes."""
     W, b = risk.split(w)
     n, y = len(risk.y), risk.y.astype(np.intp)
     sigma = (np.ones(n) if risk.sample_weight is None else risk.sample_weight) / risk.denominator
     centre, squares = _centre(risk), np.zeros(risk.n_features)
     P, lost = np.empty((risk.n_classes, n)), np.empty(n)
-    for part, X in _blocks(risk, centre):
+    for part, X in blocks(risk, centre):
         z = np.asarray(X @ W.T).T + (b + W @ centre)[:, None]
         z -= z.max(axis=0)
         chosen = z[y[part], np.arange(z.shape[1])]
@@ -71,58 +69,32 @@ def _by_gradient(risk: Risk, w: Vector, scale: float) -> Proof | None:
         np.divide(z, total, out=P[:, part])
         squares += (X * X).T @ sigma[part] if isinstance(X, np.ndarray) else X.multiply(X).T @ sigma[part]
     shift, share = np.zeros(risk.n_classes), 0.0
-    if risk.intercept:
-        shift, moved, share = _balance(P, y, sigma)
+    if risk.intercept and metric is None:
+        even = bool((sigma == sigma[0]).all())  # a sum of few numbers is closer
+        wanted = np.bincount(y, None if even else sigma, len(P)) * (sigma[0] if even else 1.0)
+        shift, logs, share = balance(P, wanted, sigma)
         if not share <= UNBALANCED:
             return None
-        lost += moved
+        lost += logs - shift[y]
     value = float(sigma @ lost) + risk.penalty(w)
-    P[y, np.arange(n)] -= 1.0
-    P *= sigma
+    slopes = P * sigma
+    slopes[y, np.arange(n)] -= sigma
     u = np.zeros(W.shape)
-    for part, X in _blocks(risk, centre):
-        u += (X.T @ P[:, part].T).T
-    sums, G = P.sum(axis=1), u + risk.l2 * W
+    for part, X in blocks(risk, centre):
+        u += (X.T @ slopes[:, part].T).T
+    sums, G = slopes.sum(axis=1), u + risk.l2 * W
+    final = (value, risk.join(G + np.outer(sums, centre), sums))
+    gap = float(np.vdot(G, G)) / (2.0 * risk.l2)
+    if metric is not None:
+        gap, share, left = Moves(risk, Missing(P, G, sums, centre), sigma).gap(metric, enough)
+        if not share <= UNBALANCED:
+            gap = np.inf
+        u = left - risk.l2 * W
     most = np.sqrt(2.0 * sigma.sum() * squares)
     mixed = share * (value + float(np.linalg.norm(u, axis=0) @ most) / risk.l2)
     mixed += share**2 * float(most @ most) / (2.0 * risk.l2)
-    found = proved(value, float(np.vdot(G, G)) / (2.0 * risk.l2) + mixed, scale)
-    return Proof(risk.join(W, b + shift), found, (value, risk.join(G + np.outer(sums, centre), sums)))
-
-
-def _balance(P: NDArray, y: NDArray, sigma: NDArray) -> tuple[NDArray, NDArray, float]:
-    """The intercepts to add for classes of the right size, what that adds to each loss, and the share left to be mixed
-    away; P follows in place.
-    """
-    even = bool((sigma == sigma[0]).all())  # a sum of few numbers is closer
-    wanted = np.bincount(y, None if even else sigma, len(P)) * (sigma[0] if even else 1.0)
-    shift, largest = np.where(wanted > 0.0, 0.0, OUT), np.inf
-    moved = np.zeros(P.shape[1])
-    if not (wanted > 0.0).all():
-        P[wanted == 0.0] = 0.0
-        total = P.sum(axis=0)
-        P /= total
-        moved += np.log(total)
-    for _ in range(STEPS):
-        now = P @ sigma
-        if np.all(np.abs(now - wanted) <= BALANCED * wanted):
-            break
-        if largest > NEAR:
-            curvature = np.diag(now) - (P * sigma) @ P.T
-        step = -np.linalg.lstsq(curvature, now - wanted, rcond=1e-14)[0]
-        previous, largest = largest, float(np.abs(step).max())
-        if not largest <= min(1.0, previous):
-            break
-        factors = np.exp(step)
-        total = factors @ P
-        P *= factors[:, None]
-        P /= total
-        moved += np.log(total) - step[y]
-        shift += step
-    now = P @ sigma
-    with np.errstate(divide="ignore", invalid="ignore"):
-        share = float(np.max(np.where(now > wanted, 1.0 - wanted / now, 0.0)))
-    return shift, moved, share
+    found = proved(value, gap + mixed, scale)
+    return Proof(risk.join(W, b + shift), found, final)
 
 
 def _centre(risk: Risk) -> Vector:
@@ -132,12 +104,3 @@ def _centre(risk: Risk) -> Vector:
     low, high = risk.extremes
     middle = 0.5 * (low + high)
     return np.where(np.abs(middle) > FAR * (high - low), middle, 0.0)
-
-
-def _blocks(risk: Risk, centre: Vector) -> Iterator[tuple[slice, Any]]:
-    """(part, rows) in double precision from the centre."""
-    start = 0
-    for X, y, _ in risk.blocks():
-        part, start = slice(start, start + len(y)), start + len(y)
-        X = X.astype(np.float64, copy=False)
-        yield part, X - centre if centre.any() else X

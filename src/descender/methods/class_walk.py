@@ -12,13 +12,15 @@ from descender.costs.certificate import cost_scale
 from descender.costs.cost import Vector
 from descender.costs.risk import Risk
 from descender.methods.advance import COLUMNS
-from descender.methods.class_proof import prove
+from descender.methods.class_proof import Proof
 from descender.methods.classes import Classes
 from descender.methods.ending import ending
 from descender.methods.method import Block, Budget
 
 TIGHTEST = 1e-16
 """The smallest goal: rounding hides what is below it."""
+NEARLY = 0.9
+"""A goal that was missed by little is made tighter by little: by what it was missed by, and this."""
 A_BLOCK, QUICK = 16, 5_000_000
 """Steps that are told together, where a step takes so few products that nobody waits for it."""
 
@@ -32,9 +34,14 @@ class Walk(Protocol):
     G: NDArray
     spent: bool
     """Whether no step lowers the cost any more."""
+    hoped: bool
+    """Whether it arrived by what a proof was hoped to show, and not by what is sure."""
 
     def arrived(self, target: float) -> bool:
         """Whether no more than `target` is left of the cost, as far as the walk knows."""
+
+    def prove(self, risk: Risk, scale: float, tol: float) -> Proof:
+        """The certificate of the point where it stands; where that is more than `tol`, what was hoped for is less."""
 
     def move(self, goal: float, target: float) -> tuple[float, float]:
         """Take a step: its share of the one that was meant, 0 where none lowers the cost, and its length."""
@@ -87,8 +94,9 @@ def descend_classes(
             continue
         if log.rows:
             yield log.block()
-        proof = prove(cost, walk.problem.leave(walk.V), scale)
+        proof = walk.prove(cost, scale, tol)
         if proof.found.relative <= tol or not done or goal < TIGHTEST:
             yield ending(cost, tol, proof.point, proof.found, round(log.uncounted()) + 1, proof.final)
             return
-        goal, walk.spent = goal * tighter, False
+        short = max(tighter, NEARLY * tol / max(proof.found.relative, tol)) if proof.found.rigorous else tighter
+        goal, walk.spent = goal * (1.0 if walk.hoped else short), False

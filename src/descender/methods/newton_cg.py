@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 
 from descender.costs.cost import Cost, Vector
 from descender.costs.risk import Risk
+from descender.methods.class_moves import PART, worth_moving
+from descender.methods.class_proof import Proof, prove
 from descender.methods.class_walk import descend_classes
 from descender.methods.classes import Classes, fits_single
 from descender.methods.kronecker import PRECISE, Kronecker
@@ -50,6 +52,9 @@ POLISHES = 2
 """Newton steps that are tried where L-BFGS comes no further: its pairs are then differences of rounding."""
 GOAL = 0.9
 """The share of the requested gap that the walk may leave; of the decrement, which only estimates it, a third."""
+HOPE, FINE, ENOUGH_PROVED = 2.5, 1e-9, 0.95
+"""What a proof by one row in so many shows, as so many times that multiple of the decrement, until one was tried; the
+share of the cost below which nothing is hoped for; and the share of what is asked at which a proof is content."""
 TIGHTER, TIGHTER_ESTIMATE = 0.3, 0.03
 """What the goal is multiplied by where the proof was not content, with a gap and with an estimate."""
 
@@ -63,6 +68,7 @@ class Descent:
         self.pairs, self.number, self.polishes = Pairs(MEMORY), 0, POLISHES
         self.decrements: list[float] = []
         self.best, self.idle, self.spent = np.inf, 0, False
+        self.hoped, self.inflation = False, HOPE * PART if worth_moving(risk) else np.inf
         self._stand()
         self.metric = Kronecker(self.problem.moments(self.P))
 
@@ -79,12 +85,28 @@ class Descent:
         return float(np.vdot(G, G)) / (2.0 * l2) if l2 > 0 else np.nan
 
     def arrived(self, target: float) -> bool:
-        """Whether the gap is as small as that, or without l2 the decrement a third of it."""
-        if self.problem.risk.l2 > 0:
-            return self.gap(self.G) <= target
+        """Whether the gap is as small as that, or may be proved to be; without l2 the decrement a third of it."""
+        self.hoped = False
+        if self.problem.risk.l2 > 0 and self.gap(self.G) <= target:
+            return True
         if self.step is None:
             self._aim(target)
-        return self.decrement <= target / 3.0
+        if self.problem.risk.l2 == 0:
+            return self.decrement <= target / 3.0
+        self.hoped = self.inflation * self.decrement <= target and target > FINE * abs(self.value)
+        return self.hoped
+
+    def prove(self, risk: Risk, scale: float, tol: float) -> Proof:
+        """The certificate, by rows that are moved where that was hoped for."""
+        w = self.problem.leave(self.V)
+        if not self.hoped:
+            return prove(risk, w, scale)
+        enough = ENOUGH_PROVED * tol * max(abs(self.value), scale / 1000.0)
+        proof = prove(risk, w, scale, self.metric, enough)
+        if proof.found.relative > tol:
+            seen = proof.found.gap / max(self.decrement, 1e-300)
+            self.inflation = max(1.5 * self.inflation, min(1.2 * seen, 10.0 * self.inflation))
+        return proof
 
     def move(self, goal: float, target: float) -> tuple[float, float]:
         """Take the next step; where rounding allows none, in double precision, then a Newton step."""

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from descender.costs.cost import Cost, Vector
 from descender.costs.risk import Risk
 from descender.kernels.coordinates import minimise_kronecker
+from descender.methods.class_proof import Proof, prove
 from descender.methods.class_walk import descend_classes
 from descender.methods.classes import Classes
 from descender.methods.kronecker import WIDE, Moments
@@ -58,7 +59,7 @@ class Descent:
         self.columns, self.age = np.empty(0, np.int64), 0
         self.moments: Moments | None = None
         self.inflation, self.promise, self.stands = 1.0, np.inf, False
-        self.still, self.waited, self.spent = 0, 0, False
+        self.still, self.waited, self.spent, self.hoped = 0, 0, False, False
 
     def absolute(self, V: NDArray) -> float:
         """The l1 penalty."""
@@ -179,6 +180,10 @@ class Descent:
         self.V, self.Z, self.value, self.P = V, Z, value, P
         self.G = problem.gradient(P, V)
         return t
+
+    def prove(self, risk: Risk, scale: float, tol: float) -> Proof:
+        """The certificate of the point where it stands."""
+        return prove(risk, self.problem.leave(self.V), scale)
 
     def off(self) -> float:
         """What the natural dual point lacks, in units of the cost."""
