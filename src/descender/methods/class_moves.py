@@ -28,7 +28,8 @@ from descender.methods.classes import Classes, fits_single
 from descender.methods.kronecker import Kronecker
 
 PART, A_COLUMN = 4, 20
-"""One row in so many is moved, unless fewer than so many a column, or a class, are left: then none, as it would take too long."""
+"""One row in so many is moved, unless fewer than so many a column, or a class, are left: then none, as it would take
+too long."""
 ROUNDS, WORTH = 4, 0.6
 """How often the equations are solved for what is left; and what of the gap that has to leave for the next to be
 tried."""
@@ -44,8 +45,9 @@ OUT = -50.0
 
 
 class Missing(NamedTuple):
-    """What a reading found: the probabilities (K, n), the gradient (K, d) by the weights with columns from `centre`,
-    and the sums of the slopes of the classes."""
+    """What a reading found: the probabilities (K, n); the gradient (K, d) by the weights, with columns from `centre`;
+    and the sums of the slopes of the classes.
+    """
 
     P: NDArray
     gradient: NDArray

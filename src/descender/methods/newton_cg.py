@@ -52,7 +52,7 @@ POLISHES = 2
 """Newton steps that are tried where L-BFGS comes no further: its pairs are then differences of rounding."""
 GOAL = 0.9
 """The share of the requested gap that the walk may leave; of the decrement, which only estimates it, a third."""
-HOPE, FINE, ENOUGH_PROVED = 2.5, 1e-9, 0.95
+HOPE, FINE, ENOUGH_PROVED = 3.0, 1e-9, 0.95
 """What a proof by one row in so many shows, as so many times that multiple of the decrement, until one was tried; the
 share of the cost below which nothing is hoped for; and the share of what is asked at which a proof is content."""
 TIGHTER, TIGHTER_ESTIMATE = 0.3, 0.03
@@ -93,8 +93,12 @@ class Descent:
             self._aim(target)
         if self.problem.risk.l2 == 0:
             return self.decrement <= target / 3.0
-        self.hoped = self.inflation * self.decrement <= target and target > FINE * abs(self.value)
+        self.hoped = self.inflation * self._promise() <= target and target > FINE * abs(self.value)
         return self.hoped
+
+    def _promise(self) -> float:
+        """The larger of the last two decrements, as good and bad steps alternate."""
+        return max([self.decrement, *self.decrements[-2:]])
 
     def prove(self, risk: Risk, scale: float, tol: float) -> Proof:
         """The certificate, by rows that are moved where that was hoped for."""
@@ -104,7 +108,7 @@ class Descent:
         enough = ENOUGH_PROVED * tol * max(abs(self.value), scale / 1000.0)
         proof = prove(risk, w, scale, self.metric, enough)
         if proof.found.relative > tol:
-            seen = proof.found.gap / max(self.decrement, 1e-300)
+            seen = proof.found.gap / max(self._promise(), 1e-300)
             self.inflation = max(1.5 * self.inflation, min(1.2 * seen, 10.0 * self.inflation))
         return proof
 
