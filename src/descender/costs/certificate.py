@@ -106,7 +106,7 @@ def certificate(risk: Risk, w: Vector, theta: NDArray | None = None, alone: bool
     """The certificate of a point, at the price of two readings of the rows; None for a cost that is not convex.
 
     `theta` (n,) is a point of the dual problem that a method found; it need not be feasible, and is tried beside the
-    natural one.  A loss whose slope jumps has no good natural one.  With `alone` nothing else is tried.
+    natural one, but where the slope jumps: there the natural one is never good.  With `alone` nothing else is tried.
     """
     if not risk.convex:
         return None
@@ -141,9 +141,10 @@ def total_certificate(risk: Risk, parts: Sequence[Certificate]) -> Certificate:
 def dual_value(risk: Risk, w: Vector, scores: NDArray, theta: NDArray | None = None) -> float:
     """The highest dual objective of some feasible points, or the sum of the lowest losses: a lower bound of min F."""
     sigma, y = row_weights(risk), risk.y
-    z = _balance(risk, scores) if risk.intercept else scores
-    natural = -np.atleast_2d(risk.loss.slope(z, y))
-    points = [natural] if theta is None else [natural, np.atleast_2d(theta)]
+    points = [] if theta is None else [np.atleast_2d(theta)]
+    if risk.loss.differentiable or theta is None:
+        z = _balance(risk, scores) if risk.intercept else scores
+        points.append(-np.atleast_2d(risk.loss.slope(z, y)))
     lowest = float(np.sum(sigma * risk.loss.lowest(y)))
     return max(lowest, *(_dual_at(risk, w, feasible(risk, point)) for point in points))
 
@@ -193,7 +194,7 @@ def _balance(risk: Risk, z: NDArray) -> NDArray:
     """Scores shifted by the best intercept for these weights."""
     sigma, y = row_weights(risk), risk.y
     if risk.loss is not Softmax:
-        return z + best_shift(risk, z)
+        return z + (best_shift(risk, z) if z.any() else risk.loss.trivial(y, sigma))
     for _ in range(50):
         p = risk.loss.predict(z)
         r = (sigma * risk.loss.slope(z, y)).sum(axis=1)

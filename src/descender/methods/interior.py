@@ -39,6 +39,8 @@ SMALLEST_GOAL = 1e-14
 """Of the gap, relative to the cost: below it is rounding."""
 SMALL, LARGEST_CORNER = 60_000, 1000
 """Numbers in X up to which the equations of the corner are solved, and their count."""
+UPRIGHT = 4_000_000
+"""Numbers in dense rows up to which a copy of the columns in lines, centred in float64, is made for all products."""
 STUCK = 1e-6
 """A step shorter than this share of a Newton step leads nowhere any more."""
 
@@ -59,19 +61,29 @@ class Rows:
         self.weight = np.append(problem.sigma, np.ones(len(extra)))
         self.ridge = np.append(np.full(self.d, risk.l2), np.zeros(problem.size - self.d))
 
+        self.lines: NDArray | None = None
+        if not sparse.issparse(problem.X) and self.n * self.d <= UPRIGHT:
+            self.lines = np.ones((problem.size, self.n))
+            np.subtract(problem.X.T, problem.mean[:, None], out=self.lines[: self.d])
+
     def times(self, v: Vector) -> NDArray:
         """Each row's product with v."""
-        return np.append(self.problem.scores(v), v[: self.d] if self.l1 > 0 else [])
+        z = self.problem.scores(v) if self.lines is None else v @ self.lines
+        return np.append(z, v[: self.d]) if self.l1 > 0 else z
 
     def spread(self, r: NDArray) -> Vector:
         """The sum over rows of r x."""
-        out = self.problem.spread(r[: self.n])
+        out = self.problem.spread(r[: self.n]) if self.lines is None else self.lines @ r[: self.n]
         out[: self.d] += r[self.n :] if self.l1 > 0 else 0.0
         return out
 
     def moment(self, h: NDArray) -> NDArray:
         """The sum over rows of h x x'."""
-        H = self.problem.moment(h[: self.n])
+        if self.lines is None:
+            H = self.problem.moment(h[: self.n])
+        else:
+            scaled = self.lines * np.sqrt(h[: self.n])
+            H = scaled @ scaled.T
         H[np.arange(self.d), np.arange(self.d)] += h[self.n :] if self.l1 > 0 else 0.0
         return H
 
@@ -80,23 +92,34 @@ class Move(NamedTuple):
     """A change of everything."""
 
     v: Vector
+    z: NDArray
     theta: NDArray
     above: NDArray
     below: NDArray
 
 
 class Inside:
-    """A point within: v, theta, and the slacks `above` and `below`."""
+    """A point within: v and each row's product with it, theta, and the slacks `above` and `below`."""
 
     def __init__(self, rows: Rows, v: Vector):
         self.rows, self.v = rows, v
-        residual = rows.t - rows.times(v)
+        self.z = rows.times(v)
+        residual = rows.t - self.z
         size = np.where(np.arange(len(residual)) < rows.n, np.abs(residual[: rows.n]).mean(), 0.0)
         if rows.l1 > 0:  # a cost of the same size as that of the rows
             size[rows.n :] = size[0] / (rows.l1 * rows.d)
         room = np.maximum(0.1 * size, 1e-3 * max(float(size.max()), 1e-300)) if size.max() > 0 else size + 1.0
         self.theta = 0.5 * (rows.low + rows.high)
         self.above, self.below = np.maximum(residual, 0.0) + room, np.maximum(-residual, 0.0) + room
+
+    def cost(self) -> tuple[float, NDArray]:
+        """The cost and its gradient in v; of l1 by the signs."""
+        rows, problem = self.rows, self.rows.problem
+        z, w = self.z[: rows.n], self.v[: rows.d]
+        value = problem.value_at(z, self.v) + rows.l1 * float(np.abs(w).sum())
+        gradient = problem.spread(problem.sigma * problem.loss.slope(z, problem.y)) + rows.ridge * self.v
+        gradient[: rows.d] += rows.l1 * np.sign(w)
+        return value, gradient
 
     def products(self) -> float:
         """The sum of slacks times distances: the gap, where theta is feasible."""
@@ -120,8 +143,9 @@ class Inside:
         def solve(up: NDArray, down: NDArray) -> Move:
             lean = up / to_high - down / to_low
             dv = metric.solve(-off - rows.spread(rows.weight * lean / D))
-            dtheta = -(rows.times(dv) + lean) / D
-            return Move(dv, dtheta, (up + self.above * dtheta) / to_high, (down - self.below * dtheta) / to_low)
+            dz = rows.times(dv)
+            dtheta = -(dz + lean) / D
+            return Move(dv, dz, dtheta, (up + self.above * dtheta) / to_high, (down - self.below * dtheta) / to_low)
 
         up, down = -self.above * to_high, -self.below * to_low
         first = solve(up, down)
@@ -140,7 +164,7 @@ class Inside:
         primal, dual = (min(1.0, INTO * step) for step in self.steps(move))
         if self.rows.ridge.any():
             primal = dual = min(primal, dual)
-        self.v = self.v + primal * move.v
+        self.v, self.z = self.v + primal * move.v, self.z + primal * move.z
         self.above, self.below = self.above + primal * move.above, self.below + primal * move.below
         self.theta = self.theta + dual * move.theta
         return min(primal, dual)
@@ -173,8 +197,8 @@ class Inside:
 
 def _room(distance: NDArray, change: NDArray) -> float:
     """How many times a change goes into a distance."""
-    shrinks = change < 0
-    return float(np.min(distance[shrinks] / -change[shrinks], initial=np.inf))
+    share = float((change / distance).min(initial=0.0))
+    return -1.0 / share if share < 0.0 else np.inf
 
 
 @dataclass(frozen=True)
@@ -200,7 +224,7 @@ class InteriorPoint:
         stuck = 0
         for number in range(self.max_steps + 1):
             point = problem.leave(inside.v)
-            value, gradient = cost.value_and_gradient(point)
+            value, gradient = inside.cost()
             gap = inside.products()
             last = stuck >= 3 or number == self.max_steps
             if last or gap <= max(goal, SMALLEST_GOAL) * max(abs(value), unit):
@@ -220,7 +244,13 @@ class InteriorPoint:
                 went = inside.go(move) if sound else 0.0
             stuck = stuck + 1 if went < STUCK else 0
             there = problem.leave(inside.v)
-            log = one_step(value, float(np.linalg.norm(gradient)), float(np.linalg.norm(there - point)), went, 5)
+            log = one_step(
+                value,
+                float(np.linalg.norm(problem.leave_gradient(gradient))),
+                float(np.linalg.norm(there - point)),
+                went,
+                5,
+            )
             yield Block(log, there, 5 * n, point[None, :])
 
     def _cornered(
