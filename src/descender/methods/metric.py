@@ -295,10 +295,11 @@ def descend_sample(
     if m > 30 * sizes[0]:
         sizes.append(int(np.sqrt(sizes[0] * m)))
     sizes = [k for k in sizes if 2 * k <= m] + ([m] if m < problem.n else [])
-    H = None
+    if not sizes:
+        return v, used, curvature
+    H, others = None, Others(problem, sample.rows[sample.ratio < sizes[-1] / m], v, l1)
     for k in sizes:
-        stage, rows = (part, sample.rows) if k == m else sample.part(problem, k / m)
-        others = Others(problem, rows, v)
+        stage = part if k == m else sample.part(problem, k / m)[0]
         walker = Walker(stage, v, l1)
         curvature, enough = Curvature(walker, stage, None, curvature), STAGE_SHARE * d / (2 * k)
         if H is None:
@@ -323,17 +324,20 @@ def descend_sample(
 class Others:
     """Rows beside those that a descent knows, on which it has to lower the cost, too."""
 
-    def __init__(self, problem: Centred, known: NDArray, v: Vector):
+    def __init__(self, problem: Centred, known: NDArray, v: Vector, l1: float):
         self.rows = np.setdiff1d(np.arange(0, problem.n, max(problem.n // HELD_OUT, 1)), known)
         weight = float(problem.sigma[self.rows].sum())
         self.part = problem.part(self.rows, float(problem.sigma.sum()) / weight) if weight > 0 else None
-        self.lowest = self._value(v, 0.0)
+        self.l1 = l1
+        self.lowest = self._value(v)
 
-    def _value(self, v: Vector, rough: float) -> float:
-        return -np.inf if self.part is None else self.part.value_at(self.part.scores(v), v) + rough
+    def _value(self, v: Vector) -> float:
+        if self.part is None:
+            return 0.0
+        return self.part.read(v).value + self.l1 * float(np.abs(v[: self.part.d]).sum())
 
     def worse(self, walker: Walker) -> bool:
         """Whether the walker's last step raised their cost."""
-        value = self._value(walker.v, walker.rough(walker.v))
+        value = self._value(walker.v)
         risen, self.lowest = value > self.lowest, min(value, self.lowest)
         return risen
