@@ -19,6 +19,7 @@ from descender.costs.network.activations import ACTIVATIONS
 from descender.errors import DataError, InputError, OptionError, TargetError
 from descender.estimators.mlp import MLPClassifier, MLPRegressor
 from descender.estimators.scales import column_scales
+from descender.methods import training
 
 
 @parametrize_with_checks([MLPClassifier((5,), max_iter=30), MLPRegressor((20,), max_iter=40)])
@@ -139,12 +140,13 @@ def test_few_noisy_samples_are_not_learnt_by_heart():
     assert MLPRegressor(early_stopping=False).fit(X, y).score(X_test, y_test) < 0.1
 
 
-def test_folds_tell_how_long_to_learn_from_fifty_numbers_but_not_from_as_few_classes():
+def test_folds_tell_how_long_to_learn_from_fifty_numbers_but_not_from_as_few_classes(monkeypatch):
+    monkeypatch.setattr(training, "STEPS", 400)
     rng = np.random.default_rng(0)
     X, noise = rng.normal(size=(60, 3)), rng.normal(size=60)
-    assert MLPRegressor((8,)).fit(X, noise).n_iter_ < 1000
-    assert MLPRegressor((8,)).fit(X[:49], noise[:49]).n_iter_ == 2000
-    assert MLPClassifier((8,)).fit(X, noise > 0).n_iter_ == 2000
+    assert MLPRegressor((8,)).fit(X, noise).n_iter_ < 200
+    assert MLPRegressor((8,)).fit(X[:49], noise[:49]).n_iter_ == 400
+    assert MLPClassifier((8,)).fit(X, noise > 0).n_iter_ == 400
 
 
 @pytest.mark.parametrize("early_stopping", [False, True])
