@@ -298,3 +298,29 @@ def test_sparse_matrices_that_are_refused():
         encoder.transform(open_source(sparse.csr_matrix(([1.0], ([0], [4])), shape=(2, 9))).table)
     with pytest.raises(DataError, match="expected two dimensions and numbers"):
         open_source(sparse.csr_matrix(np.eye(2)) * 1j)
+
+
+def test_infinite_cells_are_no_times_and_infinite_times_are_missing(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("a,y\n" + "".join(f"{'inf' if i % 2 else ''},{i % 7}\n" for i in range(60)))
+    with pytest.raises(DataError, match=r"column a, row \d+ is infinite"):
+        fit(path, "y")
+    times = "CASE WHEN i % 9 = 0 THEN 'infinity'::TIMESTAMP ELSE TIMESTAMP '2020-01-01' + INTERVAL (i) DAY END"
+    days = "CASE WHEN i % 5 = 0 THEN '-infinity'::DATE ELSE DATE '2020-01-01' + i::INTEGER END"
+    big = "9223372036854775807 - i % 3"
+    sql = f"SELECT {times} AS t, {days} AS d, {big} AS big, 0.5 * i AS y FROM range(90) AS r(i)"
+    result = fit(None, "y", sql=sql, compare=True)
+    for name in "td":
+        assert any(re.match(rf"{name}: \d+ of its values are infinite: taken as missing", note) for note in result.told)
+    assert result.comparison is not None
+    assert np.isfinite(result.model.predict(open_source(None, sql=sql).table)).all()
+
+
+def test_one_word_for_no_number_is_missing_however_often_it_stands():
+    cells = ["-" if i % 3 == 0 else f"{1.5 * i}" for i in range(90)]
+    column = learn_column("x", pa.chunked_array([cells]))
+    assert column.told == 'x is text that spells numbers; 30 of its 90 values are "-": taken as missing'
+    assert column.missing == pytest.approx(1 / 3)
+    assert column.mean == pytest.approx(np.mean([1.5 * i for i in range(90) if i % 3]))
+    two = ["-" if i % 3 == 0 else "n" if i % 3 == 1 else f"{1.5 * i}" for i in range(90)]
+    assert learn_column("x", pa.chunked_array([two])).told != column.told

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 HEAD_BYTES = 1 << 20
 SAMPLES = 200
 """Rows whose cells are looked at as they are spelt."""
+INFINITE = r"[-+]?inf(inity)?"
+"""What DuckDB takes for a time where no other cell says otherwise."""
 
 
 PLAIN = {
@@ -77,10 +79,13 @@ class Delimited:
         found = self.relation(con, **options)
         types = {}
         for j, kind in enumerate(map(str, found.types)):
-            cells = (row[j].strip() for row in self.samples if j < len(row))
-            spelt = next((cell for cell in cells if cell not in MISSING), "")
+            cells = [cell for row in self.samples if j < len(row) and (cell := row[j].strip()) not in MISSING]
+            spelt = cells[0] if cells else ""
             as_words = kind == "BOOLEAN" and spelt.lower() not in ("", "true", "false")
-            if kind == "BIGNUM":  # whole numbers of more digits than Arrow has
+            endless = kind.startswith(("TIMESTAMP", "DATE")) and all(
+                re.fullmatch(INFINITE, cell, re.IGNORECASE) for cell in cells
+            )
+            if kind == "BIGNUM" or endless:  # whole numbers of more digits than Arrow has; no infinite times
                 types[f"c{j}"] = "DOUBLE"
             elif as_words or (kind == "TIMESTAMP" and not re.match(r"\d{4}-\d\d?-\d\d?", spelt)):
                 types[f"c{j}"] = "VARCHAR"

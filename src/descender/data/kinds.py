@@ -96,11 +96,12 @@ def _learn_text(name: str, cells: pa.ChunkedArray) -> Column:
     if 2 * pc.count(spelt_numbers(head)).as_py() >= len(head) and not spells_no_number_on_purpose(text):
         numbers = spelt_numbers(text)
         known, present = pc.count(numbers).as_py(), len(text) - text.null_count
-        if known >= SPELT_SHARE * present and pc.count_distinct(numbers).as_py() > SPELT_VALUES:
-            strays = present - known
-            note = (
-                f"; {strays:,} of its {present:,} values {'is' if strays == 1 else 'are'} no number: taken as missing"
-            )
+        strays = present - known
+        strange = pc.unique(text.filter(pc.and_(text.is_valid(), numbers.is_null()))) if strays else []
+        enough = 0.5 if len(strange) == 1 else SPELT_SHARE  # one word for all is a way to say that there is no number
+        if known >= enough * present and pc.count_distinct(numbers).as_py() > SPELT_VALUES:
+            what = f'"{strange[0].as_py()[:40]}"' if len(strange) == 1 and strays > 1 else "no number"
+            note = f"; {strays:,} of its {present:,} values {'is' if strays == 1 else 'are'} {what}: taken as missing"
             told = f"{name} is text that spells numbers" + note * (strays > 0)
             return Number.learn(name, text, spelt=True, told=told)
     if (found.dropped or found.pooled > POOLED_SHARE) and words_a_cell(text) >= 2:

@@ -64,6 +64,7 @@ class Moment:
     spelling: str = ISO
     strays: int = 0
     stray: str = ""
+    endless: int = 0
 
     @classmethod
     def learn(cls, name: str, cells: pa.ChunkedArray, spelling: str = ISO) -> Moment:
@@ -76,6 +77,7 @@ class Moment:
             odd = pc.and_(text.is_valid(), cells.is_null())
             strays = pc.sum(odd).as_py() or 0
             stray = text[pc.index(odd, True).as_py()].as_py()[:40] if strays else ""
+        cells, endless = finite_moments(cells)
         zone = getattr(cells.type, "tz", None)
         missing = cells.null_count / len(cells)
         known = pc.drop_null(cells)
@@ -86,7 +88,7 @@ class Moment:
             seen = np.flatnonzero(counts)
             if len(seen) > 1:
                 parts[part] = {int(value): float(counts[value] / len(cells)) for value in seen}
-        return cls(name, zone, elapsed, parts, missing, spelling, strays, stray)
+        return cls(name, zone, elapsed, parts, missing, spelling, strays, stray, endless)
 
     @property
     def dropped(self) -> str | None:
@@ -106,6 +108,9 @@ class Moment:
         if self.strays:
             verb = "is" if self.strays == 1 else "are"
             read.append(f'{self.strays:,} of its values {verb} no date, such as "{self.stray}": taken as missing')
+        if self.endless:
+            verb = "is" if self.endless == 1 else "are"
+            read.append(f"{self.endless:,} of its values {verb} infinite: taken as missing")
         return f"{self.name}: {'; '.join([*read, *left_out])}" if read or left_out else None
 
     @cached_property
@@ -147,7 +152,7 @@ class Moment:
         import pyarrow as pa
 
         if pa.types.is_timestamp(cells.type) or pa.types.is_date(cells.type):
-            return cells
+            return finite_moments(cells)[0]
         if pa.types.is_null(cells.type):
             return cells.cast(pa.timestamp("us"))
         if not is_text(cells.type):
@@ -159,6 +164,23 @@ class Moment:
             spelt = "" if self.spelling == ISO else f" as {self.spelling}"
             refuse_strays(text, read, f"dates or times{zoned}{spelt}")
         return read
+
+
+def finite_moments(cells: pa.ChunkedArray) -> tuple[pa.ChunkedArray, int]:
+    """Dates or times with those missing that DuckDB means as infinite, the largest numbers there are; and how many.
+
+    >>> import pyarrow as pa
+    >>> finite_moments(pa.chunked_array([pa.array([0, 2**31 - 1], pa.date32())]))[1]
+    1
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    whole = pa.int32() if pa.types.is_date32(cells.type) else pa.int64()
+    largest = 2 ** (whole.bit_width - 1) - 1
+    odd = pc.is_in(cells.cast(whole), pa.array([largest, -largest, -largest - 1], whole))
+    count = pc.sum(odd).as_py() or 0
+    return (pc.if_else(odd, pa.scalar(None, cells.type), cells) if count else cells), count
 
 
 def _days(cells: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -11,8 +11,12 @@ from descender.costs.risk import Risk
 from descender.data.split import Folds
 from descender.methods.homotopy import Homotopy
 from descender.methods.lasso import lasso
+from descender.methods.line import Line
 from descender.methods.moments import NOISE, Moments, Quadratic
 from descender.methods.path import POINT_TOL, Solve
+
+SIDE_BY_SIDE = 60
+"""Columns up to which all fits go from kink to kink together in NumPy, sooner than a compiler is loaded."""
 
 
 class MomentFits:
@@ -92,10 +96,11 @@ def _along_l1(fits: Quadratic, l2: float) -> Solve:
     H, c = fits.G, fits.c
     if l2 > 0:
         H = H + l2 * np.eye(c.shape[1])
-    path, last, unit = Homotopy(H, c), np.zeros_like(c), 1e-3 * np.abs(c).max(axis=1, initial=0.0)
+    last, unit = np.zeros_like(c), 1e-3 * np.abs(c).max(axis=1, initial=0.0)
+    fall = Homotopy(H, c).fall if c.shape[1] <= SIDE_BY_SIDE else _each_alone(H, c)
 
     def solve(strengths: NDArray) -> NDArray:
-        W = path.fall(strengths)
+        W = fall(strengths)
         slopes = c[:, :, None] - H @ W
         off = np.where(W != 0, np.abs(slopes - np.sign(W) * strengths), np.abs(slopes) - strengths)
         lost = off.max(axis=1, initial=0.0) > 1e-8 * (unit[:, None] + strengths)
@@ -105,3 +110,21 @@ def _along_l1(fits: Quadratic, l2: float) -> Solve:
         return W
 
     return solve
+
+
+def _each_alone(H: NDArray, c: NDArray) -> Solve:
+    """From kink to kink by compiled lines."""
+    lines = [Line(float(level)) for level in np.abs(c).max(axis=1)]
+    for line, products, pulls in zip(lines, H, c, strict=True):
+        line.widen(products, pulls)
+    slopes = c.copy()
+
+    def fall(strengths: NDArray) -> NDArray:
+        W = np.zeros((*c.shape, len(strengths)))
+        for k, line in enumerate(lines):
+            for at, strength in enumerate(strengths):
+                W[k, :, at] = line.fall(float(strength), slopes[k])
+            slopes[k] = c[k] - H[k] @ W[k, :, -1]
+        return W
+
+    return fall

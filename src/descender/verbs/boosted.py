@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from descender.costs.losses import parameters, read_loss
 from descender.data.entries import dense, is_entries, width_of
+from descender.data.moments import finite_moments
 from descender.data.split import hashed
 from descender.metrics import auc, judge_classes, measure
 from descender.verbs.table import Design, Table
@@ -111,7 +112,9 @@ def _columns(table: Table, train: NDArray) -> tuple[NDArray, list[bool]]:
             place[order[:MOST_LEVELS]] = np.arange(min(len(order), MOST_LEVELS))
             values = place[np.where(np.isfinite(values), values, len(codes.dictionary)).astype(np.intp)]
         elif pa.types.is_temporal(kind):
-            column = column.cast(pa.timestamp("us")) if pa.types.is_date(kind) else column
+            column = finite_moments(column)[0].cast(pa.timestamp("us")) if pa.types.is_date(kind) else column
+            if pa.types.is_timestamp(column.type):
+                column = finite_moments(column)[0]
             values = _number(column.cast(pa.int64()))
         elif pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind):
             values = _number(column)
@@ -131,7 +134,7 @@ def _columns(table: Table, train: NDArray) -> tuple[NDArray, list[bool]]:
 def _number(column: Any) -> NDArray:
     import pyarrow as pa
 
-    return column.cast(pa.float64()).to_numpy()
+    return column.cast(pa.float64(), safe=False).to_numpy()
 
 
 def comparison_text(ours: dict[str, float], theirs: dict[str, Any], form: str = "the linear form") -> str:

@@ -305,15 +305,15 @@ class _Judge:
         if not self.early or len(self.points) < 10:
             return False
         best = min(range(len(self.scores)), key=lambda i: self.scores[i][0])
-        worse = len(self.points) > best + BEYOND and all(self._worse(p, self.points[best]) for p in self.points[-3:])
+        worse = len(self.points) > best + BEYOND and all(self._worse(p, best) for p in self.points[-3:])
         last = [score for score, _ in self.scores[-5:]]
         flat = max(last) - min(last) <= 5e-3 * self.scores[best][1] and point.strength < 1e-3 * self.planned[0]
         return worse or flat
 
-    def _worse(self, point: Point, best: Point) -> bool:
+    def _worse(self, point: Point, best: int) -> bool:
         """Whether a point is worse than the best by two standard errors of their difference between the folds."""
-        (mean, error), share = self.score(best), self.weights / self.weights.sum()
-        more = point.losses - best.losses
+        (mean, error), share = self.scores[best], self.weights / self.weights.sum()
+        more = point.losses - self.points[best].losses
         if len(share) > 2:
             error = float(np.sqrt(share @ (more - share @ more) ** 2 / (len(share) - 1)))
         return float(share @ more) > 2.0 * error + 1e-9 * abs(mean)
