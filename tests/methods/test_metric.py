@@ -350,8 +350,8 @@ def test_one_row_one_column_one_class(loss):
 
 
 def test_same_seed_same_bits():
-    X, y = data(40_000, 4)
-    X[:, 0] = np.random.default_rng(1).random(40_000) < 1e-3
+    X, y = data(60_000, 4)
+    X[:, 0] = np.random.default_rng(1).random(60_000) < 1e-3
     risk = Risk(X, y, "log_loss", l2=1e-5)
     first, again, copy = (
         fit(risk, seed=1),

@@ -25,7 +25,7 @@ from descender.methods.standard import Standard
 
 SMALL = 60_000
 """Numbers in X up to which all curvatures cost next to nothing, so that walks go down to rounding."""
-LARGEST = 120_000
+LARGEST = 200_000
 """Numbers in dense rows up to which this is quicker than descent in a learnt metric."""
 FEW_PARAMETERS = 300
 """Weights of all classes together up to which softmax has a Hessian of its own."""

@@ -26,9 +26,10 @@ FIRST = 0.1
 SETTLED, AT_REST = 1e-9, 1e-3
 """A relative decrement from which on a Hessian that leaves more than this share of it is renewed, once: the next one
 leads to rounding."""
-ROUGH, ROUNDED, ROWS_A_COLUMN = 1e-6, 1e-7, 2
-"""A relative decrement above which the Hessian is summed in float32, in half of the time; what that may lose of its
-diagonal; and the rows a column from which on it is more than the penalty and rounding."""
+ROUGH, ROUNDED, ROWS_A_COLUMN, FEW = 1e-6, 1e-7, 2, 10_000
+"""A relative decrement above which the Hessian is summed in float32, in two thirds of the time; what that may lose of
+its diagonal; the rows a column from which on it is more than the penalty and rounding; numbers up to which nothing is
+gained."""
 NOISE, MOST_IDLE = 1e-15, 3
 """The share of a cost that its summation may lose; steps within it that do not halve the decrement end a walk."""
 FALLEN, LEAST_SHARE, LARGEST_SHARE = 0.1, 0.1, 4.0
@@ -56,7 +57,8 @@ class NewtonWalk:
         self.aimed = self.near = False
         # where curvatures jump from row to row each step has another Hessian
         self.jumps = problem.loss.dual_curvature is not None
-        self.rough, self.fits_rough = False, not self.jumps and problem.n >= ROWS_A_COLUMN * len(problem.X)
+        tall = problem.n >= ROWS_A_COLUMN * len(problem.X) and problem.X.size > FEW
+        self.rough, self.fits_rough = False, tall and not self.jumps
         self._stand(problem.look(V))
         self._start_better(far)
 
