@@ -76,6 +76,15 @@ def ruppert(a, w, g, t, s):
     return new, (s[0] + (new - s[0]) / (t + 1.0),)
 
 
+def fista(a, w, g, t, s):
+    """Beck and Teboulle, 2009, restarted as O'Donoghue and Candès do, 2015."""
+    point, theta = s
+    new = w - a * g
+    uphill = (w - new) @ (new - point) > 0
+    larger = jnp.where(uphill, 1.0, (1 + jnp.sqrt(1 + 4 * theta * theta)) / 2)
+    return new + jnp.where(uphill, 0.0, (theta - 1) / larger) * (new - point), (new, larger)
+
+
 ZERO = np.zeros(2)
 PAPERS: dict[str, tuple[Callable[..., Any], tuple]] = {
     "adagrad": (adagrad, (ZERO,)),
@@ -83,6 +92,7 @@ PAPERS: dict[str, tuple[Callable[..., Any], tuple]] = {
     "amsgrad": (amsgrad, (ZERO, ZERO, ZERO)),
     "nadam": (nadam, (ZERO, ZERO, 1.0)),
     "polyak-ruppert": (ruppert, (np.array(START),)),
+    "fista": (fista, (np.array(START), 1.0)),
 }
 
 
@@ -178,7 +188,7 @@ def reference(rule: str, rate: Any, noise: Any, steps: int) -> tuple[Any, Callab
             return (new, s), None
 
         start = (w, tuple(jnp.asarray(s, dtype=float) for s in state))
-        return start, paper, lambda c: c[1][0] if rule == "polyak-ruppert" else c[0]
+        return start, paper, lambda c: c[1][0] if rule in ("polyak-ruppert", "fista") else c[0]
     if rate == "backtracking":
         return (w, *both(w), jnp.asarray(0.5)), backtracking, lambda c: c[0]
     if rate in FREE:

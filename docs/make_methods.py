@@ -50,27 +50,30 @@ A rule makes a step of a gradient. Any rule takes a `batch_size` where the cost 
 
 {rules}
 
-Two rules, `polyak-ruppert` and `schedule-free`, report another point than the one where they read gradients. The
-record and the callback tell of the points where gradients were read, with the costs that were read there; the
-result, the last row of the record, and every cost that is measured of all samples or held out belong to what is
-reported. Such a walk uses up its budget: that a point is at rest says nothing about a mean.
+Three rules, `polyak-ruppert`, `schedule-free` and `fista`, report another point than the one where they read
+gradients. The record and the callback tell of the points where gradients were read, with the costs that were read
+there; the result, the last row of the record, and every cost that is measured of all samples or held out belong to
+what is reported. A walk that reports a mean uses up its budget: that a point is at rest says nothing about a mean.
 
 ## An l1 penalty
 
-Of `gd`, `noise`, `sgd`, `minibatch`, `sag`, `saga` and `svrg` the gradient is that of all but the l1 penalty of a
-linear model, and each step is followed by soft-thresholding,
+Of `gd`, `noise`, `nesterov`, `fista`, `sgd`, `minibatch`, `sag`, `saga` and `svrg` the gradient is that of all but the
+l1 penalty of a linear model, and each step is followed by soft-thresholding,
 
 $$ w \\leftarrow \\operatorname{{sign}}(v)\\,\\max(|v| - a\\lambda_1, 0), \\qquad v = w - a\\,g $$
 
-for every weight and no intercept, so that weights become exactly zero. The cost that is reported is whole. A search for
-the rate asks for a share of $g \\cdot (w^+ - w) + \\lambda_1 (|w^+|_1 - |w|_1)$, and `gradient_tol` is held against the
-norm of the proximal gradient $w - S(w - g)$, which is zero just at a stationary point; $S$ is soft-thresholding by
-$\\lambda_1$. A. Beck and M. Teboulle, *A fast iterative shrinkage-thresholding algorithm for linear inverse problems*,
-2009 (ISTA); P. Tseng and S. Yun, *A coordinate gradient descent method for nonsmooth separable minimization*, 2009.
+for every weight and no intercept, so that weights become exactly zero. The cost that is reported is whole. A search
+for the rate asks for a share of $g \\cdot (w^+ - w) + \\lambda_1 (|w^+|_1 - |w|_1)$, and `gradient_tol` is held
+against the norm of the proximal gradient $w - S(w - g)$, which is zero just at a stationary point; $S$ is
+soft-thresholding by $\\lambda_1$. A. Beck and M. Teboulle, *A fast iterative shrinkage-thresholding algorithm for
+linear inverse problems*, 2009 (ISTA; with momentum it is `fista`, and `nesterov` where its weight is constant, whose
+momentum then is that of the points: $w \\leftarrow x^+ + \\beta (x^+ - x)$); P. Tseng and S. Yun, *A coordinate
+gradient descent method for nonsmooth separable minimization*, 2009.
 
 All else takes the slope of the penalty, which is zero at zero, comes near zeros without reaching them, and says so:
-rules with a velocity, a mean or a rate for each coordinate, one coordinate a step, clipped gradients, walks within
-bounds, and the rates that measure gradients without a search (`polyak`, `polyak-estimated`, `adaptive`, `dog`).
+rules with a velocity of gradients, a mean or a rate for each coordinate (Adam and its kin), one coordinate a step,
+clipped gradients, walks within bounds, and the rates that measure gradients without a search (`polyak`,
+`polyak-estimated`, `adaptive`, `dog`).
 
 ## Other ways to read the gradient
 

@@ -340,6 +340,22 @@ def test_ctrl_c_within_the_cost_gives_the_last_point_and_its_record(name):
     assert (walk.record.path == undisturbed.record.path).all()
 
 
+def test_nothing_is_judged_after_ctrl_c():
+    """Evaluations may take minutes, and somebody waits for the prompt."""
+    calls = []
+
+    def fun(w):
+        calls.append(1)
+        if len(calls) == 60:
+            raise KeyboardInterrupt
+        return rosen(w)
+
+    walk = minimize(fun, START)
+    assert walk.status == "interrupted"
+    assert not walk.success
+    assert len(calls) <= 60 + 1 + 2 * START.size  # one value and its gradient, of the last point
+
+
 def test_ctrl_c_before_the_first_step_gives_the_start():
     cost = Plain(at=2, do=interrupt)  # the first trial of the first step
     walk = descend(cost, START, Textbook("gd", GradientDescent(), Backtracking()), Stop(max_steps=10))

@@ -205,15 +205,18 @@ def rule_text(name: str) -> list[str]:
     ['v = beta * velocity + g', 'new w = w - rate * v']
     """
     rule: Any = RULES[name]
-    function = ast.parse(textwrap.dedent(inspect.getsource(rule.formula))).body[0]
-    assert isinstance(function, ast.FunctionDef)
-    lines = []
-    for statement in function.body:
-        if isinstance(statement, ast.Return):
-            assert isinstance(statement.value, ast.Tuple)
-            lines.append(f"new w = {ast.unparse(statement.value.elts[0])}")
-        elif isinstance(statement, ast.Assign):
-            lines.append(ast.unparse(statement))
+    parts, lines = [rule.formula, *([rule.settle] if hasattr(rule, "settle") else [])], []
+    for part in parts:
+        function = ast.parse(textwrap.dedent(inspect.getsource(part))).body[0]
+        assert isinstance(function, ast.FunctionDef)
+        for statement in function.body:
+            if isinstance(statement, ast.Return):
+                assert isinstance(statement.value, ast.Tuple)
+                made = ast.unparse(statement.value.elts[0])
+                point = "new w" if part is parts[-1] else "new"
+                lines += [f"{point} = {made}"] if made != point else []
+            elif isinstance(statement, ast.Assign):
+                lines.append(ast.unparse(statement))
     lines = [re.sub(r"\bs\[(\d)\]", lambda m: rule.slots[int(m[1])], line) for line in lines]
     lines = [re.sub(r"\bm\[(\d)\]", lambda m: rule.memory[int(m[1])], line) for line in lines]
     return [re.sub(r"\b(p|np)\.", "", line) for line in lines]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -43,30 +43,37 @@ def textbook_steps(walk: Walk, method: Textbook, start: str | None = None, sampl
     ends = [f"np.array({np.asarray(side).tolist()})" for side in method.bounds or ()]
     box = ", ".join(ends).replace("inf", "np.inf")
     project = [f"new = np.clip(new, {box})"] if box else []
-    drop = "slope @ (new - w)"
+    drop, forgets = "slope @ (new - w)", rule.slots and first != "w"
     if method.proximal:
         reach = "rate * thresholds" if method.options.whole == 1 else f"rate * len(rows) / {samples} * thresholds"
         project = [f"new = new - np.clip(new, -{reach}, {reach})"]
         drop = f"({drop} + thresholds @ (np.abs(new) - np.abs(w)))"
+    promise = f"{rate.share!r} * {drop}" if searched else ""
+    if searched and method.switches.extrapolates:
+        promise = f"{drop} + np.sum((new - w) ** 2) / (2 * rate) + 4e-16 * abs(value)"
     targets = ["w", *rule.slots]
     if searched:
         names = ["new", *(f"new_{slot}" for slot in rule.slots)]
         ceiling = inlined(rate.ceiling, {"q": rate}, m=[f"kept_{name}" for name in getattr(rate, "memory", ())])
         body += [
             f"ceiling = {ceiling.values[0]}",
-            *(["forgotten = False"] if rule.slots else []),
+            *(["forgotten = False"] if forgets else []),
             "while True:",
             *("    " + line for line in [*step, f"{', '.join(names)} = {', '.join(news)}", *project]),
-            *("    " + line for line in _forgetting(rule.slots)),
-            f"    if cost(new) <= ceiling + {rate.share!r} * {drop}:",
+            *("    " + line for line in (_forgetting(rule.slots) if forgets else [])),
+            f"    if cost(new) <= ceiling + {promise}:",
             "        break",
             f"    rate = rate * {rate.shrink!r}",
         ]
         step, news = [], names
-    elif project:
+    elif project or method.switches.settles:
         body += [*step, f"new = {news[0]}", *project]
         step, news = [], ["new", *news[1:]]
     body += step
+    settled, news = _settled_lines(rule, news)
+    body += settled
+    if box and method.switches.extrapolates:
+        news[0] = f"np.clip({news[0]}, {box})"
     body += ["last = rate"] if reads(rate, "last") else []
     if back:
         targets, news = ["w_before", "g_before", *targets], ["w", "g", *news]
@@ -141,24 +148,40 @@ def rule_lines(rule: Any) -> tuple[list[str], list[str], list[str]]:
     """What a rule notes once a step, its lines, and the expressions of the new point and the new slots."""
     kept = [f"kept_{name}" for name in getattr(rule, "memory", ())]
     lines = _sum_lines(rule, {"p": rule}, kept, rule.slots)
-    if kept:
+    if hasattr(rule, "remember"):
         found = inlined(rule.remember, {"p": rule}, s=rule.slots, m=kept, sums=_sum_names(rule))
         lines += [*found.lines, f"{', '.join(kept)} = {', '.join(found.values)}"]
     step = inlined(rule.formula, {"p": rule}, s=rule.slots, m=kept)
-    return lines, step.lines, step.values
+    return lines, step.lines, [*step.values, *rule.slots] if hasattr(rule, "settle") else step.values
 
 
-def _sum_names(owner: Any) -> list[str]:
-    if not hasattr(owner, "terms"):
+def _settled_lines(rule: Any, news: list[str]) -> tuple[list[str], list[str]]:
+    """What a rule makes of the new point after bounds and penalty, and the expressions of the point and the slots."""
+    if not hasattr(rule, "settle"):
+        return [], news
+    slots, kept = news[1:], [f"kept_{name}" for name in getattr(rule, "memory", ())]
+    lines = []
+    if hasattr(rule, "weigh"):
+        lines = _sum_lines(rule, {"p": rule}, kept, slots, "terms_after")
+        found = inlined(rule.weigh, {"p": rule}, m=kept, sums=_sum_names(rule, "terms_after"))
+        lines += [*found.lines, f"{', '.join(kept)} = {', '.join(found.values)}"]
+    found = inlined(rule.settle, {"p": rule}, s=slots, m=kept)
+    return [*lines, *found.lines], found.values
+
+
+def _sum_names(owner: Any, part: str = "terms") -> list[str]:
+    if not hasattr(owner, part):
         return []
-    return [f"sum_{k}" for k in range(len(inlined(owner.terms, {}).values))]
+    return [f"sum_{k}" for k in range(len(inlined(getattr(owner, part), {}).values))]
 
 
-def _sum_lines(owner: Any, numbers: Mapping[str, Any], kept: list[str], slots: tuple[str, ...]) -> list[str]:
-    if not hasattr(owner, "terms"):
+def _sum_lines(
+    owner: Any, numbers: Mapping[str, Any], kept: list[str], slots: Sequence[str], part: str = "terms"
+) -> list[str]:
+    if not hasattr(owner, part):
         return []
-    terms = inlined(owner.terms, numbers, s=slots, m=kept)
-    names = _sum_names(owner)
+    terms = inlined(getattr(owner, part), numbers, s=slots, m=kept)
+    names = _sum_names(owner, part)
     return [*terms.lines, *(f"{name} = np.sum({value})" for name, value in zip(names, terms.values, strict=True))]
 
 

@@ -140,3 +140,23 @@ def test_who_asks_for_a_small_gradient_is_taken_further_down(method, bounds):
         minimize(rosen, [0.5, 0.5], method, gradient=rosen_der, bounds=bounds, gradient_tol=tol) for tol in (1e-9, None)
     )
     assert np.abs(asked.jac).max() < 0.1 * np.abs(unasked.jac).max()
+
+
+@pytest.mark.parametrize("options", [{}, {"learning_rate": 0.05}], ids=["searched", "fixed"])
+def test_a_mean_of_points_is_that_of_the_points_within(options):
+    """At a corner a searched rate grows with every step: what the step would be without bounds must not count."""
+    start, box = {"x": 0.5, "y": 0.2}, [(0, 1), (-0.5, 0.5)]
+    J = "(x-3)**2 + 10*(y+1)**2 + x*y"
+    walk = minimize(J, start, "polyak-ruppert", bounds=box, max_steps=240, **options)
+    assert walk.status == "budget"
+    assert walk.x == pytest.approx(np.append(walk.record.path[1:240], [[1.0, -0.5]], axis=0).mean(axis=0), rel=1e-12)
+    assert minimize(J, start, "schedule-free", learning_rate=0.05, bounds=box, max_steps=240).x == pytest.approx(
+        [1.0, -0.5], abs=0.05
+    )
+
+
+def test_accelerated_steps_end_at_the_corner():
+    walk = minimize("(x-3)**2 + 10*(y+1)**2 + x*y", "x=0.5, y=0.2", "fista", bounds=[(0, 1), (-0.5, 0.5)])
+    assert (walk.x.tolist(), walk.success) == ([1.0, -0.5], True)
+    assert (walk.record.path >= [0.0, -0.5]).all()
+    assert (walk.record.path <= [1.0, 0.5]).all()

@@ -144,12 +144,67 @@ def test_batches_of_a_sum_walk_as_those_of_the_mean(name, size, l1, plain_steps,
         assert (ours[50:] == 0).any()
 
 
-@pytest.mark.parametrize("rate", ["auto", "barzilai-borwein", 0.1])
+def accelerated(risk, w, rate, beta=None, restart=True):
+    """Beck and Teboulle 2009, (4.1) to (4.3), with the gradient scheme of O'Donoghue and Candes 2015, section 3.2."""
+    sample, weights = slopes(risk), np.arange(len(w)) < risk.n_features
+    x, y, theta, read, restarts = w, w, 1.0, [w], 0
+    for _ in range(STEPS):
+        g = np.mean([sample(y, i) for i in range(len(risk.y))], axis=0) + risk.l2 * y * weights
+        new = soft(y - rate * g, rate * risk.l1 * weights)
+        larger = (1 + np.sqrt(1 + 4 * theta**2)) / 2
+        momentum = (theta - 1) / larger if beta is None else beta
+        if restart and (y - new) @ (new - x) > 0:
+            larger, momentum, restarts = 1.0, 0.0, restarts + 1
+        x, y, theta = new, new + momentum * (new - x), larger
+        read.append(y)
+    return np.array(read), x, restarts
+
+
+@pytest.mark.parametrize(("name", "restart"), [("fista", True), ("fista", False), ("nesterov", False)])
+@plain_and_compiled
+def test_accelerated_steps_are_those_of_the_paper(name, restart, plain_steps, monkeypatch):
+    monkeypatch.setattr(textbook, "PLAIN_STEPS", plain_steps)
+    risk, start = risk_of("log_loss", l2=0.01), np.full(9, 0.2)
+    options = {"restart": float(restart)} if name == "fista" else {"beta": 0.8}
+    method = named(risk, name, 0.5, **options)
+    walk = descend(risk, start, method, Stop(max_steps=STEPS))
+    read, point, restarts = accelerated(risk, start, 0.5, options.get("beta"), restart)
+    ours = walk.record.path[np.unique(walk.record["step"], return_index=True)[1]]
+    assert walk.nit > 100
+    assert (restarts > 0) == restart
+    assert ours[:-1] == pytest.approx(read[: walk.nit], rel=1e-12, abs=1e-12)  # the record's last row is the answer
+    assert walk.x == pytest.approx(point, rel=1e-12, abs=1e-12)
+    assert (walk.x == 0).any()
+    assert ((walk.x == 0) == (point == 0)).all()
+
+
+def test_restarts_and_momentum_pay_where_curvatures_differ():
+    """Columns that go together: what plain steps take a thousand evaluations for."""
+    rng = np.random.default_rng(2)
+    X = np.cumsum(rng.normal(size=(60, 30)), axis=1)
+    risk = Risk(X, X[:, :3] @ [2.0, -3.0, 1.0] + 0.1 * rng.normal(size=60), l1=0.5)
+    bottom = minimize(risk, tol=1e-12)
+    spent = {}
+    for name, options in (("fista", {}), ("slow", {"restart": 0.0}), ("gd", {}), ("nesterov", {})):
+        walk = minimize(risk, None, "fista" if name == "slow" else name, max_steps=1500, **options)
+        near = walk.record["cost"] <= bottom.fun * (1 + 1e-9)
+        spent[name] = walk.record["evaluations"][near.argmax()] if near.any() else np.inf
+        if name == "fista":
+            assert walk.success
+            assert ((walk.x == 0) == (bottom.x == 0)).all()
+            assert walk.fun == pytest.approx(bottom.fun, rel=1e-12)
+    assert 2 * spent["fista"] < min(spent["slow"], spent["gd"]), spent
+    assert spent["nesterov"] < spent["gd"], spent
+
+
+@pytest.mark.parametrize(
+    ("name", "rate"), [("gd", "auto"), ("gd", "barzilai-borwein"), ("gd", 0.1), ("fista", "auto"), ("nesterov", 0.05)]
+)
 @pytest.mark.parametrize("loss", ["squared_error", "log_loss"])
-def test_descent_reaches_the_certified_minimum_with_its_zeros(loss, rate):
+def test_descent_reaches_the_certified_minimum_with_its_zeros(loss, name, rate):
     risk = risk_of(loss)
     bottom = minimize(risk, tol=1e-12)
-    walk = minimize(risk, None, "gd", learning_rate=rate)
+    walk = minimize(risk, None, name, learning_rate=rate)
     assert bottom.certificate.relative <= 1e-9
     assert walk.success
     assert abs(walk.fun - bottom.fun) <= 1e-9 * bottom.fun
@@ -213,7 +268,7 @@ def test_a_walk_can_end_on_the_proximal_gradient(monkeypatch):
 @pytest.mark.parametrize(
     ("method", "options"),
     [
-        ("adam", {}), ("nesterov", {}), ("polyak-ruppert", {}), ("coordinate", {}),
+        ("adam", {}), ("momentum", {}), ("polyak-ruppert", {}), ("coordinate", {}),
         ("gd", {"clip_value": 0.01}), ("gd", {"learning_rate": "polyak 0.1"}), ("gd", {"bounds": [(-9, 9)] * 9}),
     ],
 )  # fmt: skip
@@ -226,6 +281,7 @@ def test_other_walks_take_a_subgradient_and_say_so(method, options):
 
 @pytest.mark.parametrize(("method", "rate", "reduction"), [
     ("gd", "auto", "mean"), ("sgd", 0.1, "mean"), ("minibatch", 0.02, "sum"), ("gd", 0.002, "sum"),
+    ("fista", "auto", "mean"), ("nesterov", 0.1, "mean"),
 ])  # fmt: skip
 def test_scripts_replay_proximal_steps(method, rate, reduction):
     risk = risk_of("log_loss", l1=0.05 if reduction == "mean" else 3.0, reduction=reduction)
@@ -243,7 +299,7 @@ def test_scripts_replay_proximal_steps(method, rate, reduction):
 def test_noise_is_shrunk_with_the_step():
     assert named(risk_of("log_loss"), "noise", 0.1).proximal
     kinds = [name for name in RULES if named(risk_of("log_loss"), name, 0.1).proximal]
-    assert kinds == ["gd", "noise"]
+    assert kinds == ["gd", "noise", "nesterov", "fista"]
     walk = minimize(risk_of("log_loss", l1=50.0), None, "noise", learning_rate=0.05, max_steps=4)
     assert (walk.x[:8] == 0).all()
 

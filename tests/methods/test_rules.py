@@ -83,6 +83,18 @@ def plain_averaging(gradient_at, rate, count, beta=0.9):
     return np.array(path)
 
 
+def plain_fista(gradient_at, rate, count):
+    """Beck and Teboulle 2009, (4.1) to (4.3), restarted as in O'Donoghue and Candes 2015: where gradients are read."""
+    x, y, theta, path = START, START, 1.0, [START]
+    for k in range(count - 1):
+        new = y - rate * gradient_at(k, y)
+        uphill = (y - new) @ (new - x) > 0
+        larger = 1.0 if uphill else (1 + math.sqrt(1 + 4 * theta**2)) / 2
+        x, y, theta = new, new + (0.0 if uphill else (theta - 1) / larger) * (new - x), larger
+        path.append(y)
+    return np.array(path)
+
+
 def plain_noise(gradient_at, rate, count, eta=0.01, gamma=0.55, seed=0):
     """Neelakantan's noise of variance eta / (1 + t)^gamma, from the stream that a walk with this seed draws from."""
     w, path = START.copy(), [START]
@@ -113,8 +125,8 @@ def optax_path(transformation, gradient_at, count):
 def reference_path(name, gradient_at, rate, count):
     if name == "averaging":
         return plain_averaging(gradient_at, rate, count)
-    if name == "noise":
-        return plain_noise(gradient_at, rate, count)
+    if name in ("noise", "fista"):
+        return (plain_noise if name == "noise" else plain_fista)(gradient_at, rate, count)
     if name == "polyak-ruppert":  # gradients are read where gradient descent reads them
         return reference_path("gd", gradient_at, rate, count)
     if name in OPTAX:

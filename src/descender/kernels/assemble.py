@@ -365,7 +365,7 @@ def rule_texts(rule: Any) -> list[str]:
     given = {"p": "p", "rate": "rate", "t": "t", "m": m}
     given |= {"w": "w[j]", "g": "g[j]", "s": s, "origin": "origin[j]", "noise": "noise[i, j]"}
     texts, sums = _sums(rule, "rule_sums", given)
-    if m != "()":
+    if hasattr(rule, "remember"):
         texts.append(text_of(rule.remember, "rule_remember"))
         call = _arguments(rule.remember, given | {"sums": sums.result})
         lines = [*sums.lines, f"{m} = rule_remember({call})"]
@@ -374,12 +374,27 @@ def rule_texts(rule: Any) -> list[str]:
     lines = ["for j in range(w.shape[0]):", f"    new[j], {new} = {call}"]
     texts.append(text_of(rule.formula, "rule_formula"))
     texts.append(_function("update(new, new_state, memory, p, w, g, state, origin, noise, i, rate, t)", lines))
+    if hasattr(rule, "settle"):
+        texts += _settling(rule, {"p": "p", "t": "t", "w": "w[j]", "new": "new[j]", "s": new, "m": m})
     if hasattr(rule, "answer"):
         texts.append(text_of(rule.answer, "rule_answer"))
         call = f"rule_answer({_arguments(rule.answer, given)})"
         lines = ["for j in range(w.shape[0]):", f"    answers[i, j] = {call}"]
         texts.append(_function("answer(answers, i, p, w, state, t)", lines))
     return texts
+
+
+def _settling(rule: Any, given: Mapping[str, str]) -> list[str]:
+    """``settle`` for a rule, and the formulas that it calls."""
+    texts, sums = _sums(rule, "rule_sums_after", given, "terms_after")
+    lines = list(sums.lines)
+    if hasattr(rule, "weigh"):
+        texts.append(text_of(rule.weigh, "rule_weigh"))
+        lines.append(f"{given['m']} = rule_weigh({_arguments(rule.weigh, {**given, 'sums': sums.result})})")
+    texts.append(text_of(rule.settle, "rule_settle"))
+    call = f"rule_settle({_arguments(rule.settle, given)})"
+    lines += ["for j in range(w.shape[0]):", f"    {given['new']}, {given['s']} = {call}"]
+    return [*texts, _function("settle(new, new_state, memory, p, w, t)", lines)]
 
 
 class _Sums(NamedTuple):
@@ -389,18 +404,18 @@ class _Sums(NamedTuple):
     result: str
 
 
-def _sums(owner: Any, name: str, given: Mapping[str, str]) -> tuple[list[str], _Sums]:
+def _sums(owner: Any, name: str, given: Mapping[str, str], part: str = "terms") -> tuple[list[str], _Sums]:
     """The text of the terms that a rule or rate sums, and the loop that sums them."""
-    if not hasattr(owner, "terms"):
+    if not hasattr(owner, part):
         return [], _Sums([], "()")
-    text = text_of(owner.terms, name)
+    text = text_of(getattr(owner, part), name)
     returned = tree_of(text).body[-1]
     assert isinstance(returned, ast.Return)
     assert isinstance(returned.value, ast.Tuple)
     count = range(len(returned.value.elts))
     totals, terms = [f"sum{k}" for k in count], [f"term{k}" for k in count]
     lines = [f"{total} = 0.0" for total in totals]
-    lines += ["for j in range(w.shape[0]):", f"    {_tuple(terms)} = {name}({_arguments(owner.terms, given)})"]
+    lines += ["for j in range(w.shape[0]):", f"    {_tuple(terms)} = {name}({_arguments(getattr(owner, part), given)})"]
     lines += [f"    {total} += {term}" for total, term in zip(totals, terms, strict=True)]
     return [text], _Sums(lines, _tuple(totals))
 

@@ -34,11 +34,11 @@ class Options(NamedTuple):
 
 
 def advance(
-    evaluate, rate_at, schedule, ceiling_at, remember, update, answer,
+    evaluate, rate_at, schedule, ceiling_at, remember, update, settle, answer,
     length, free_length, distance, along, copy, forget, clip, only, project,
     shrink, shrunk_length, penalty_rise, keep,
-    clips, coordinates, scheduled, searches, bounded, shrinks, carries, looks_back, remembers, answers_apart,
-    stop_if_not_finite,
+    clips, coordinates, scheduled, searches, bounded, shrinks, carries, looks_back, remembers, settles, extrapolates,
+    answers_apart, stop_if_not_finite,
     p, q, options, data, order, starts, stops,
     w, new, gradient, direction, before, direction_before, ahead, origin, lower, upper, thresholds,
     state, new_state, state_before, memory, noise, first, log, path, answers,
@@ -117,7 +117,11 @@ def advance(
                 else:
                     evaluations += 1.0
                     memory[1] = evaluate(ahead, new, data, rows)
-                    if memory[1] <= ceiling + q.share * drop:
+                    if extrapolates:  # the parabola of this rate must lie above the cost, but for its rounding
+                        promise = drop + 0.5 * distance(new, w) ** 2 / rate + 4e-16 * abs(value)
+                    else:
+                        promise = q.share * drop
+                    if memory[1] <= ceiling + promise:
                         break
                     rate = rate * q.shrink
                 update(new, new_state, memory, p, w, direction, state, origin, noise, i, rate, t)
@@ -126,6 +130,12 @@ def advance(
                 if bounded:
                     project(new, lower, upper)
             memory[2] = memory[2] + 1.0 if abs(memory[1] - value) <= 4.5e-16 * abs(value) else 0.0
+        if settles:
+            settle(new, new_state, memory, p, w, t)
+        if extrapolates and bounded:
+            project(new, lower, upper)
+        if extrapolates and searches:
+            memory[1] = math.nan  # the search did not read the cost there
         step = distance(new, w)
         memory[0] = rate
         log[i, 2] = step

@@ -28,7 +28,7 @@ from descender.methods.one_vs_rest import ClassByClass
 from descender.methods.position import reads
 from descender.methods.proximal_newton import ProximalNewton, has_proximal_newton
 from descender.methods.proximal_softmax import ProximalSoftmax
-from descender.methods.rates import Constant, OnPlateau, Rate, name_of, read_rate
+from descender.methods.rates import Backtracking, Constant, OnPlateau, Rate, name_of, read_rate
 from descender.methods.rules import RULES
 from descender.methods.textbook import Textbook
 from descender.methods.variance_reduced import REDUCTIONS, sample_curvature
@@ -45,6 +45,8 @@ POLISHED = 4e-24
 """The tol of a walk to rounding: Newton's decrement is the square of the distance that is left."""
 LOOSE = 1e-6
 """The largest tol of such walks: who asks for less than the default waits for no more."""
+GROWTH = 1.1
+"""By how much a rate grows with each accelerated step until the search shortens it."""
 LARGEST_INTERIOR = 6000
 """Columns up to which a matrix of curvatures, and its factor, may stand by for a dual ascent that gains little."""
 
@@ -200,6 +202,9 @@ def textbook(
     if isinstance(rate, OnPlateau) and not rate.every:
         rate = rate._replace(every=1.0 if batch_size == "full" else np.ceil((cost.n_samples or 1) / int(batch_size)))
     on_divergence = on_divergence or ("recover" if automatic else "stop")
+    proximal = bounds is None and _shrinks(cost, rule, rate, options._replace(coordinates=coordinates))
+    if proximal and hasattr(rule, "proximal_form"):
+        rule = rule.proximal_form()
     if _is_sum(cost) and batch_size != "full" and reduction is None:
         options = options._replace(whole=float(cost.n_samples or 1))
     return Textbook(
@@ -214,7 +219,7 @@ def textbook(
         tol=1e-6 if tol is None else tol,
         epochs=20 if reduction is None else 100,
         bounds=bounds,
-        proximal=bounds is None and _shrinks(cost, rule, rate, options._replace(coordinates=coordinates)),
+        proximal=proximal,
     )
 
 
@@ -225,10 +230,11 @@ def _shrinks(cost: Cost, rule: Any, rate: Any, options: Options) -> bool:
     remembers of a step is of the point before it; a clipped gradient no longer balances the penalty at the minimum; a
     rate measured from gradients would leave it out.
     """
-    along = getattr(rule, "along_gradient", False) and not rule.slots and not options.coordinates
+    along = getattr(rule, "along_gradient", False) and not rule.slots
+    suits = along or hasattr(rule, "extrapolates") or hasattr(rule, "proximal_form")
     clips = min(options.clip_norm, options.clip_value) < np.inf
     measured = reads(rate, "g") and not hasattr(rate, "ceiling")
-    return isinstance(cost, Risk) and cost.l1 > 0 and along and not (clips or measured)
+    return isinstance(cost, Risk) and cost.l1 > 0 and suits and not (options.coordinates or clips or measured)
 
 
 def automatic_rate(cost: Cost, rule: Any, name: str, batch_size: int | str, start: Vector | None = None) -> Rate:
@@ -239,8 +245,10 @@ def automatic_rate(cost: Cost, rule: Any, name: str, batch_size: int | str, star
     that the field begins with.  L is a bound for a risk, and measured at the start for another cost.
     """
     natural, unsearched = getattr(rule, "natural_rate", None), getattr(rule, "unsearched", False)
+    extrapolates = hasattr(rule, "extrapolates") or (hasattr(rule, "proximal_form") and getattr(cost, "l1", 0) > 0)
     if batch_size == "full" and not unsearched:
-        return read_rate("backtracking")
+        # a step that is tried in vain costs the accelerated ones as much as a step: their rate grows slowly
+        return Backtracking(grow=GROWTH) if extrapolates else Backtracking()
     if natural is not None:
         return Constant(natural)
     bounded = isinstance(cost, Risk) and bool(np.isfinite(cost.loss.curvature_bound))

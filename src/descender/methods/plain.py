@@ -101,6 +101,30 @@ def update(rule: Any) -> Callable[..., None]:
     return step
 
 
+def settle(rule: Any) -> Callable[..., None] | None:
+    """What a rule makes of the point that the bounds and the penalty left of its step; None for one that leaves it."""
+    if not hasattr(rule, "settle"):
+        return None
+    asked, slots = asked_by(rule.settle), len(rule.slots)
+    weighs, sums_of = asked_by(getattr(rule, "weigh", rule.settle)), sums(rule, "terms_after")
+    own = slice(OWN, OWN + len(getattr(rule, "memory", ())))
+
+    def after(new, new_state, memory, p, w, t):
+        s = tuple(new_state.reshape(slots, -1))
+        given = {"p": p, "w": w, "new": new, "s": s, "t": t, "m": tuple(memory[own].tolist())}
+        if hasattr(rule, "weigh"):
+            given["sums"] = sums_of(given)
+            memory[own] = rule.weigh(*[given[name] for name in weighs])
+            given["m"] = tuple(memory[own].tolist())
+        point, remembered = rule.settle(*[given[name] for name in asked])
+        point = np.array(point)
+        for to, of in zip(s, remembered, strict=True):
+            to[:] = of
+        new[:] = point
+
+    return after
+
+
 class InPlace:
     """A step of a rule that changes `w` and its state themselves, piece by piece, so that no piece leaves the cache.
 
@@ -179,9 +203,10 @@ def answer(rule: Any) -> Callable[..., None] | None:
     return note
 
 
-def sums(owner: Any) -> Callable[[dict[str, Any]], tuple[float, ...]]:
+def sums(owner: Any, part: str = "terms") -> Callable[[dict[str, Any]], tuple[float, ...]]:
     """The sums over coordinates that a rule or a rate declares."""
-    if not hasattr(owner, "terms"):
+    if not hasattr(owner, part):
         return lambda given: ()
-    asked = asked_by(owner.terms)
-    return lambda given: tuple(float(np.sum(term)) for term in owner.terms(*[given[name] for name in asked]))
+    terms = getattr(owner, part)
+    asked = asked_by(terms)
+    return lambda given: tuple(float(np.sum(term)) for term in terms(*[given[name] for name in asked]))

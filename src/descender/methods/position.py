@@ -32,6 +32,8 @@ class Switches(NamedTuple):
     carries: bool
     looks_back: bool
     remembers: bool
+    settles: bool
+    extrapolates: bool
     answers_apart: bool
     stop_if_not_finite: bool
 

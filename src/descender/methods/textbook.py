@@ -84,6 +84,8 @@ class Textbook:
             and not getattr(self.rule, "begins_at_start", False),
             looks_back=reads(self.rate, "w_before") or reads(self.rate, "g_before"),
             remembers=hasattr(self.rule, "remember"),
+            settles=hasattr(self.rule, "settle"),
+            extrapolates=hasattr(self.rule, "extrapolates"),
             answers_apart=hasattr(self.rule, "answer"),
             stop_if_not_finite=self.options.stop_if_not_finite,
         )
@@ -94,8 +96,8 @@ class Textbook:
 
     def blocks(self, cost: Cost, w: Vector, rng: np.random.Generator, budget: Budget) -> Iterator[Block]:
         """Walk from `w`.  The first steps run as plain Python, later ones compiled where the cost can be."""
-        options = self.options
-        if self.batch_size != "full" or options.coordinates or hasattr(self.rule, "answer"):
+        options, switches = self.options, self.switches
+        if self.batch_size != "full" or options.coordinates or (switches.answers_apart and not switches.extrapolates):
             # a batch that happens to fit, or one coordinate that rests, says nothing about the others; nor does a point
             # about the mean of the way to it
             options = options._replace(gradient_tol=-1.0, step_tol=-1.0)
@@ -110,7 +112,7 @@ class Textbook:
             snapshots is not None
             and self.batch_size != "full"
             and w.size > LONG
-            and not (self.switches.looks_back or self.switches.bounded or self.switches.shrinks)
+            and not (switches.looks_back or switches.bounded or switches.shrinks or switches.settles)
         )
         reader, judge = _Reader(self, cost.n_samples, rng), None
         noise = Noise(self.rule, w.size, rng)
@@ -269,17 +271,17 @@ def plain_walk(
     own = walk.OWN + len(getattr(rule, "memory", ()))
     formulas = (
         plain.rate_at(rate, own), plain.schedule(rate), plain.ceiling_at(rate, own),
-        plain.remember(rule), plain.update(rule), plain.answer(rule),
+        plain.remember(rule), plain.update(rule), plain.settle(rule), plain.answer(rule),
     )  # fmt: skip
     switches, loop = method.switches, cast(Step, advance)
     operations: tuple[Any, ...] = walk.OPERATIONS
     if in_place:
         stepper = in_place(rule)
-        formulas = (*formulas[:4], stepper.update, formulas[5])
+        formulas = (*formulas[:4], stepper.update, *formulas[5:])
         own_way: dict[Any, Any] = {walk.copy: stepper.copy, walk.distance: stepper.distance}
         operations = tuple(own_way.get(operation, operation) for operation in operations)
     if mean is not None:
-        formulas = (*formulas[:4], mean.within(formulas[4], MEAN_EVERY), formulas[5])
+        formulas = (*formulas[:4], mean.within(formulas[4], MEAN_EVERY), *formulas[5:])
 
     def evaluate(gradient: Vector, w: Vector, data: Any, rows: NDArray) -> float:
         return cost.gradient_into(gradient, w, None if full else rows)

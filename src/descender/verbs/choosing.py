@@ -90,7 +90,8 @@ def _of_l1(cost: Cost, chosen: Any) -> str:
         return ""
     if chosen.proximal:
         return "; proximal steps for l1"
-    return "; of l1 a subgradient, so that no weight becomes exactly 0 (gd, sgd, saga and the like take proximal steps)"
+    told = "; of l1 a subgradient, so that no weight becomes exactly 0"
+    return f"{told} (gd, fista, sgd, saga and the like take proximal steps)"
 
 
 def down_to(chosen: Any, gradient_tol: float | None) -> Any:

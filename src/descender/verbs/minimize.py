@@ -197,14 +197,17 @@ def minimize(
         walk.notes.append(f"J is not defined everywhere on the way: {undefined_at}")
     if box is not None and not box.contains(w):
         walk.notes.insert(0, "the start was outside of the bounds: moved to the nearest point within")
-    if isinstance(target, Risk) and walk.certificate is None and box is None:
+    hurried = walk.status == "interrupted"  # who pressed Ctrl-C waits for no judgement
+    if isinstance(target, Risk) and walk.certificate is None and box is None and not hurried:
         with one_blas_thread():
             walk.certificate = certificate(target, walk.x)
-    judge(target, walk, chosen)
+    if not hurried:
+        judge(target, walk, chosen)
     walk.findings += [look.found] if look and look.found else []
     if layers and layers.names:
         walk.record.facts["layers"] = layers.facts
-    walk.findings += examine(target, w, walk, rerun(target, first, chosen, walk, seed))
+    if not hurried:
+        walk.findings += examine(target, w, walk, rerun(target, first, chosen, walk, seed))
     if isinstance(target, Formula) and (gone := lost(target, first, chosen, walk, seed)):
         walk.findings += undefined(target, *gone)
     walk.findings = lost_network(walk)
@@ -214,6 +217,6 @@ def minimize(
     walk.replay = replay_of(minimize, asked) if troubles(walk) else None
     if on_trouble == "repair":
         walk = repair(walk)
-    if exact:
+    if exact and not hurried:
         walk.stationary = stationary_points(count.cost, seconds=SECONDS if exact is True else exact)
     return walk

@@ -17,8 +17,9 @@ class Backtracking(NamedTuple):
 
     .. math:: J(w^+) \le J(w) + c\, g \cdot (w^+ - w)
 
-    where :math:`a` is the rate accepted last, over :math:`\beta`.  It needs exact costs, and works with any rule: where
-    what the rule remembers leads uphill, :math:`g \cdot (w^+ - w) > 0`, it is forgotten and the step taken again.
+    where :math:`a` is the rate accepted last, over :math:`\beta` or times `grow`.  It needs exact costs, and works with
+    any rule: where what the rule remembers leads uphill, :math:`g \cdot (w^+ - w) > 0`, it is forgotten and the step
+    taken again.
     L. Armijo, *Minimization of functions having Lipschitz continuous first partial derivatives*, 1966.
 
     Wrong choice where each evaluation is dear: it tries about two rates a step.
@@ -27,6 +28,7 @@ class Backtracking(NamedTuple):
     rate: float = 1.0
     shrink: float = 0.5
     share: float = 1e-4
+    grow: float = 0.0
 
     exact = True
     ranges = {"shrink": FRACTION, "share": FRACTION}
@@ -34,7 +36,8 @@ class Backtracking(NamedTuple):
     @staticmethod
     def formula(q, last):
         """The rate that is tried first; `last` is the rate of the last step, 0 at the start."""
-        return last / q.shrink if last > 0.0 else q.rate
+        longer = last * q.grow if q.grow > 0.0 else last / q.shrink
+        return min(longer, 1e200) if last > 0.0 else q.rate
 
     @staticmethod
     def ceiling(value):

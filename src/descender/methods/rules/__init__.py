@@ -15,6 +15,13 @@ normal numbers; ``origin``, the start; ``m``, the numbers that the rule names in
     elementwise, a tuple; the sum of each over the coordinates is passed on as ``sums``
 ``remember(...)``
     the numbers of ``memory`` for this step, from the old ones (``m``, zero at the start) and ``sums``
+``settle(...)``
+    the point and the slots after a step, from what bounds and a penalty left of the point (``new``); before it
+    ``terms_after(...)`` may be summed and ``weigh(...)`` may change what ``memory`` holds
+``extrapolates``
+    whether ``settle`` leads beyond the new point: what is searched is then the parabola's rate, not a descent
+``proximal_form()``
+    of a rule with another form for proximal steps: that one
 ``answer(w, s, t)``
     what is reported after `t` steps, where that is not the point at which gradients are read
 ``begins_at_start``
@@ -44,7 +51,7 @@ from descender.methods.rules.adaptive import (
     RMSProp,
 )
 from descender.methods.rules.averaged import IterateAveraging, ScheduleFree
-from descender.methods.rules.momentum import GradientAveraging, Momentum, Nesterov
+from descender.methods.rules.momentum import Fista, GradientAveraging, Momentum, Nesterov
 from descender.methods.rules.plain import GradientDescent, GradientNoise, SignDescent
 
 RULES = {
@@ -53,6 +60,7 @@ RULES = {
     "noise": GradientNoise,
     "momentum": Momentum,
     "nesterov": Nesterov,
+    "fista": Fista,
     "averaging": GradientAveraging,
     "polyak-ruppert": IterateAveraging,
     "schedule-free": ScheduleFree,

@@ -27,7 +27,11 @@ class IterateAveraging(NamedTuple):
     @staticmethod
     def formula(p, w, g, s, rate, t):
         """One step; `t` counts from 0."""
-        new = w - rate * g
+        return w - rate * g, s
+
+    @staticmethod
+    def settle(p, new, s, t):
+        """The point within its bounds goes into the mean."""
         return new, (s[0] + (new - s[0]) / np.maximum(t + 1.0 - p.skip, 1.0),)
 
     @staticmethod
@@ -64,11 +68,15 @@ class ScheduleFree(NamedTuple):
         return largest, total, largest * largest / np.maximum(total, 1e-300)
 
     @staticmethod
-    def formula(p, w, g, s, rate, t, m):
-        """One step; `t` counts from 0."""
-        z = s[0] - rate * g
-        x = s[1] + m[2] * (z - s[1])
-        return p.beta * x + (1.0 - p.beta) * z, (z, x)
+    def formula(p, w, g, s, rate, t):
+        """One step of the fast point; `t` counts from 0."""
+        return s[0] - rate * g, s
+
+    @staticmethod
+    def settle(p, new, s, m):
+        """The fast point within its bounds goes into the mean; between the two the next gradient is read."""
+        x = s[1] + m[2] * (new - s[1])
+        return p.beta * x + (1.0 - p.beta) * new, (new, x)
 
     @staticmethod
     def answer(s):
