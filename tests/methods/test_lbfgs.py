@@ -12,6 +12,7 @@ from descender import minimize
 from descender.costs.cost import Cost
 from descender.costs.risk import Risk
 from descender.descent import descend
+from descender.methods.critical import Critical
 from descender.methods.lbfgs import LBFGS, Pairs
 from descender.methods.linesearch import CURVATURE, FAR, SUFFICIENT, search
 from descender.walk import Stop
@@ -544,3 +545,27 @@ def test_the_inverse_hessian_that_was_learnt(scale):
     assert H[0, 1] == H.todense()[1, 0]
     assert dict(result)["hess_inv"].shape == (3, 3)
     assert "hess_inv" not in minimize(rosen, [1.3, 0.7, 0.8], "cg", jac=rosen_der)
+
+
+@pytest.mark.parametrize(
+    ("cost", "start", "lowest"),
+    [
+        (lambda w: float(np.exp(100 * w[0] ** 2)) + (w[1] - 1) ** 2, [2.6, 10.0], 1.0),
+        (lambda w: 1e307 * (w[0] ** 4 / 4 - w[0] ** 2 / 2 + (w[1] + 1) ** 2), [0.0, 0.5], -2.5e306),
+        (lambda w: 1e-320 * ((w[0] - 3) ** 2 + 10 * (w[1] + 1) ** 2), [1.5, 0.5], None),
+    ],
+    ids=["steep", "huge", "subnormal"],
+)
+def test_costs_at_the_ends_of_the_numbers(cost, start, lowest):
+    walk = minimize(cost, start)
+    assert np.isfinite(walk.fun)
+    assert walk.fun <= cost(np.array(start))
+    if lowest is not None:
+        assert walk.fun == pytest.approx(lowest, rel=1e-3)
+
+
+def test_a_promise_beyond_the_numbers_is_one():
+    point = Critical("minimum", "", np.array([1e-5, 1e290]), np.eye(2))
+    step, promise = point.newton(np.array([1e200, 1e299]))
+    assert (step.tolist(), promise) == ([0.0, pytest.approx(-1e9)], pytest.approx(5e307))
+    assert point.newton(np.array([0.0, 1e303]))[1] == np.inf

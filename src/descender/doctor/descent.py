@@ -157,12 +157,12 @@ def _holds(cost: Cost, walk: Walk) -> bool:
     rates = walk.record["learning_rate"]
     rates = rates[np.isfinite(rates) & (rates > 0)]
     curvature = largest_curvature(cost, walk.x)
-    return bool(np.isfinite(curvature) and PATIENT * (rates.max() if len(rates) else 1.0) * curvature < 1.0)
+    return bool(np.isfinite(curvature) and PATIENT * (float(rates.max()) if len(rates) else 1.0) * curvature < 1.0)
 
 
 def _fell_far(costs: NDArray) -> bool:
     """Whether a cost ended far below zero, out of proportion to where it began."""
-    return bool(costs[-1] < -1e6 * (1.0 + abs(costs[0])))
+    return float(costs[-1]) < -1e6 * (1.0 + abs(float(costs[0])))
 
 
 def _straight(cost: Cost, w: Vector) -> bool:

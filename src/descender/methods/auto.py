@@ -28,7 +28,7 @@ from descender.methods.one_vs_rest import ClassByClass
 from descender.methods.position import reads
 from descender.methods.proximal_newton import ProximalNewton, has_proximal_newton
 from descender.methods.proximal_softmax import ProximalSoftmax
-from descender.methods.rates import Backtracking, Constant, OnPlateau, Rate, name_of, read_rate
+from descender.methods.rates import Constant, OnPlateau, Rate, name_of, read_rate
 from descender.methods.rules import RULES
 from descender.methods.textbook import Textbook
 from descender.methods.variance_reduced import REDUCTIONS, sample_curvature
@@ -248,7 +248,8 @@ def automatic_rate(cost: Cost, rule: Any, name: str, batch_size: int | str, star
     extrapolates = hasattr(rule, "extrapolates") or (hasattr(rule, "proximal_form") and getattr(cost, "l1", 0) > 0)
     if batch_size == "full" and not unsearched:
         # a step that is tried in vain costs the accelerated ones as much as a step: their rate grows slowly
-        return Backtracking(grow=GROWTH) if extrapolates else Backtracking()
+        rate = read_rate("backtracking")
+        return rate._replace(grow=GROWTH) if extrapolates else rate
     if natural is not None:
         return Constant(natural)
     bounded = isinstance(cost, Risk) and bool(np.isfinite(cost.loss.curvature_bound))
@@ -261,8 +262,8 @@ def automatic_rate(cost: Cost, rule: Any, name: str, batch_size: int | str, star
     if not 0.0 < curvature < np.inf:
         return Constant(0.01)
     keeps = getattr(rule, "beta", 0.0) if name in ("momentum", "nesterov") else 0.0
-    rate = 1.0 / max(curvature, 1e-300)
-    return Constant((1.0 - keeps) * (rate if bounded else lowering_rate(cost, w, rate * share) / share))
+    inverse = 1.0 / max(curvature, 1e-300)
+    return Constant((1.0 - keeps) * (inverse if bounded else lowering_rate(cost, w, inverse * share) / share))
 
 
 def lowering_rate(cost: Cost, w: Vector, rate: float) -> float:

@@ -45,7 +45,8 @@ class Critical(NamedTuple):
         positive = self.curvatures > FLAT_EXACT * self.curvatures[-1]
         V, c = self.directions[:, positive], self.curvatures[positive]
         along = V.T @ gradient
-        return -V @ (along / c), 0.5 * float(np.sum(along * along / c))
+        with np.errstate(over="ignore"):  # a promise beyond all numbers is one
+            return -V @ (along / c), 0.5 * float(np.sum(along * (along / c)))
 
 
 def classify(

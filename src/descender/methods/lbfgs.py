@@ -29,7 +29,8 @@ ROUNDING = 1e-17
 class Pairs:
     r"""The last few steps s and changes of the gradient y, and the inverse Hessian that they imply.
 
-    Pairs without measured positive curvature, :math:`s\cdot y \le 10^{-12} |s||y|`, are left out.  `unit` are the units
+    Pairs without measured positive curvature, :math:`s\cdot y \le 10^{-12} |s||y|`, and those whose squares
+    are no numbers are left out.  `unit` are the units
     of the parameters, 1 unless given, and `factor` is what the cost was multiplied by.
     """
 
@@ -39,8 +40,10 @@ class Pairs:
 
     def add(self, s: Vector, y: Vector) -> bool:
         """Remember a step and the change of the gradient over it."""
-        sy = float(s @ y)
+        sy, yy = float(s @ y), float(y @ y)
         if not sy > 1e-12 * float(np.linalg.norm(s)) * float(np.linalg.norm(y)):
+            return False
+        if not (1e-300 < sy < 1e300 and 1e-300 < yy < 1e300):  # of which no inverse is a number
             return False
         self.pairs.append((s, y, 1.0 / sy))
         return True
@@ -58,7 +61,11 @@ class Pairs:
         if not self.pairs or unit is None or (unit == 1.0).all():
             return None
         _, y, rho = self.pairs[-1]
-        square = unit**2 / (rho * float(y @ (unit**2 * y)))
+        with np.errstate(over="ignore"):
+            curvature = rho * float(y @ (unit**2 * y))
+        if not 0.0 < curvature < np.inf:
+            return None
+        square = unit**2 / curvature
         return lambda q: square * q
 
     def solve(self, g: Vector, metric: Callable[[Vector], Vector] | None = None) -> Vector:
@@ -136,7 +143,7 @@ class LBFGS:
         if largest == 0.0 or 1e-100 < largest < 1e100:
             yield from self._walk(cost, w, value, gradient)
             return
-        scaled = Scaled(cost, 2.0 ** -int(np.log2(largest)))
+        scaled = Scaled(cost, 2.0 ** -min(max(int(np.log2(largest)), -1000), 1000))
         for block in self._walk(scaled, w, value * scaled.factor, gradient * scaled.factor):
             log = block.log.copy()
             log[:, :2] /= scaled.factor
@@ -204,7 +211,9 @@ class LBFGS:
         free = np.ones(len(w), dtype=bool) if box is None else ~box.held(w, gradient)
         slope = np.where(free, gradient, 0.0)
         size = length(unit * slope)
-        first = max(1.0 if (unit == 1.0).all() else 0.0, 0.1 * length(w / unit)) / size if size > 0 else 0.0
+        first = (
+            max(1.0 if (unit == 1.0).all() else 0.0, 0.1 * length(w / unit)) / max(size, 1e-300) if size > 0 else 0.0
+        )
         if not pairs.pairs:
             direction = -first * unit**2 * slope
             return direction if box is None else box.project(w + direction) - w

@@ -1,6 +1,6 @@
 """The direction is an average of the gradients seen so far."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -49,7 +49,8 @@ class Nesterov(NamedTuple):
 
     def proximal_form(self):
         """The same momentum of points and not of gradients, which a penalty's step may stand within."""
-        return Extrapolation(self.beta)
+        form: Any = Extrapolation
+        return form(self.beta)
 
 
 class Extrapolation(NamedTuple):
