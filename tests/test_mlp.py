@@ -343,6 +343,9 @@ def test_a_column_that_was_constant_in_training_says_nothing():
     ("options", "error", "says"),
     [
         ({"hidden_layer_sizes": (0,)}, InputError, "outputs=0"),
+        ({"hidden_layer_sizes": None}, OptionError, "hidden_layer_sizes=None"),
+        ({"hidden_layer_sizes": "10"}, OptionError, "hidden_layer_sizes='10'"),
+        ({"shuffle": "no"}, OptionError, "shuffle='no'"),
         ({"activation": "rellu"}, OptionError, "did you mean relu"),
         ({"solver": "adm"}, OptionError, "did you mean adam"),
         ({"batch_size": 0}, OptionError, "batch_size=0"),

@@ -7,7 +7,7 @@ how they are scaled does not matter, and ``coefs_`` and ``intercepts_`` are thos
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -169,6 +169,9 @@ class Perceptron(BaseEstimator):
         return how._replace(method=method, options=options, epochs=1, early_stopping=False, tol=None)
 
     def _layers(self, inputs: int, outputs: int) -> list[Layer]:
+        sizes: Any = self.hidden_layer_sizes
+        if isinstance(sizes, str) or not isinstance(sizes, int | np.integer | Iterable):
+            raise OptionError(f"hidden_layer_sizes={sizes!r}: expected the widths of the hidden layers, as (100, 50)")
         return perceptron(
             inputs, self.hidden_layer_sizes, outputs, ACTIVATION_NAMES.get(self.activation, self.activation),
             initialisation=self.initialisation, normalisation=self.normalisation, dropout=self.dropout,
@@ -190,7 +193,10 @@ class Perceptron(BaseEstimator):
             words = {"auto": "auto" if planned else first, "constant": first, "adaptive": f"plateau {first!r}"}
             rate = words.get(rate, rate)
         options: dict[str, Any] = {"batch_size": self._size(), "learning_rate": rate, "clip_norm": self.clip_norm}
-        options |= {} if self.shuffle else {"shuffle": False}
+        shuffle: Any = self.shuffle
+        if not isinstance(shuffle, bool | np.bool_):
+            raise OptionError(f"shuffle={shuffle!r}: expected True or False")
+        options |= {} if shuffle else {"shuffle": False}
         if self.solver == "lbfgs":
             return "lbfgs", {"max_evaluations": self.max_fun}
         if self.solver == "sgd":
