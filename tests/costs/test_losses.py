@@ -395,6 +395,25 @@ def test_a_loss_is_read_back_from_its_name(delta, level):
         assert read_loss(loss) == loss
 
 
+@pytest.mark.parametrize(
+    "loss", [loss for loss in LOSSES.values() if loss.fuse is not None], ids=lambda loss: loss.name
+)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_what_is_fused_is_the_formula(loss, dtype):
+    z = np.linspace(-12.0, 12.0, 301).astype(dtype)
+    exact = z.astype(np.float64)
+    for target in (0.0, 1.0) if loss is LogLoss else (0.0, 1.0, 3.0, 250.0):
+        y = np.full(len(z), target, dtype)
+        value, slope = np.empty_like(z), np.empty_like(z)
+        loss.fuse(z, loss.sides(y), value, slope)
+        other = loss.fused(z, y)
+        size = 1.0 + np.exp(np.maximum(exact, 0.0)) + target * (1.0 + np.abs(exact))
+        near = 40.0 * np.finfo(dtype).eps * size
+        for found, told, wanted in zip((value, slope), other, (loss.value, loss.slope), strict=True):
+            np.testing.assert_array_equal(found, told)
+            assert np.all(np.abs(found - wanted(exact, y.astype(np.float64))) <= near)
+
+
 def test_losses_with_parameters_differ():
     assert Huber(0.5) != Quantile(0.5)
     assert [Huber().name, Huber(2).name, Quantile(0.5).name, Quantile(0.25).name] == [

@@ -213,10 +213,14 @@ class Centred:
 
     def _fused(self, dtype: Any) -> Losses:
         """What puts the losses and the slopes of some rows where they belong, by one exponential or the like."""
+        fuse, sides = self.fuse, self.sides(dtype)
+        return lambda z, part, values, slopes: fuse(z, sides[..., part], values, slopes)
+
+    def sides(self, dtype: Any) -> NDArray:
+        """What the loss knows of the targets, in a dtype."""
         if dtype not in self._sides:
-            self._sides[dtype] = (1.0 - 2.0 * self.y).astype(dtype)
-        fuse, sides = self.fuse, self._sides[dtype]
-        return lambda z, part, values, slopes: fuse(z, sides[part], values, slopes)
+            self._sides[dtype] = self.loss.sides(self.y.astype(dtype))
+        return self._sides[dtype]
 
     def _separate(self, dtype: Any) -> Losses:
         """The same for any loss and score."""
@@ -291,7 +295,13 @@ class Centred:
 
     def quick_value(self, scores: NDArray, v: Vector) -> float:
         """The same in the dtype of X."""
-        values, _ = self._losses(scores.astype(self.X.dtype), self.targets)
+        z = scores.astype(self.X.dtype)
+        if self.fuse is not None:
+            values, _ = self.fuse(z, self.sides(z.dtype))
+            value = float(self.sigma @ values) + self.ridge(v)
+            if math.isfinite(value):
+                return value
+        values, _ = self._losses(z, self.targets)
         return float(self.sigma @ np.broadcast_to(values, self.n)) + self.ridge(v)
 
     def _weights(self, scores: NDArray, cautious: bool) -> NDArray:

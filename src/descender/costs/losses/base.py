@@ -35,7 +35,10 @@ class BaseLoss:
     """Value and slope at once, where there is such a formula; `fuses` tells for which targets."""
 
     fuse: Any = None
-    """``fuse(z, sides, value, slope)``: the same into arrays that are there, for ``sides`` of 1 - 2 y."""
+    """``fuse(z, sides, value, slope)``: the same into arrays that are there, for the ``sides`` of the targets."""
+
+    sides: Any = None
+    """What `fuse` knows of targets (n,), made once for all scores: an array (n,), or several (k, n)."""
 
     bend: Any = None
     """The second derivative by the slope alone, where `fused` holds and the slope is a difference of probabilities."""

@@ -46,11 +46,16 @@ class LogLoss(BaseLoss):
     @staticmethod
     def fused(z, y):
         """Value and slope by one exponential, for y of 0 and 1; not finite where it overflows."""
-        return LogLoss.fuse(z, 1.0 - 2.0 * y)
+        return LogLoss.fuse(z, LogLoss.sides(y))
+
+    @staticmethod
+    def sides(y):
+        """The signs of a row's margin, turned round."""
+        return 1.0 - 2.0 * y
 
     @staticmethod
     def fuse(z, sides, value=None, slope=None):
-        """The same for ``sides`` of 1 - 2 y, into arrays that are there."""
+        """The same into arrays that are there."""
         e = np.multiply(z, sides, out=slope)
         np.exp(e, out=e)
         u = np.add(e, 1.0, out=value)

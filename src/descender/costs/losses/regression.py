@@ -205,11 +205,29 @@ class Poisson(BaseLoss):
     @staticmethod
     def fused(z, y):
         """Value and slope by one exponential; not finite where it overflows."""
+        return Poisson.fuse(z, Poisson.sides(y))
+
+    @staticmethod
+    def sides(y):
+        """The counts, with 1 for those of nothing, and the logarithms of that."""
         some = y + (y == 0.0)
-        above = z - np.log(some)
-        short = y.dtype == np.float32  # in which an exponential is fast, and z knows no more digits
-        slope = some * np.exp(above) - y if short else some * np.expm1(above) + (some - y)
-        return slope - y * above, slope
+        return np.stack([y, some, np.log(some)])
+
+    @staticmethod
+    def fuse(z, sides, value=None, slope=None):
+        """The same into arrays that are there."""
+        y, some, log = sides
+        above = np.subtract(z, log, out=value)
+        if above.dtype == np.float32:  # in which an exponential is fast, and z knows no more digits
+            e = np.exp(above, out=slope)
+            e *= some
+            e -= y
+        else:
+            e = np.expm1(above, out=slope)
+            e *= some
+            e += some - y
+        above *= y
+        return np.subtract(e, above, out=above), e
 
     @staticmethod
     def dual(theta, y):
