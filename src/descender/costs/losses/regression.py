@@ -205,13 +205,15 @@ class Poisson(BaseLoss):
     @staticmethod
     def fused(z, y):
         """Value and slope by one exponential; not finite where it overflows."""
-        return Poisson.fuse(z, Poisson.sides(y))
+        return Poisson.fuse(z, Poisson.sides(np.asarray(y)))
 
     @staticmethod
     def sides(y):
         """The counts, with 1 for those of nothing, and the logarithms of that."""
-        some = y + (y == 0.0)
-        return np.stack([y, some, np.log(some)])
+        out = np.empty((3, *y.shape), y.dtype)
+        out[0], out[1] = y, y + (y == 0.0)
+        out[2] = np.log(out[1])
+        return out
 
     @staticmethod
     def fuse(z, sides, value=None, slope=None):
@@ -227,7 +229,7 @@ class Poisson(BaseLoss):
             e *= some
             e += some - y
         above *= y
-        return np.subtract(e, above, out=above), e
+        return np.subtract(e, above, out=value), e
 
     @staticmethod
     def dual(theta, y):
