@@ -152,3 +152,24 @@ def test_which_problems_are_its_own():
     many = Risk(X[:50], np.arange(50.0), "softmax", l2=1.0)
     assert many.n_parameters > FEW_PARAMETERS
     assert not isinstance(choose(many, 1e-6)[0], Newton)
+
+
+@pytest.mark.parametrize("scale", [1e4, 1e8])
+def test_huber_where_hardly_a_row_is_on_its_curve(scale):
+    rng = np.random.default_rng(3)
+    X = rng.standard_normal((100, 3))
+    risk = Risk(X, (X.sum(axis=1) + rng.standard_t(2, 100)) * scale, "huber 1.0", l2=1e-3)
+    for tol in (1e-2, 1e-6):
+        walk = descend(risk, risk.default_start(), Newton(tol))
+        assert walk.success
+        assert walk.certificate.relative <= tol
+        assert walk.nit < 20
+
+
+def test_a_step_goes_on_where_the_slope_has_hardly_fallen():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 4))
+    risk = Risk(X, (X[:, 0] + 0.1 * rng.normal(size=300) > 0).astype(float), "log_loss", l2=1e-4)
+    walk = walked(risk)
+    assert walk.record["learning_rate"][0] > 1.2  # a logistic loss flattens: the whole step is too short
+    assert np.all(np.diff(walk.record["cost"]) <= 0)

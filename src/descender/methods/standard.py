@@ -192,16 +192,14 @@ class Standard:
         """The certificate: with l2 alone and one score a row by minus the slopes, moved as a free intercept asks."""
         risk = self.risk
         if self.several or risk.l2 == 0 or risk.l1 > 0:
-            found = certificate(risk, self.leave(at.V))
-            assert found is not None
-            return found
+            return self._general_proof(at)
         theta, total = -at.slopes, float(self.sigma @ at.slopes)
         if risk.intercept and total != 0.0:
             rooms = room(self.loss, theta, self.y)
             free = float(self.sigma @ rooms)
             share = total / free if free > 0.0 else np.inf
-            if not abs(share) <= 1.0:
-                return proved(at.value, np.inf, scale)
+            if not abs(share) <= 1.0:  # such as where hardly a row is on the curved part of its loss
+                return self._general_proof(at)
             theta = theta + share * rooms
         u = ((self.sigma * theta) @ self.X.T)[: self.d] * self.size
         bound = float(self.sigma @ self.loss.dual(theta, self.y)) - float(u @ u) / (2.0 * risk.l2)
@@ -210,3 +208,8 @@ class Standard:
             bound -= np.finfo(np.float64).eps * float((self.sigma * np.abs(self.y)) @ np.abs(at.Z))
             bound = max(bound, float(self.sigma @ self.loss.lowest(self.y)))
         return proved(at.value, at.value - bound, scale)
+
+    def _general_proof(self, at: Point) -> Certificate:
+        found = certificate(self.risk, self.leave(at.V))
+        assert found is not None
+        return found
