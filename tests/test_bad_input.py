@@ -158,13 +158,18 @@ def test_what_is_odd_is_told_and_the_model_stands(case, own_folder):
     assert any(re.search(text, line) for line in heard)
 
 
+TO_FULL = ["fit", "good.csv", "--target", "y", "--l2", "0.1", "--no-compare"]
+TO_PREDICT = ["predict", "y.descender", "good.csv"]
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
-@pytest.mark.parametrize("words", [["--no-files"], ["--no-files", "--json"]])
+@pytest.mark.parametrize("words", [[*TO_FULL, "--no-files"], [*TO_FULL, "--no-files", "--json"], TO_PREDICT])
 def test_an_output_that_takes_nothing_is_told(words, good, own_folder):
-    (own_folder / "good.csv").write_bytes(good["good.csv"])
-    command = [sys.executable, "-m", "descender", "fit", "good.csv", "--target", "y", "--l2", "0.1", "--no-compare"]
+    for name, written in good.items():
+        (own_folder / name).write_bytes(written)
+    command = [sys.executable, "-m", "descender", *words]
     with Path("/dev/full").open("w") as full:
-        ran = subprocess.run([*command, *words], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+        ran = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
     assert ran.returncode == 2
     assert ran.stderr == "error: standard output cannot be written: No space left on device; send it elsewhere\n"
 

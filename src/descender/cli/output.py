@@ -52,8 +52,16 @@ class Teller:
 
 def show(text: str) -> None:
     """Lines on standard output at once, or :class:`~descender.errors.OutputError` where it takes none."""
-    try:
+    with to_standard_output():
         print(text, flush=True)
+
+
+@contextmanager
+def to_standard_output() -> Iterator[None]:
+    """What is written there is written at once, or is an :class:`~descender.errors.OutputError`."""
+    try:
+        yield
+        sys.stdout.flush()
     except BrokenPipeError:
         raise
     except OSError as error:

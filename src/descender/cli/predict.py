@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from typing import Annotated
@@ -9,7 +10,7 @@ from typing import Annotated
 import typer
 
 from descender.cli import options as o
-from descender.cli.output import Teller, print_json, progress, warn
+from descender.cli.output import Teller, print_json, progress, to_standard_output, warn
 
 
 def predict(
@@ -49,12 +50,11 @@ def predict(
         raise DataError("no data were given: give a file, - for standard input, or --sql")
     words = ["*"] if keep == ["*"] else o.words_of(keep)
     try:
-        with progress("predicting") as shown:
+        with progress("predicting") as shown, to_standard_output() if out is None else contextlib.nullcontext():
             done = predict_rows(
                 model, data, out if out is not None else sys.stdout.buffer,
                 sql=sql, keep=words, force=force, progress=shown,
             )  # fmt: skip
-        sys.stdout.flush()
     except BrokenPipeError:  # the reader has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(0) from None

@@ -103,7 +103,8 @@ class Moment:
         if self.dropped:
             return None
         constant = [part for part in PARTS if part not in self.parts]
-        left_out = [f"the {' and the '.join(constant)} is constant: left out"] if constant else []
+        verb = "is" if len(constant) == 1 else "are"
+        left_out = [f"the {' and the '.join(constant)} {verb} constant: left out"] if constant else []
         read = [f"read as {self.spelling}"] if self.spelling != ISO else []
         if self.strays:
             verb = "is" if self.strays == 1 else "are"
