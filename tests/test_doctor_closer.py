@@ -5,12 +5,13 @@ import pickle
 import numpy as np
 import pytest
 
-from descender import diagnose, fit, minimize
+from descender import MLPRegressor, diagnose, fit, minimize
 from descender.costs.network.build import perceptron
 from descender.costs.network.network import Network
 from descender.costs.risk import Risk
 from descender.doctor.closer import look_closer
 from descender.doctor.finding import Finding
+from descender.errors import CapabilityError
 
 N = 200
 
@@ -112,6 +113,32 @@ def test_d011_columns_of_several_scales_that_standardised_ones_repair():
     with np.errstate(over="ignore"):  # it runs off
         walk = minimize(network, network.start(0), "minibatch", learning_rate=0.01, max_epochs=4)
     assert causes(walk)[0] == "unscaled-columns"
+
+
+def test_what_a_closer_look_finds_is_confirmed_and_a_log_is_not():
+    X, y = rows()
+    found = diagnose(gd(X * [1.0, 1e3, 1.0, 10.0], y, rate=1e-8))
+    assert found[0].cause == "unscaled-columns"
+    own, free = found.confirm()
+    assert (own.remedy, own.repaired) == ("standardised columns", False)  # the rate was for the columns as they are
+    assert (free.remedy, free.repaired) == ("standardised columns, and the rate left out", True)
+    scaled = (X - X.mean(axis=0)) / X.std(axis=0)
+    assert causes(gd(scaled, y, rate="auto")) == []
+    with pytest.raises(CapabilityError, match="cannot be walked again"):
+        diagnose({"loss": [1.0, 2.0, 9.0, float("nan")]}).confirm()
+
+
+def test_a_fitted_network_is_looked_at_and_stays_as_it_is():
+    X, y = rows()
+    slow = MLPRegressor((8,), solver="adam", learning_rate_init=1e-7, max_iter=10).fit(X, y)
+    assert causes(slow)[0] == "learning-rate-too-low"
+    normed = MLPRegressor((8,), solver="adam", learning_rate_init=2.0, normalisation="batch", max_iter=10).fit(X, y)
+    before = normed.predict(X)
+    diagnose(normed)
+    assert np.array_equal(normed.predict(X), before)
+    loaded = pickle.loads(pickle.dumps(slow))
+    assert loaded.walk.cost is None
+    assert look_closer(loaded.walk) == []
 
 
 def test_d033_classes_that_a_plane_divides_and_no_penalty():

@@ -82,10 +82,9 @@ def ours(program: Program, seed: int) -> dict[str, Any]:
         found = descender.diagnose(source)
         alarms = [finding.cause for finding in found if finding.severity != "info"]
         told = {"causes": [[cause] for cause in alarms], "said": list(map(str, found))}
-        walk = getattr(source, "walk", source)
-        if program.fault and alarms and alarms[0] in (program.fault, *program.also) and hasattr(walk, "confirm"):
+        if program.fault and alarms and alarms[0] in (program.fault, *program.also):
             try:
-                trials = [trial for trial in walk.confirm() if trial.cause == alarms[0]]
+                trials = found.confirm()
             except CapabilityError:  # it cannot be walked again
                 trials = []
             told |= {

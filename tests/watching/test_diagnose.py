@@ -321,6 +321,18 @@ def test_a_loss_of_other_scores_than_it_takes(loss, cause):
     assert causes(found)[0] == cause, str(found)
 
 
+def test_a_sigmoid_twice_whatever_shape_the_loss_asks_for():
+    two = changed(lambda X, y: (X, (y > 0).long()), spiral)
+
+    def loss(z, y):
+        return nn.functional.binary_cross_entropy_with_logits(z[:, 0], y.float())
+
+    made_so = {"data": two, "loss": loss, "steps": 20}
+    assert "softmax-twice" in causes(
+        descender.diagnose(made(model=lambda: perceptron(2, 1, last=(nn.Sigmoid(),)), **made_so))
+    )
+
+
 def test_what_repeats_itself_is_no_leak_and_normalising_by_the_batch_no_mixing():
     X, y = spiral()
     twice = {"data": lambda seed: (torch.round(X), y), "steps": 20}  # a grid of few points: rows meet by chance

@@ -114,7 +114,7 @@ CAUSES: tuple[Cause, ...] = (
        "The loss hardly fell, and the same training with ten, a hundred or a thousand times the rate learns.",
        ("rate x 3", "rate x 10", "rate x 100", "an automatic rate"),
        ("lr-too-low", "learning-rate-too-small", "slow-convergence", "slow-training"),
-       ("steps-used-up",)),
+       ("steps-used-up", "plateau", "not-a-minimum")),
     _C("D109", "momentum-too-high", "momentum too high",
        "The memory of past steps is longer than the training: it runs past every minimum.",
        "A momentum of 0.99 or more, and the same training with 0.9 does far better.",

@@ -7,7 +7,6 @@ share of the fall that was possible, never an absolute number.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -26,6 +25,7 @@ from descender.doctor.layers import vanishing_gradient
 from descender.doctor.loops.data import PULL, farthest, on_several_scales, telling
 from descender.doctor.loops.learnable import learnable
 from descender.doctor.rewalk import LITTLE, SECONDS, Closer, far_lower, number
+from descender.doctor.scaling import STANDARDISE, standardised
 from descender.doctor.strides import (
     LOWER,
     MOST,
@@ -162,17 +162,9 @@ def unscaled_columns(look: Closer) -> Finding | None:
     """D011: columns that differ by orders of magnitude, and a walk that standardised ones make far better."""
     if look.samples is None or not look.repeatable or not on_several_scales(look.samples[0]):
         return None
-    X, deviation = look.samples[0], look.samples[0].std(axis=0)
-    cost = copy.copy(look.cost)
-    scaled = ((X - X.mean(axis=0)) / np.where(deviation > 0, deviation, 1.0)).astype(X.dtype)
-    if isinstance(cost, Risk):
-        cost = Risk(
-            scaled, cost.y, cost.loss, l2=cost.l2, l1=cost.l1, intercept=cost.intercept,
-            sample_weight=cost.sample_weight, reduction=cost.reduction, n_classes=cost.n_classes,
-        )  # fmt: skip
-    else:
-        cost.X = scaled  # type: ignore[attr-defined]
+    deviation, cost = look.samples[0].std(axis=0), standardised(look.cost)
     assert look.method is not None
+    assert cost is not None
     begin = float(cost.value(look.start))
     end = min(look.again(method, cost) for method in (look.method, _by_itself(look, cost)))
     if not far_lower(begin - end, look.begin - look.end, MOST) and not 0 <= end < LOWER * look.end:
@@ -182,7 +174,7 @@ def unscaled_columns(look: Closer) -> Finding | None:
         f"column {large} varies by {deviation[large]:.3g}, column {small} by {deviation[small]:.3g}; on standardised "
         f"columns as many steps end at {end:.3g} instead of {number(look.end)}"
     )
-    return Finding("unscaled-columns", "critical", evidence, "standardise the columns", {"column": large})
+    return Finding("unscaled-columns", "critical", evidence, STANDARDISE, {"column": large})
 
 
 def _by_itself(look: Closer, cost: Cost) -> Textbook:

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from descender.doctor.loops.case import Remedy
+from descender.doctor.scaling import STANDARDISE, standardised
+from descender.doctor.strides import USUAL_MEMORY
 from descender.methods.rates import first_rate, is_schedule, name_of, read_rate, with_rate
 from descender.walk import Walk
 
@@ -82,6 +84,29 @@ def _clipped(ill: Ill) -> Remedy | None:
     return _option("a clipped gradient", "clip_norm", _digits(CLIP * float(np.median(norms[sound]))))
 
 
+def _wider(ill: Ill) -> Remedy | None:
+    """Clip at twice the median norm of all steps."""
+    norms = ill.walk.record["gradient_norm"]
+    norms = norms[np.isfinite(norms) & (norms > 0)]
+    known = len(norms) and ill.asked.get("clip_norm") is not None
+    return _option("a wider clip", "clip_norm", _digits(CLIP * float(np.median(norms)))) if known else None
+
+
+def _standardised(**more: Any) -> Maker:
+    name = "standardised columns" + ", and the rate left out" * bool(more)
+    made = Remedy(name, STANDARDISE, ("columns", more))
+    return lambda ill: None if standardised(ill.walk.cost) is None else made
+
+
+def _more_steps(ill: Ill) -> Remedy:
+    return _option("ten times the steps", "max_steps", 10 * ill.walk.nit)
+
+
+def _remembers_less(ill: Ill) -> Remedy | None:
+    beta = getattr(getattr(ill.walk.by, "rule", None), "beta", 0.0)
+    return _option("a shorter memory", "beta", USUAL_MEMORY) if beta > USUAL_MEMORY else None
+
+
 def _method(ill: Ill) -> Remedy | None:
     return None if ill.asked.get("method") in (None, "auto") else _option("the automatic method", "method", "auto")
 
@@ -108,7 +133,11 @@ AGAINST: dict[str, tuple[Maker, ...]] = {
         _fixed("ReLU", "activation", "relu"), _fixed("batch normalisation", "normalisation", "batch"),
         _fixed("residual connections", "residual", True),
     ),
-    "unscaled-columns": (_method,),
+    "unscaled-columns": (_standardised(), _standardised(learning_rate="auto"), _method),
+    "momentum-too-high": (_remembers_less, *_LOWER),
+    "oscillation": (*_LOWER, _remembers_less, _automatic),
+    "clipping-too-low": (_wider,),
+    "steps-used-up": (_more_steps, _method),
     "not-a-minimum": (_method,),
     "plateau": (_rate_times(100), _rate_times(10_000), _automatic, _method),
 }  # fmt: skip

@@ -42,6 +42,8 @@ class Closer:
         costs = costs if len(costs) else walk.record["cost"]
         late = costs[np.isfinite(costs)][-max(len(costs) // 4, 1) :]
         self.costs, self.begin = costs[np.isfinite(costs)], float(costs[0])
+        if not self.full and not len(walk.record.full_costs()):  # the first batch is not all samples
+            self.begin = float(self.cost.value(start))
         self.end = max(float(walk.fun), float(np.median(late))) if np.isfinite(walk.fun) and len(late) else np.inf
         if walk.status == "not_finite":
             self.end = np.inf

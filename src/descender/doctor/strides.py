@@ -105,8 +105,9 @@ def oscillation(look: Closer) -> Finding | None:
 
 
 def rate_too_low(look: Closer) -> Finding | None:
-    """D108: the budget was used up, and as many steps with ten times the rate, or more, fall far deeper."""
-    if look.walk.status not in ("budget", "planned") or not look.repeatable or look.end > look.begin:
+    """D108: it came to no end, or to one by its patience, and as many steps at ten times the rate or more fall far."""
+    still = look.walk.status in ("stuck", "plateau") and look.cost.n_samples  # on a formula that is its own fault
+    if not (look.walk.status in ("budget", "planned") or still) or not look.repeatable or look.end > look.begin:
         return None
     rate, end = look.lowest(look.rates(list(UP)))
     deep = look.begin - end > LITTLE * abs(look.begin)

@@ -6,6 +6,7 @@ how they are scaled does not matter, and ``coefs_`` and ``intercepts_`` are thos
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Iterable, Sequence
 from functools import partial
@@ -35,6 +36,8 @@ ONE_EPOCH_RATE = 1e-3
 """Of `partial_fit`, which does not know how many epochs will follow: what the field begins with."""
 OUT_ACTIVATIONS = {"squared_error": "identity", "poisson": "exp", "log_loss": "logistic", "softmax": "softmax"}
 """What scikit-learn calls the function from outputs to predictions, by the loss."""
+KEPT = 1 << 26
+"""Bytes of samples up to which they stay with the walk, for ``descender.diagnose``; they are never saved."""
 ACTIVATION_NAMES = {"logistic": "sigmoid"}
 """What scikit-learn calls otherwise."""
 
@@ -232,6 +235,10 @@ class Perceptron(BaseEstimator):
         """The attributes of a finished training, and a warning if its budget was not enough."""
         self._network, self._w = network, walk.x
         network.value(walk.x)  # so that batch normalisation knows what it does at this very point
+        few = network.X.nbytes <= KEPT if isinstance(network.X, np.ndarray) else network.X.data.nbytes <= KEPT
+        shared = {id(part): part for part in (network.X, network.y)}  # not the layers: these remember what they saw
+        walk.cost = copy.deepcopy(network, shared) if few else None
+        self._walked = walk
         network.forget()
         self.record_, self.findings_ = walk.record, walk.findings
         batched = walk.method != "lbfgs"
@@ -251,6 +258,12 @@ class Perceptron(BaseEstimator):
         self.out_activation_ = OUT_ACTIVATIONS[network.loss.name]
         if walk.status == "not_finite":
             warnings.warn(f"{walk.message}. {' '.join(map(str, walk.findings))}", ConvergenceWarning, stacklevel=4)
+
+    @property
+    def walk(self) -> Walk:
+        """The walk of the last fit, which :func:`descender.diagnose` takes again; its samples if they are few."""
+        check_is_fitted(self, "_walked")
+        return self._walked
 
     def _raw(self, network: Network, w: NDArray) -> tuple[list[NDArray], list[NDArray]]:
         """Weights and biases of each layer, the first for columns as they were passed in."""

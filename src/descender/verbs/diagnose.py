@@ -15,15 +15,34 @@ from descender.doctor.curves import examine_curves
 from descender.doctor.finding import Finding, root_first, without
 from descender.doctor.logs import Curves, read_curves
 from descender.doctor.lost_network import looks_only
+from descender.doctor.trial import Trial
+from descender.errors import CapabilityError
+from descender.verbs.repair import confirm
 from descender.walk import Walk
 
 
 class Read(list[Finding]):
     """The findings of a record or log, the root before its symptoms; ``curves`` were read, ``told`` says what not."""
 
-    def __init__(self, findings: Iterable[Finding], curves: Curves):
+    def __init__(self, findings: Iterable[Finding], curves: Curves, walk: Walk | None = None):
         super().__init__(findings)
-        self.curves, self.told = curves, curves.notes
+        self.curves, self.told, self.walk = curves, curves.notes, walk
+
+    def confirm(self, most: int = 1) -> list[Trial]:
+        """Walk again with the remedies of the first `most` findings, and tell how each walk ended.
+
+        What counts as repaired is told at :meth:`descender.Walk.confirm`.  Raises
+        :class:`~descender.errors.CapabilityError` for what was read from a file, or cannot be walked again.
+
+        >>> import descender
+        >>> walk = descender.minimize("(x-3)**2", "x=0", "gd", learning_rate=1e-4, max_steps=100)
+        >>> found = diagnose_log(walk)
+        >>> found[0].cause, [trial.repaired for trial in found.confirm()]
+        ('learning-rate-too-low', [False, True])
+        """
+        if self.walk is None:
+            raise CapabilityError("a log cannot be walked again: confirm() needs the walk or fit itself")
+        return confirm(self.walk, most, self)
 
     def __str__(self) -> str:
         return "\n".join(map(str, self)) if self else "nothing found: the curves alone look healthy"
@@ -76,7 +95,8 @@ def diagnose_log(source: Any, ignore: Iterable[str] | str = ()) -> Read:
     explained = {symptom for cause in named for symptom in BY_SLUG[cause].above}
     explained |= {"not-learning"} if named else set()
     found = root_first(finding for finding in [*known, *seen.values()] if finding.cause not in explained)
-    return Read(without(found, ignore), curves)
+    walk = getattr(source, "walk", source)
+    return Read(without(found, ignore), curves, walk if isinstance(walk, Walk) else None)
 
 
 def _own(source: Any) -> list[Finding]:

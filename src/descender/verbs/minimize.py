@@ -26,7 +26,7 @@ from descender.verbs.gradient import look_at_gradient
 from descender.verbs.judging import judge, leave_critical_start, lost, rerun
 from descender.verbs.layers import look_at_layers
 from descender.verbs.reading import describe, read_cost
-from descender.verbs.repair import check_on_trouble, repair, replay_of, troubles
+from descender.verbs.repair import check_on_trouble, repair, replay_of
 from descender.verbs.scipy_words import speaks_scipy
 from descender.verbs.starts import from_many_starts
 from descender.verbs.stationary import SECONDS, stationary_points
@@ -214,7 +214,7 @@ def minimize(
     if walk.findings:
         walk.record.facts["findings"] = [finding.as_dict() for finding in walk.findings]
     walk.nfev, walk.njev = count.nfev, count.njev
-    walk.replay = replay_of(minimize, asked) if troubles(walk) else None
+    walk.replay = replay_of(minimize, asked)
     if on_trouble == "repair":
         walk = repair(walk)
     if exact and not hurried:

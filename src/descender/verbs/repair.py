@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from descender.costs.network.network import Network
 from descender.doctor.finding import SEVERITIES, Finding, root_first
 from descender.doctor.remedies import remedies
+from descender.doctor.scaling import standardised
 from descender.doctor.trial import Trial
 from descender.errors import CapabilityError, DescenderError, OptionError
 from descender.verbs.fitted import Fitted
@@ -21,8 +22,12 @@ LOWER, LEARNT_MORE = 0.01, 0.1
 """By which share of the cost at the start the end of a walk that did not arrive must be lower: where the one without
 the remedy was lost, and where that went down, too.
 """
+BETTER = 0.75
+"""Or the share of the cost to which it must come, where neither is negative: a small fall beside the first one."""
 OPTIONS = ("learning_rate", "clip_norm", "method")
 """Options that any descent has."""
+OF_WALKS = ("beta", "max_steps", "columns")
+"""And those of a walk alone: the last one is no option, but columns of one scale."""
 SHAPES = ("activation", "normalisation", "residual")
 """Options of the form of a network, which only a fit knows."""
 KEPT = (*SHAPES, "initialisation", "dropout", "max_seconds", "max_steps", "max_evaluations", "patience")
@@ -64,12 +69,14 @@ def replay_of(minimize: Callable[..., Walk], asked: Mapping[str, Any]) -> Replay
     more = asked["hyperparameters"]
 
     def again(name: str, value: Any) -> Walk:
+        if name == "columns":
+            return minimize(**fixed | more | {"cost": standardised(fixed["cost"])} | value)
         if name == "method":
             freed = {"learning_rate": "auto", "batch_size": None, "clip_norm": None, "clip_value": None}
             return minimize(**fixed | freed | {"method": value})
         return minimize(**fixed | more | {name: value})
 
-    return Replay(fixed, again, OPTIONS)
+    return Replay(fixed, again, OPTIONS + OF_WALKS)
 
 
 def troubles(walk: Walk) -> list[Finding]:
@@ -77,14 +84,20 @@ def troubles(walk: Walk) -> list[Finding]:
     return [finding for finding in root_first(walk.findings) if SEVERITIES.index(finding.severity) > 0]
 
 
-def confirm(walk: Walk, most: int = 1) -> list[Trial]:
+def confirm(walk: Walk, most: int = 1, found: Iterable[Finding] | None = None) -> list[Trial]:
     """What became of the walk with each remedy of its first `most` findings; see :meth:`descender.Walk.confirm`."""
-    return [tried.trial for tried in trials(walk, walk.replay, lambda result: result, most)]
+    return [tried.trial for tried in trials(walk, walk.replay, lambda result: result, most, found)]
 
 
-def trials(walk: Walk, replay: Replay | None, walk_of: Callable[[Any], Walk], most: int = 1) -> Iterator[Tried]:
-    """Try the remedies of the first `most` findings one by one, until one repairs."""
-    found = troubles(walk)[:most]
+def trials(
+    walk: Walk,
+    replay: Replay | None,
+    walk_of: Callable[[Any], Walk],
+    most: int = 1,
+    found: Iterable[Finding] | None = None,
+) -> Iterator[Tried]:
+    """Try the remedies of the first `most` findings, by default the walk's own, one by one, until one repairs."""
+    found = [one for one in (troubles(walk) if found is None else found) if one.severity != "info"][:most]
     if replay is None and found:
         raise CapabilityError("this walk cannot be walked again: it was saved, or made by something else than minimize")
     for finding in found if replay is not None else ():
@@ -134,6 +147,8 @@ def is_repaired(before: Walk, after: Walk, finding: Finding) -> bool:
     lost = before.status == "not_finite" or not before.fun < first
     arrived = after.success and after.status != "planned"
     margin = 0.0 if arrived else LOWER if lost else LEARNT_MORE
+    if not lost and 0 <= after.fun < BETTER * before.fun:
+        margin = 0.0
     return bool(after.fun < (nothing if lost else min(nothing, before.fun)) - margin * abs(first))
 
 
@@ -161,7 +176,9 @@ def keep(tried: Tried, text: str, walk: Walk) -> None:
 def repair(walk: Walk) -> Walk:
     """The walk with the remedy that was confirmed; the same walk where there is no trouble, or nothing helps."""
     ill = troubles(walk) and walk.status != "interrupted"
-    done = list(trials(walk, walk.replay, lambda result: result)) if ill else []
+    knows = OPTIONS + OF_WALKS[:-1]  # the answer is for the columns as they are
+    replay = walk.replay and walk.replay._replace(knows=knows)
+    done = list(trials(walk, replay, lambda result: result)) if ill else []
     if done and done[-1].trial.repaired:
         assert walk.replay is not None
         mended = done[-1].result
@@ -184,10 +201,10 @@ def looked_after(
 
     What is done is said line by line.
     """
-    if not troubles(fitted.walk):
-        return fitted
     replay = _replay_of_fit(fitted, again, plan)
     fitted.walk.replay = replay._replace(again=lambda name, value: replay.again(name, value).walk)
+    if not troubles(fitted.walk):
+        return fitted
     wanted = on_trouble == "repair" and fitted.walk.status != "interrupted"
     for tried in trials(fitted.walk, replay, lambda result: result.walk) if wanted else ():
         if tried.trial.repaired:

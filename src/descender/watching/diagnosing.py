@@ -334,13 +334,17 @@ def _last(module: Any) -> str:
 
 def _takes_logits(loss_fn: Callable[[Any, Any], Any], y: Any) -> bool:
     """Whether a loss is the cross-entropy of the sigmoid of its scores."""
-    try:
-        z = torch.linspace(-3, 3, len(y)).reshape(y.shape)
-        y = (y > y.float().mean()).float()
-        with torch.no_grad():
-            return bool((loss_fn(z, y) - torch.nn.functional.binary_cross_entropy_with_logits(z, y)).abs() < 1e-5)
-    except Exception:
-        return False
+    z = torch.linspace(-3, 3, y.numel()).reshape(y.shape)
+    own = (y > y.float().mean()).to(y.dtype)
+    known = torch.nn.functional.binary_cross_entropy_with_logits(z, own.float())
+    for asked, target in ((z, own.float()), (z.reshape(-1, 1), own), (z.reshape(-1, 1), own.float())):
+        try:
+            with torch.no_grad():
+                if bool((loss_fn(asked, target) - known).abs() < 1e-5):
+                    return True
+        except Exception:  # it wants another shape
+            continue
+    return False
 
 
 def _alike_within(batches: list[tuple[Any, Any]], kind: str) -> tuple[float, int]:

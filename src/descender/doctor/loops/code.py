@@ -111,11 +111,12 @@ def detached_part(case: Case) -> Suspect | None:
     if not some or not cut:
         return None
     evidence = f"{_told(cut)}: {sum(p.size for p in cut):,} weights are used in each step and never get a gradient"
-    return Suspect(
-        "detached-part", "critical", evidence,
-        [Remedy("no detach", "# without .detach(), .data, torch.no_grad() in forward()", ("attached", None))],
-        {"layer": cut[0].layer},
-    )  # fmt: skip
+    remedy = Remedy("no detach", "# without .detach(), .data, torch.no_grad() in forward()", ("attached", None))
+    reached = {part.name for part in case.rerun(remedy).facts["parts"] if part.got > 0}
+    if not reached & {part.name for part in cut}:  # NumPy, say: the way back cannot be opened from outside
+        code = "# forward() in operations of torch, without .numpy(), torch.tensor(...), .item()"
+        remedy = Remedy("torch all the way", code)
+    return Suspect("detached-part", "critical", evidence, [remedy], {"layer": cut[0].layer})
 
 
 def not_in_optimizer(case: Case) -> Suspect | None:
