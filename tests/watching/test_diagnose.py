@@ -129,6 +129,14 @@ def normed(layer):
     return nn.Sequential(nn.Linear(2, 24), layer, nn.ReLU(), nn.Linear(24, 3))
 
 
+def within():
+    """Answers that begin well within -1 and 1."""
+    module = perceptron(4, 1)
+    with torch.no_grad():
+        module[-1].weight *= 0.1
+    return module
+
+
 def order(n):
     return torch.randperm(n, generator=torch.Generator().manual_seed(1))
 
@@ -411,6 +419,15 @@ def test_a_nan_within_a_closure_is_no_update_that_was_too_long():
     assert found[0].code == "D901"
     assert found[0].evidence.startswith("at step 0, log in the loss")
     assert found.confirm()[0].repaired
+
+
+def test_a_nan_that_lower_rates_only_put_off_is_named_by_its_operation():
+    def loss(z, y):
+        return (torch.acos(z[:, 0]) - 1 - y).square().mean()
+
+    found = descender.diagnose(made(**REGRESSION | {"loss": loss, "model": within}))
+    assert found.base.broken > 0
+    assert causes(found)[0] == "nan-operation", str(found)
 
 
 def test_the_missing_entry_is_named():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from descender.doctor.loops.case import Case, Check, Remedy, Run, Suspect
+from descender.doctor.loops.numbers import MODERATE
 
 LONG_MEMORY = 0.98
 """A momentum from which on it is suspected."""
@@ -89,8 +90,12 @@ def rate_too_high(case: Case) -> Suspect | None:
 
 
 def _alive(case: Case, remedies: list[Remedy]) -> tuple[Remedy, Run] | None:
-    """Where the loss was lost: the first lower rate at which it falls at all, though few steps are left to learn."""
-    if case.base.finite:
+    """Where the loss was lost: the first lower rate at which it falls at all, though few steps are left to learn.
+
+    An operation that is not defined for moderate numbers is a fault of its own.
+    """
+    origin = case.origin
+    if case.base.finite or (origin is not None and origin.domain and origin.largest <= MODERATE):
         return None
     for remedy in remedies:
         run = case.rerun(remedy)
