@@ -90,7 +90,6 @@ def test_a_remedy_that_only_hides_the_fault_is_no_repair():
 def test_a_healthy_walk_has_nothing_to_try():
     walk = descender.minimize("x**2", "x=1")
     assert walk.confirm() == []
-    assert walk.replay is None
     asked = {"method": "gd", "learning_rate": 0.25}
     same = descender.minimize("x**2", "x=1", on_trouble="repair", **asked)
     plain = descender.minimize("x**2", "x=1", **asked)

@@ -357,6 +357,26 @@ def test_a_column_that_never_changes_is_only_told():
     assert descender.diagnose(loop, ignore="constant-columns") == []
 
 
+def test_targets_in_a_column_are_brought_to_the_shape_of_the_answers():
+    column = {"data": changed(lambda X, y: (X, y[:, None])), "model": lambda: perceptron(4, 1, last=(nn.Flatten(0),))}
+    found = descender.diagnose(made(**column, loss=nn.MSELoss(), steps=100))
+    assert causes(found)[0] == "broadcasting"
+    assert found[0].remedy == "loss_fn(outputs, y.squeeze(-1))"
+    assert found.confirm()[0].repaired
+
+
+def test_large_targets_are_no_broadcasting():
+    def large(X, y):
+        return X, 400 * y + 20_000
+
+    class Scaled(nn.Sequential):
+        def forward(self, x):
+            return 400 * super().forward(x) + 20_000
+
+    found = descender.diagnose(made(**REGRESSION | {"data": changed(large), "model": lambda: Scaled(perceptron(4, 1))}))
+    assert causes(found) == []
+
+
 def test_sparse_gradients_are_heard_as_they_are():
     def words(seed):
         X = torch.randint(0, 20, (240, 6), generator=torch.Generator().manual_seed(seed))

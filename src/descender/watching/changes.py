@@ -52,6 +52,7 @@ CHANGES: dict[str, Applier] = {
     "logarithm of the answers": at_module.answers(lambda out: out.clamp_min(1e-30).log()),
     "logit of the answers": at_module.answers(lambda out: out.clamp(1e-7, 1 - 1e-7).logit()),
     "flat answers": at_module.answers(lambda out: out.squeeze(-1)),
+    "answers in a column": at_module.answers(lambda out: out.unsqueeze(-1)),
     "training mode": at_module.training_mode,
     "activation": at_module.activation,
     "initialise": at_module.initialised,

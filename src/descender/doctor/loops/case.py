@@ -244,6 +244,8 @@ class Case:
         least = abs(base.best_validation) * 0.01 if np.isfinite(base.best_validation) else 0.0
         if run.best_validation < base.best_validation - least:
             return True
+        if not np.isfinite(gained) and np.isfinite(run.explained):  # the loss was another, without a lowest value
+            return not self.failed(run)
         return bool(gained > -0.05 if np.isfinite(gained) else run.end < base.end)
 
     def first_repair(self, remedies: list[Remedy], by: float = 0.2) -> tuple[Remedy, Run] | None:

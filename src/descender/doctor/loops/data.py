@@ -161,7 +161,8 @@ def unscaled_columns(case: Case) -> Suspect | None:
     if not on_several_scales(X):
         return None
     run = case.rerun(STANDARDISE)
-    if not case.repaired(run):
+    alive = not case.base.finite and run.finite and run.end < run.start - 0.02 * abs(run.start)
+    if not (case.repaired(run) or alive):
         return None
     deviation = X.std(axis=0)
     large, small = int(deviation.argmax()), int(np.where(deviation > 0, deviation, np.inf).argmin())

@@ -180,10 +180,10 @@ def broadcasting(case: Case) -> Suspect | None:
     if out == target or case.loss.always is not None:
         return None
     evidence = f"outputs have shape {out}, targets {target}: the loss is the same when targets change places"
-    return Suspect(
-        "broadcasting", "critical", evidence,
-        [Remedy("one shape", "loss_fn(outputs.squeeze(-1), y)", ("flat answers", None))],
-    )  # fmt: skip
+    remedy = Remedy("one shape", "loss_fn(outputs.squeeze(-1), y)", ("flat answers", None))
+    if len(out) < len(target):
+        remedy = Remedy("one shape", "loss_fn(outputs, y.squeeze(-1))", ("answers in a column", None))
+    return Suspect("broadcasting", "critical", evidence, [remedy])
 
 
 CHECKS: dict[str, Check] = {
