@@ -23,8 +23,9 @@ FEW_COLUMNS = 8
 
 def row_weights(risk: Risk) -> NDArray:
     """What each row weighs in the cost."""
-    s = np.ones(len(risk.y)) if risk.sample_weight is None else risk.sample_weight
-    return s / risk.denominator
+    if risk.sample_weight is None:
+        return np.full(len(risk.y), 1.0 / risk.denominator)
+    return risk.sample_weight / risk.denominator
 
 
 def exact_scores(risk: Risk, w: Vector) -> NDArray:

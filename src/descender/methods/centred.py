@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from descender.costs.cost import Vector
+from descender.costs.dual_rows import row_weights
 from descender.costs.losses import Loss
 from descender.costs.risk import BLOCK_ROWS, Risk, block_height
 from descender.kernels.sparse_columns import sparse_gram, sparse_squares, with_values
@@ -105,8 +106,7 @@ class Centred:
     @classmethod
     def of(cls, risk: Risk, whole: bool = True) -> tuple[Centred, Columns]:
         """All rows of a risk; the columns as some of the rows show them, and the largest of the `whole`."""
-        ones = np.ones(risk.n_samples or 0) if risk.sample_weight is None else risk.sample_weight
-        sigma = ones / risk.denominator
+        sigma = row_weights(risk)
         centre = risk.intercept and not risk.sparse
         if risk.sparse:
             columns = column_facts(risk.X, sigma, centre=False)

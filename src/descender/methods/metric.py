@@ -325,7 +325,7 @@ class Others:
     """Rows beside those that a descent knows, on which it has to lower the cost, too."""
 
     def __init__(self, problem: Centred, known: NDArray, v: Vector, l1: float):
-        self.rows = np.setdiff1d(np.arange(0, problem.n, max(problem.n // HELD_OUT, 1)), known)
+        self.rows = np.setdiff1d(np.arange(0, problem.n, max(problem.n // HELD_OUT, 1)), known, assume_unique=True)
         weight = float(problem.sigma[self.rows].sum())
         self.part = problem.part(self.rows, float(problem.sigma.sum()) / weight) if weight > 0 else None
         self.l1 = l1

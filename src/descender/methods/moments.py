@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from descender.costs.dual_rows import row_weights
 from descender.costs.risk import BLOCK_ROWS, Risk
 from descender.methods.centred import Columns, glance
 
@@ -100,8 +101,7 @@ def product_height(X: NDArray) -> int:
 
 def centre_of(risk: Risk, columns: Columns | None) -> NDArray:
     """Where the columns lie by some of the rows, as numbers of their dtype; zero where no column is far from there."""
-    ones = np.ones(risk.n_samples or 0) if risk.sample_weight is None else risk.sample_weight
-    columns = glance(risk, ones / risk.denominator, centre=True) if columns is None else columns
+    columns = glance(risk, row_weights(risk), centre=True) if columns is None else columns
     if not np.any(columns.mean**2 * (risk.total_weight / risk.denominator) > NEAR**2 * columns.squares):
         return np.zeros(risk.n_features)
     return columns.mean.astype(risk.X.dtype).astype(np.float64)
