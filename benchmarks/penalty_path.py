@@ -119,6 +119,15 @@ def races() -> dict[str, tuple[Run, Run]]:
             ours(Risk(X, y), "l1", grid, folds),
             lasso(X, y, grid, folds),
         )
+    for n, d in ((100, 1_000), (300, 3_000), (1_000, 1_000)):
+        X, y = rows(n, d, classes=False)
+        folds = crossed(n, FOLDS)
+        top = float(np.abs((X - X.mean(axis=0)).T @ (y - y.mean())).max() / n)
+        grid = np.geomspace(top, top * 1e-3, 100)
+        found[f"squared_error, l1, {n:,} x {d:,}, {FOLDS} folds, 100 strengths"] = (
+            ours(Risk(X, y), "l1", grid, folds),
+            lasso(X, y, grid, folds),
+        )
     X, y = rows(1_500, 100, classes=False)
     grid = np.geomspace(10.0, 1e-6, 50)
     found["squared_error, l2, 1,500 x 100, leave one out, 50 strengths"] = (
