@@ -329,6 +329,30 @@ def test_rows_are_the_mean_or_the_sum_of_those_rows():
     assert_allclose(total.gradient([0.4], rows), [np.sum(-2 * X[rows] * residuals) + 2])
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sum((y - m*x)**2) + 3*m**2 + 1", "2*(sum((y - m*x)**2) + abs(m)) + m**4", "sum((y - m*x)**2 + m) + m",
+        "sum(y*m) + mean((x - m)**2)", "sum((y - m*x)**2)/2",
+    ],
+)  # fmt: skip
+def test_the_batches_of_a_sum_add_up_to_the_cost(text):
+    """So that their steps go to its bottom: with a whole penalty in each batch they would go to another's."""
+    total, w = Formula(text, DATA), np.array([0.7])
+    kernel = total.kernel()
+    all_of_one_size = np.arange(total.n_samples)[:, None]
+    batches = all_of_one_size if "mean" in text else np.split(np.arange(total.n_samples), [1, 3])
+    parts = [total.value_and_gradient(w, rows) for rows in batches]
+    assert_allclose(sum(value for value, _ in parts), total.value(w), rtol=1e-13)
+    assert_allclose(sum(gradient for _, gradient in parts), total.gradient(w), rtol=1e-13)
+    for rows, (value, gradient) in zip(batches, parts, strict=True):
+        told = compiled(kernel, False)(w, kernel.data, rows)
+        assert_allclose(told[0], value, rtol=1e-13)
+        assert_allclose(told[1], gradient, rtol=1e-13)
+        estimate = total.as_mean().value(w, rows) * len(rows) / total.n_samples
+        assert_allclose(value, estimate, rtol=1e-13)
+
+
 def test_whole_numbers_and_lists_are_columns():
     assert Formula("mean((y - m)**2)", {"y": [1, 2, 3]}).gradient([2])[0] == 0.0
     assert Formula("mean(m*y)", {"y": np.array([1, True, 2.5], dtype=object)}).value([2.0]) == 3.0

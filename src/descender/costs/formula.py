@@ -62,7 +62,8 @@ class Formula(Cost):
     splits
         whether rows enter only through means or sums of which the cost is a linear function, so that some rows
         estimate all of it.  Some rows stand for themselves: a mean is over those rows, a sum is the sum over those
-        rows only, as the textbook's stochastic step has it.
+        rows only, as the textbook's stochastic step has it; what stands beside a sum is borne by each row alike, so
+        that the batches of an epoch add up to the cost.
 
     Raises
     ------
@@ -119,7 +120,7 @@ class Formula(Cost):
 
     def value_and_gradient(self, w: ArrayLike, rows: Rows | None = None) -> tuple[float, Vector]:
         """J(w) and its gradient, shape (n_parameters,); with `rows` the reductions are over those rows only."""
-        value, *gradient = self._run(self._program, w, rows)
+        value, *gradient = self._run(self._program if rows is None else self._part, w, rows)
         return float(value), np.array(gradient)
 
     def values(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -190,7 +191,37 @@ class Formula(Cost):
 
     def kernel(self) -> Kernel:
         """The value and gradient as a loop over rows, the same for the same formula wherever it is made."""
-        return Kernel(kernel_source(self._program, self._reading), (*self._columns, *self._numbers))
+        return Kernel(kernel_source(self._part, self._reading), (*self._columns, *self._numbers))
+
+    @cached_property
+    def _part(self) -> Program:
+        """Value and gradient for some rows."""
+        expr = self._borne(self._reading.expr) if self.n_samples and self._has_sum(self._reading.expr) else None
+        if expr is None or expr == self._reading.expr or not self.splits:
+            return self._program
+        return write_program([expr, *(self._derivative(expr, name) for name in self.names)], self._reading)
+
+    def _has_sum(self, expr: Expr) -> bool:
+        """Whether an expression grows with the number of rows."""
+        parts = self._reading.parts
+        held = [part for symbol in expr.free_symbols if (part := parts.get(symbol)) is not None]
+        return parts.rows in expr.free_symbols or any(
+            part.kind == "sum" or (part.kind == "group" and self._has_sum(part.inner)) for part in held
+        )
+
+    def _borne(self, expr: Expr) -> Expr:
+        """The terms that are no sums times the share of the rows in all."""
+        import sympy as sp
+
+        parts, terms = self._reading.parts, []
+        for term in sp.Add.make_args(expr):
+            groups = parts.groups(term)
+            if not self._has_sum(term):
+                term = term * parts.rows / self.n_samples
+            elif groups and parts.rows not in term.free_symbols:
+                term = term.subs({symbol: self._borne(inner) for symbol, inner in groups.items()})
+            terms.append(term)
+        return sp.Add(*terms)
 
     @cached_property
     def _height(self) -> Program:
