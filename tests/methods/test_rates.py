@@ -306,11 +306,13 @@ def test_batches_of_any_size_follow_the_recursion(name, batch_size):
         more = (0.01, t, rule.deviation(rule, t) * xi[t]) if name == "noise" else ()
         if name == "schedule-free":
             m = rule.remember(m, 0.01)
-            more = (0.01, t, m)
+            more = (0.01, t)
         if name == "adamw":
             m = rule.remember(rule, m)
             more = (0.01, m)
         w, state = rule.formula(rule, w, g, state, *more)
+        if name == "schedule-free":
+            w, state = rule.settle(rule, w, state, m)
     assert path == pytest.approx(np.array(expected), rel=1e-12, abs=1e-14)
 
 
