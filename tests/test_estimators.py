@@ -261,15 +261,10 @@ def test_columns_need_no_scaling_and_the_cost_is_that_of_the_columns_as_given():
     assert model.loss_curve_[0] > model.loss_curve_[-1]
 
 
-def test_small_problems_depend_on_tol_only_where_it_is_above_the_default():
+def test_small_problems_do_not_depend_on_tol():
     X, y = cancer()
-    usual, fine = LinearClassifier().fit(X, y), LinearClassifier(tol=1e-12).fit(X, y)
-    np.testing.assert_array_equal(usual.coef_, fine.coef_)
-    rough = LinearClassifier(tol=0.1).fit(X, y)
-    assert rough.n_iter_ < usual.n_iter_
-    lowest, cost = fine.certificate_.value, rough.certificate_.value
-    assert lowest <= cost <= lowest * 1.1
-    assert cost - lowest <= rough.certificate_.gap <= 0.1 * cost
+    rough, fine = LinearClassifier(tol=0.1).fit(X, y), LinearClassifier(tol=1e-12).fit(X, y)
+    np.testing.assert_array_equal(rough.coef_, fine.coef_)
 
 
 @pytest.mark.parametrize("door", [LinearClassifier(tol=1e-3), LinearClassifier("squared_error", tol=1e-3)])

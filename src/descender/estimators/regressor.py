@@ -25,7 +25,7 @@ class LinearRegressor(RegressorMixin, Linear):
                   + \frac{\lambda_2}{2} \lVert w \rVert^2 + \lambda_1 \lVert w \rVert_1
 
     on X as it is given, with s the sample weights and a free intercept.  Rows of weight 0 count nowhere.  A problem
-    that is small is walked down to rounding unless `tol` is above its default.
+    that is small is walked down to rounding whatever `tol` says.
 
     Parameters
     ----------

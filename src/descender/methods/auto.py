@@ -43,8 +43,6 @@ READINGS: dict[str, dict[str, Any]] = {
 METHODS = ("auto", *RULES, *READINGS, *REDUCTIONS, "lbfgs", "cg")
 POLISHED = 4e-24
 """The tol of a walk to rounding: Newton's decrement is the square of the distance that is left."""
-LOOSE = 1e-6
-"""The largest tol of such walks: who asks for less than the default waits for no more."""
 GROWTH = 1.1
 """By how much a rate grows with each accelerated step until the search shortens it."""
 LARGEST_INTERIOR = 6000
@@ -149,9 +147,9 @@ def polishing_tol(cost: Cost, tol: float) -> float:
     """`tol`, or where steps with all curvatures cost next to nothing what takes the walk down to rounding.
 
     The weights of a small problem then do not depend on `tol`, on the order of its rows, or on whether a row is
-    repeated or weighs more.  A tol above `LOOSE` is left as it is.
+    repeated or weighs more.
     """
-    if tol > LOOSE or not (isinstance(cost, Risk) and cost.convex and is_small(cost)) or is_wide(cost):
+    if not (isinstance(cost, Risk) and cost.convex and is_small(cost)) or is_wide(cost):
         return tol
     slow = not cost.loss.differentiable or (cost.loss is Softmax and cost.l1 == cost.l2 == 0)
     exact = cost.l1 > 0 and told_by_moments(cost)
