@@ -150,6 +150,14 @@ def test_logs_of_many_makers(tmp_path, name):
     assert len(found.curves.loss) >= 30
 
 
+def test_plain_lines_that_begin_with_a_date_in_brackets(tmp_path):
+    lines = [f"[2024-05-01] epoch {k} - loss: {2 * 0.9**k:.4f} - val_loss: {2 * 0.9**k + 0.1:.4f}" for k in range(30)]
+    (tmp_path / "train.log").write_text("\n".join(lines), encoding="utf-8")
+    found = diagnose(tmp_path / "train.log")
+    assert found == []
+    assert len(found.curves.loss) == len(found.curves.held) == 30
+
+
 def test_a_history_with_lists_within_is_no_table_of_rows():
     history = {"loss": [1.0, 0.5, 0.3], "weights": [[1, 2, 3], [4, 5, 6], [7, 8, 9]]}
     assert diagnose_log(history).curves.loss.tolist() == history["loss"]

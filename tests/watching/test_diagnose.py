@@ -186,8 +186,9 @@ TRIED = {
     "learning-rate-too-high": REGRESSION | {"optimizer": sgd(3.0)},
     "learning-rate-too-low": {"optimizer": sgd(1e-5), "steps": 100},
     "oscillation": REGRESSION | {
-        "data": changed(lambda X, y: (X * torch.tensor([4.0, 1.0, 1.0, 1.0]), X[:, 0] + 0.1 * y)),
-        "model": lambda: nn.Linear(4, 1), "batch": 180, "optimizer": sgd(0.0585), "steps": 25},
+        "data": changed(lambda X, y: (X * torch.tensor([4.0, 4.0, 1.0, 1.0]), X[:, 0] + X[:, 1] + 0.02 * y)),
+        "model": weights(lambda p: p.zero_(), lambda: nn.Linear(4, 1)), "batch": 180, "optimizer": sgd(0.066),
+        "steps": 40},
     "momentum-too-high": REGRESSION | {"optimizer": sgd(0.05, momentum=0.9995), "steps": 150},
     "exploding-gradient": REGRESSION | {
         "model": weights(lambda p: p.mul_(6.0), lambda: perceptron(4, 1, deep=8)), "optimizer": sgd(1e-2)},

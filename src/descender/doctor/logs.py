@@ -115,7 +115,8 @@ def _of_text(text: str, path: Path) -> Curves:
             return of_rows(_rows_of(max(tables, key=len)) if tables else _across(whole), str(path))
         if isinstance(whole, list):
             return of_rows(_rows_of(whole), str(path))
-        return _of_lines(text, path)
+        if any(line.lstrip().startswith("{") for line in text.splitlines()):  # else plain lines that begin with a date
+            return _of_lines(text, path)
     found = _table(text, path)
     return found if found is not None else _of_words(text, path)
 
