@@ -97,3 +97,9 @@ def test_a_path_keeps_to_rows_where_these_are_few():
     assert squares.keeps_to_rows(Risk(X, X[:, 0]), "l1")
     assert not squares.keeps_to_rows(Risk(X, X[:, 0]), "l2")
     assert not squares.keeps_to_rows(Risk(X[:, :3], X[:, 0]), "l1")
+
+
+def test_a_target_that_is_all_the_same_needs_no_column():
+    X = np.random.default_rng(5).normal(size=(40, 500))
+    points = squares_path(Risk(X, np.full(40, 3.1)), "l1", 1e-16 * np.geomspace(1.0, 1e-2, 20), crossed(40, 4))
+    assert all(point.proved and not point.w[:-1].any() for point in points)

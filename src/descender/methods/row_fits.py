@@ -40,6 +40,7 @@ class RowFits:
         if risk.intercept:
             self.mean, self.level = self.sigma @ self.columns.T, self.sigma @ risk.y
         self.y = risk.y - self.level[:, None]
+        self.y[np.abs(self.y).max(axis=1) <= NOISE[8] * np.abs(risk.y).max()] = 0.0  # all the same, but for rounding
         self.square = (self.sigma * self.y**2).sum(axis=1)
         self.c = self._slopes(self.y, slice(None))
         self.sizes = np.sqrt(np.maximum(self.sigma @ (self.columns**2).T - self.mean**2, 0.0))
