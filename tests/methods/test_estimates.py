@@ -95,7 +95,7 @@ def risk_of(loss, kind, weighted, reduction, n=29, d=3):
 
 
 def mean_of_batches(risk, w, batch_size, seed=0):
-    """Costs and gradients of an epoch's batches, each with the share of samples that it holds."""
+    """Costs and gradients of an epoch's batches, each with its share of the samples; sums add up as they are."""
     batches = take(risk.n_samples, batch_size, seed, 1)[0]
     value, gradient = 0.0, np.zeros_like(w)
     sums = risk.reduction == "sum"
@@ -104,11 +104,6 @@ def mean_of_batches(risk, w, batch_size, seed=0):
         v, g = risk.value_and_gradient(w, rows)
         share = 1.0 if sums else len(rows) / risk.n_samples
         value, gradient = value + share * v, gradient + share * g
-    if sums:  # each batch's sum carries the whole penalty
-        extra = len(batches.starts) - 1
-        k = risk.n_classes * risk.n_features
-        value -= extra * risk.penalty(w)
-        gradient[:k] -= extra * (risk.l2 * w[:k] + risk.l1 * np.sign(w[:k]))
     return value, gradient
 
 

@@ -38,7 +38,7 @@ class Read(list[Finding]):
         >>> walk = descender.minimize("(x-3)**2", "x=0", "gd", learning_rate=1e-4, max_steps=100)
         >>> found = diagnose_log(walk)
         >>> found[0].cause, [trial.repaired for trial in found.confirm()]
-        ('learning-rate-too-low', [False, True])
+        ('learning-rate-too-low', [True])
         """
         if self.walk is None:
             raise CapabilityError("a log cannot be walked again: confirm() needs the walk or fit itself")

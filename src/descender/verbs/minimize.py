@@ -206,7 +206,7 @@ def minimize(
     walk.findings += [look.found] if look and look.found else []
     if layers and layers.names:
         walk.record.facts["layers"] = layers.facts
-    if not hurried:
+    if not hurried or isinstance(target, Formula):  # a formula costs next to nothing
         walk.findings += examine(target, w, walk, rerun(target, first, chosen, walk, seed))
     if isinstance(target, Formula) and (gone := lost(target, first, chosen, walk, seed)):
         walk.findings += undefined(target, *gone)
