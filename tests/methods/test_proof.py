@@ -26,11 +26,11 @@ def problem_of(loss, n=900, d=4, dtype=np.float64, l2=1e-3, seed=0, **options):
     return risk, double, descend(double, np.zeros(risk.n_parameters), choose(double, 1e-12)[0])
 
 
-def proof_of(risk, w, share, enough=1e-3):
+def proof_of(risk, w, share, enough=1e-3, exact=True, fault=lambda reading: reading):
     """What is proved at w by about a share of the rows."""
     problem, columns = Centred.of(risk)
     part, rows = draw(problem, columns, int(share * problem.n), np.random.default_rng(0)).part(problem, 1.0)
-    reading = problem.read(problem.enter(w), exact=True)
+    reading = fault(problem.read(problem.enter(w), exact))
     H = part.hessian(reading.scores[rows])
     if risk.l1 > 0:
         walker = Walker(part, problem.enter(w), risk.l1)
@@ -53,6 +53,49 @@ def test_the_gap_is_a_bound_and_near_the_minimum_a_good_one(loss, intercept, dty
             assert gap >= true
             if far == 1e-4:
                 assert gap <= 12.0 / share * true + 1e-14
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("intercept", [True, False])
+def test_a_reading_in_float32_proves_what_is_above_its_rounding(loss, intercept):
+    risk, double, best = problem_of(loss, dtype=np.float32, intercept=intercept)
+    for far in (1e-1, 1e-2):
+        w = best.x + far * np.random.default_rng(2).normal(size=len(best.x))
+        true = double.value(w) - best.fun
+        for share in (0.25, 1.0):
+            gap, reading = proof_of(risk, w, share, 10.0 / share * true, exact=False)
+            assert not reading.exact
+            assert reading.noise > 0.0
+            assert true <= gap <= 2.0 * proof_of(risk, w, share, 10.0 / share * true)[0] + 1e-6
+
+
+def test_what_rounding_may_have_lost_of_a_gradient_is_charged():
+    """The planted fault: a gradient whose rounding hides all of it, and is not owned up to, proves what is not true."""
+    risk, double, best = problem_of("log_loss", dtype=np.float32)
+    w = best.x + 0.1
+    true = double.value(w) - best.fun
+
+    def hidden(reading):
+        return reading._replace(gradient=0.0 * reading.gradient, noise=float(np.linalg.norm(reading.gradient)))
+
+    assert proof_of(risk, w, 0.25, exact=False, fault=hidden)[0] >= true
+    silent = proof_of(risk, w, 0.25, exact=False, fault=lambda reading: hidden(reading)._replace(noise=0.0))[0]
+    assert silent < true
+
+
+def test_which_readings_tell():
+    """Those in float32 do not where the penalty is weak or columns are far away, nor of less than their rounding."""
+    for dtype, l2, asked, shift, tells in (
+        (np.float64, 1e-9, 1e-12, 0.0, True),
+        (np.float32, 1e-3, 1e-3, 0.0, True),
+        (np.float32, 1e-3, 1e-8, 0.0, False),
+        (np.float32, 1e-12, 1e-3, 0.0, False),
+        (np.float32, 0.0, 1e-3, 0.0, False),
+        (np.float32, 1e-3, 1e-3, 1e4, False),
+    ):
+        risk, _, best = problem_of("log_loss", dtype=dtype, l2=1e-3)
+        problem, _ = Centred.of(Risk(risk.X + dtype(shift), risk.y, "log_loss", l2=l2))
+        assert Proof(problem, problem, None).tells(problem.read(best.x), asked) == tells
 
 
 @pytest.mark.parametrize("loss", LOSSES)

@@ -31,6 +31,9 @@ FULL = 3
 """Rows a column below which each has a direction of its own: none is left out of a Hessian."""
 TALL = 2
 """Of blocks that are twice as tall as the second-level cache likes a reading takes a tenth less: fewer calls."""
+NOISE = {4: 8 * 2.0**-23, 8: 0.0}
+"""What a sum over blocks of rows loses, as a share of the sizes of its terms, by the bytes of a number: 6 times
+the most that was seen, on rows in the order of their targets.  Sums of float64 count as exact here."""
 FEW_ROWS = 1000
 """Rows that tell the centre and the size of a column well enough to stand there."""
 
@@ -42,13 +45,15 @@ Losses = Callable[[NDArray, slice, NDArray, NDArray], object]
 class Reading(NamedTuple):
     """What one reading of the rows tells at a point: the smooth cost, its gradient, the scores.
 
-    ``exact`` tells that all were computed in float64.
+    ``exact`` tells that all were computed in float64; else ``noise`` bounds the length of what rounding did to the
+    gradient by the weights.
     """
 
     value: float
     gradient: Vector
     scores: NDArray
     exact: bool = False
+    noise: float = np.inf
 
 
 class Columns(NamedTuple):
@@ -91,6 +96,7 @@ class Centred:
         self.fuse: Any = risk.loss.fuse if self.fused is not None else None
         self._sides: dict[Any, NDArray] = {}
         self.moving: NDArray | None = None  # the columns that are not constant, where some are
+        self.lengths: NDArray | None = None  # about the root of the sum of squares of each column, where it is known
 
     @cached_property
     def targets(self) -> NDArray:
@@ -117,6 +123,7 @@ class Centred:
             moving = risk.extremes[0] < risk.extremes[1]
         far = bool(np.any(moving & (columns.mean**2 * sigma.sum() > width**2 * columns.squares)))
         problem = cls(risk, risk.X, risk.y, sigma, columns.mean, far)
+        problem.lengths = np.sqrt(columns.squares + (0.0 if far else 1.0) * columns.mean**2 * sigma.sum())
         if centre and not moving.all():
             problem.moving = moving
         return problem, columns
@@ -252,7 +259,15 @@ class Centred:
         gradient[: self.d] = self._outer(weight * sums, slope, slant) + self.l2 * v[: self.d]
         if self.intercept:
             gradient[self.d] = slope
-        return Reading(value + self.ridge(v), gradient, scores, dtype == np.float64)
+        return Reading(value + self.ridge(v), gradient, scores, dtype == np.float64, self.noise(slopes, dtype))
+
+    def noise(self, slopes: NDArray, dtype: Any) -> float:
+        """A bound on the length of what rounding does to a sum over rows of weighted slopes times x, in a dtype."""
+        if NOISE[dtype.itemsize] == 0.0 or self.lengths is None:
+            return 0.0 if dtype == np.float64 else np.inf
+        square = float(np.dot(slopes, slopes) if self.even is not None else np.dot(slopes / self.sigma, slopes))
+        square *= 1.0 if self.even is None else self.even
+        return NOISE[dtype.itemsize] * math.sqrt(square) * float(np.linalg.norm(self.lengths))
 
     def _losses(self, z: NDArray, y: NDArray) -> tuple[NDArray, NDArray]:
         if self.fused is not None:
@@ -261,18 +276,19 @@ class Centred:
                 return value, r
         return self.loss.value(z, y), self.loss.slope(z, y)
 
-    def scores(self, v: Vector) -> NDArray:
-        """The scores at v, in float64."""
-        w, shift, _ = self._inner(v, np.float64)
+    def scores(self, v: Vector, dtype: Any = np.float64) -> NDArray:
+        """The scores at v, by products in a dtype."""
+        w, shift, _ = self._inner(v, dtype)
         out = np.empty(self.n)
-        for part, rows in self._blocks(np.float64):
+        for part, rows in self._blocks(dtype):
             out[part] = rows @ w
         return out + shift
 
-    def spread(self, r: NDArray) -> Vector:
-        """The sum over rows of r x, with x = 1 for the intercept, in float64."""
+    def spread(self, r: NDArray, dtype: Any = np.float64) -> Vector:
+        """The sum over rows of r x, with x = 1 for the intercept, by products in a dtype."""
         sums, total, out = np.zeros(self.d), float(r.sum()), np.zeros(self.size)
-        for part, rows in self._blocks(np.float64):
+        r = r.astype(dtype, copy=False)
+        for part, rows in self._blocks(dtype):
             sums += rows.T @ r[part]
         out[: self.d] = self._outer(sums, total, 0.0 if self.far or self.unit is not None else 1.0)
         if self.intercept:

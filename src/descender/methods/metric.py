@@ -152,7 +152,8 @@ class _Descent:
             asked = max(self.tol, 2.0 * ROUNDING) * self._unit()
             arrived = self.tol > ROUNDING or self.decrement <= self.goal * self._unit()
             expected = self._expected(self.decrement) if arrived else np.inf
-            if expected <= LIKELY * asked and walker.reading.exact:
+            tells = self.proof.tells(walker.reading, asked)
+            if expected <= LIKELY * asked and tells:
                 seen, gap = self.curvature.exact, self._prove(asked)
                 if gap <= asked:
                     yield self._end(self._proved(gap), known=not self.problem.far)
@@ -163,7 +164,8 @@ class _Descent:
             used_up = walker.reads >= self.max_reads
             done = (self.decrement <= self.goal * self._unit() and not provable) or used_up
             near = self.decrement <= NOISE[self.problem.X.dtype.itemsize] * self._unit()  # where quick readings differ
-            exact = near or self._expected(self.decrement * self.shrinks) <= HOPEFUL * asked or expected <= asked
+            likely = self._expected(self.decrement * self.shrinks) <= HOPEFUL * asked or expected <= asked
+            exact = near or (likely and not tells)
             block = None if done else self._step(exact)
             if block is not None:
                 yield block

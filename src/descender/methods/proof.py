@@ -1,4 +1,4 @@
-r"""What one exact reading proves: a dual point that only the rows of the sample move.
+r"""What one reading proves: a dual point that only the rows of the sample move.
 
 Minus the slopes, :math:`\theta_i = -\ell'(z_i)`, is a point of the dual problem, whose products with the columns miss
 those that the penalty asks for by the gradient.  Moving the rows S of the sample makes up for it,
@@ -19,9 +19,15 @@ and no row outside of S is read:
 
 Near the minimum this is about n/m times the true distance, where the natural point alone shows the curvature over
 :math:`\lambda_2` times it.
+
+A reading in float32 proves as well as one in float64 what is not smaller than its rounding.  Any theta will do, so that
+the rounding of scores and slopes costs nothing in the first order; only u' has to be known, and what its sums may have
+lost is added to the length of :math:`u' - \lambda_2 w`.
 """
 
 from __future__ import annotations
+
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +35,7 @@ from numpy.typing import NDArray
 from descender.costs.certificate import FREE, ROUNDING
 from descender.costs.cost import Vector
 from descender.costs.dual_rows import room
-from descender.methods.centred import ROUGH_JITTER, Centred, Reading
+from descender.methods.centred import NOISE, ROUGH_JITTER, Centred, Reading
 from descender.methods.metrics import Dense, Metric
 
 LONGEST, BALANCES = 0.9, 4
@@ -42,6 +48,10 @@ ENOUGH = 0.5
 MOST_SOLVES, WORTH = 12, 0.8
 """How often the equations are solved for what is left; and what of the gap a solution has to leave at most for the
 next to be tried."""
+UNSEEN = 0.25
+"""The share of what is asked that the rounding of a reading in float32 may take of a proof by it."""
+EPS = {True: ROUNDING, False: 8 * float(np.finfo(np.float32).eps)}
+"""The share of its terms that a sum over rows may lose, by whether they are exact."""
 
 
 class Proof:
@@ -50,75 +60,93 @@ class Proof:
     def __init__(self, problem: Centred, part: Centred, rows: NDArray | None):
         self.problem, self.part = problem, part
         self.rows = None if rows is None or len(rows) == problem.n else rows
-        self._few: Centred | None = None
+        some = slice(None) if self.rows is None else self.rows
+        self.y, self.sigma = problem.y[some], problem.sigma[some]
 
-    @property
+    @cached_property
     def few(self) -> Centred:
         """The rows that are moved, with their own weights."""
-        if self._few is None:
-            self._few = self.problem if self.rows is None else self.problem.part(self.rows)
-        return self._few
+        return self.problem if self.rows is None else self.problem.part(self.rows)
 
     @property
     def inflation(self) -> float:
         """How many times the distance to the minimum is shown, about, near it."""
         return self.problem.n / max(self.part.n, 1)
 
+    def tells(self, reading: Reading, asked: float) -> bool:
+        """Whether a gap as small as `asked` can be seen through the rounding of a reading."""
+        return reading.exact or self._lost(reading) <= UNSEEN * asked
+
+    def _lost(self, reading: Reading) -> float:
+        """What the rounding of a reading costs at least, where it is known."""
+        known = self.problem.l2 > 0 and not self.problem.far
+        return max(reading.noise**2 / (2.0 * self.problem.l2), EPS[False] * abs(reading.value)) if known else np.inf
+
     @np.errstate(all="ignore")
     def gap(self, v: Vector, reading: Reading, metric: Metric, enough: float, products: float = MOST_PRODUCTS) -> float:
-        """A bound on the distance to the minimum at v, of which `reading` was exact; `enough` is as small as need be.
+        """A bound on the distance to the minimum at v; `enough` is as small as need be.
 
         `metric` is that of the part, about; where it is only a diagonal more `products` are worth trying.
         """
-        few, gradient = self.few, reading.gradient
+        few, gradient = self.few if reading.exact else self.part, reading.gradient
+        dtype = np.dtype(np.float64 if reading.exact else np.float32)
+        l2 = self.problem.l2
         z, theta, rooms, freedom = self._natural(reading)
-        ridge = np.where(np.arange(few.size) < few.d, few.l2, 0.0)
+        ridge = np.where(np.arange(few.size) < few.d, l2, 0.0)
         best, last, rounding, p, rest = np.inf, np.inf, 0.0, np.zeros(few.size), -gradient
         for _ in range(MOST_SOLVES):
-            aim = enough if enough > 0.0 and few.l2 > 0 and not p.any() else None
-            solved = self._solved(rest, few.sigma * freedom, ridge, metric, products, aim=aim)
+            aim = enough if enough > 0.0 and l2 > 0 and not p.any() else None
+            solved = self._solved(rest, self.sigma * freedom, ridge, metric, products, aim=aim)
             if solved is None:
                 return np.inf
             p = p + solved
-            moves = self._moves(p, freedom, rooms, gradient)
-            left = few.spread(few.sigma * moves) - gradient
+            moves = self._moves(few.scores(p, dtype), freedom, rooms, gradient)
+            left = few.spread(self.sigma * moves, dtype) - gradient
             moved, rounding = self._moved(z, theta + moves)
-            gap = moved + self._missed(v, left, few.sigma * theta)
+            off, tilt = (0.0, 0.0) if reading.exact else self._rounded(reading, moves, v)
+            gap = moved + tilt + self._missed(v, left, self.sigma * theta, off)
             rest = left - ridge * p
             size = float(rest @ metric.solve(rest))
             better = gap < WORTH * best or (np.isinf(best) and size < WORTH**2 * last)
             best, last = min(best, gap), size
             if best <= enough or not better or moved > 2.0 * enough:
                 break
-        return max(best, 0.0) + rounding + ROUNDING * abs(reading.value)
+        return max(best, 0.0) + rounding + EPS[reading.exact] * abs(reading.value)
 
     def _natural(self, reading: Reading) -> tuple[NDArray, NDArray, NDArray, NDArray]:
         """Of the rows that are moved the scores, theta, the room that it has, and how readily it moves."""
-        few = self.few
-        z = reading.scores if self.rows is None else reading.scores[self.rows]
-        theta = -few.loss.slope(z, few.y)
-        rooms = room(few.loss, theta, few.y)
-        curvature = few.loss.dual_curvature
+        loss = self.problem.loss
+        z = (reading.scores if self.rows is None else reading.scores[self.rows]).astype(np.float64, copy=False)
+        theta = -loss.slope(z, self.y)
+        rooms = room(loss, theta, self.y)
+        curvature = loss.dual_curvature
         return z, theta, rooms, np.where(rooms > 0.0, 1.0 / curvature, 0.0) if curvature else rooms
 
     def _moved(self, z: NDArray, theta: NDArray) -> tuple[float, float]:
         """What moving the rows costs the dual, and what its summation may have lost."""
-        few = self.few
-        terms = few.loss.value(z, few.y), -few.loss.dual(theta, few.y), theta * z
-        sizes = sum((np.abs(term) for term in terms), np.abs(few.y))
-        return float(few.sigma @ sum(terms, 0.0 * z)), ROUNDING * float(few.sigma @ sizes)
+        loss = self.problem.loss
+        terms = loss.value(z, self.y), -loss.dual(theta, self.y), theta * z
+        sizes = sum((np.abs(term) for term in terms), np.abs(self.y))
+        return float(self.sigma @ sum(terms, 0.0 * z)), ROUNDING * float(self.sigma @ sizes)
 
-    def _moves(self, p: Vector, freedom: NDArray, rooms: NDArray, gradient: Vector) -> NDArray:
+    def _moves(self, shares: NDArray, freedom: NDArray, rooms: NDArray, gradient: Vector) -> NDArray:
         """How far each theta moves, within its room, so that with a free intercept their sum is 0."""
-        few = self.few
-        boundless = np.isinf(few.loss.dual_range(few.y)).all(axis=0)
-        shares, limits = few.scores(p), np.where(boundless, np.inf, LONGEST * rooms)
+        boundless = np.isinf(self.problem.loss.dual_range(self.y)).all(axis=0)
+        limits = np.where(boundless, np.inf, LONGEST * rooms)
         moves = np.clip(-freedom * shares, -limits, limits)
-        for _ in range(BALANCES if few.intercept else 0):
-            off = float(few.sigma @ moves) - gradient[-1]
-            shares += off / max(float((few.sigma * freedom)[np.abs(moves) < limits].sum()), 1e-300)
+        for _ in range(BALANCES if self.problem.intercept else 0):
+            off = float(self.sigma @ moves) - gradient[-1]
+            shares += off / max(float((self.sigma * freedom)[np.abs(moves) < limits].sum()), 1e-300)
             moves = np.clip(-freedom * shares, -limits, limits)
         return moves
+
+    def _rounded(self, reading: Reading, moves: NDArray, v: Vector) -> tuple[float, float]:
+        """What the sums over rows of a reading in float32 may be off by, and what its scores cost the gap."""
+        d, lengths = self.problem.d, self.problem.lengths
+        assert lengths is not None
+        size = NOISE[4] * float(np.sqrt(self.sigma @ (moves * moves)))
+        score = float(np.sqrt(d) * np.linalg.norm(lengths * v[:d]) + np.abs(v[d:]).sum())
+        return reading.noise + size * float(np.linalg.norm(lengths)), size * score
 
     def _solved(
         self,
@@ -143,8 +171,8 @@ class Proof:
             x, r = x + a * p, r - a * q
             if aim is not None:
                 least = 0.5 * float(x @ left)  # rises to what moving the rows costs, if theta had all room
-                missed = (r + ridge * x)[: self.few.d]
-                now = 0.5 * float(x @ (left - r - ridge * x)) + float(missed @ missed) / (2.0 * self.few.l2)
+                missed = (r + ridge * x)[: self.problem.d]
+                now = 0.5 * float(x @ (left - r - ridge * x)) + float(missed @ missed) / (2.0 * self.problem.l2)
                 if now <= max(ENOUGH * aim, 2.0 * least):
                     break
                 if least > aim:
@@ -156,14 +184,17 @@ class Proof:
             p = s + rs / before * p
         return x
 
-    def _missed(self, v: Vector, left: Vector, theta: NDArray) -> float:
-        """What is left of the conditions of the dual, in the cost: those that no penalty softens hold to rounding."""
-        few = self.few
-        free = slice(few.d, None) if few.l2 > 0 else slice(None)
-        sizes = few.sizes(theta) if few.l2 == 0 else np.array([float(np.abs(theta).sum())])[: few.size - few.d]
+    def _missed(self, v: Vector, left: Vector, theta: NDArray, off: float) -> float:
+        """What is left of the conditions of the dual, in the cost: those that no penalty softens hold to rounding.
+
+        The sums that they are about may be `off` by that length.
+        """
+        d, l2 = self.problem.d, self.problem.l2
+        free = slice(d, None) if l2 > 0 else slice(None)
+        sizes = self.few.sizes(theta) if l2 == 0 else np.array([float(np.abs(theta).sum())])[: len(v) - d]
         if not np.all(np.abs(left[free]) <= FREE * sizes):
             return np.inf
-        square = float(left[: few.d] @ left[: few.d]) / (2.0 * few.l2) if few.l2 > 0 else 0.0
+        square = (float(np.linalg.norm(left[:d])) + off) ** 2 / (2.0 * l2) if l2 > 0 else 0.0
         return square + 2.0 * float(np.abs(left[free]) @ np.abs(v[free]))
 
 
@@ -186,6 +217,10 @@ class SparseProof(Proof):
         self.l1 = l1
         self.lowest = float(problem.sigma @ np.broadcast_to(problem.loss.lowest(problem.y), problem.n))
 
+    def tells(self, reading: Reading, asked: float) -> bool:
+        """Only what was read in float64 does."""
+        return reading.exact
+
     @np.errstate(all="ignore")
     def gap(self, v: Vector, reading: Reading, metric: Metric, enough: float, products: float = MOST_PRODUCTS) -> float:
         """A bound on the distance to the minimum at v, of which `reading` was exact; `metric` is a walker's."""
@@ -204,7 +239,7 @@ class SparseProof(Proof):
             solved = self._solved(rest, few.sigma * freedom, ridge * active, Within(H, active), products, active)
             assert solved is not None  # without an aim
             p = p + solved
-            moves = self._moves(p, freedom, rooms, reading.gradient)
+            moves = self._moves(few.scores(p), freedom, rooms, reading.gradient)
             u = inner + few.spread(few.sigma * moves)
             moved, rounding = self._moved(z, theta + moves)
             gap = self._whole(v, reading, u, moved, few.sigma * theta)
