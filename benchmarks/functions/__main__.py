@@ -1,7 +1,7 @@
 """Race `auto` against SciPy's methods over the test functions, and print the tables of docs/test-functions.md.
 
 python -m benchmarks.functions                     the standard starts
-python -m benchmarks.functions --suite second      other functions, or third
+python -m benchmarks.functions --suite second      other functions; or third, fourth
 python -m benchmarks.functions --starts random     one start at random near each
 python -m benchmarks.functions --starts 10         ten times as far from the origin, as in Moré's suite
 python -m benchmarks.functions --only Wood Meyer   some of them
@@ -15,11 +15,16 @@ from pathlib import Path
 
 import numpy as np
 
-from . import PROBLEMS, SECOND, THIRD, Problem
+from . import FOURTH, PROBLEMS, SECOND, THIRD, Problem
 from .race import race, summary, table
 
 PAGE = Path(__file__).parents[2] / "docs" / "test-functions.md"
-SUITES = {"first": (PROBLEMS, "the race"), "second": (SECOND, "the second race"), "third": (THIRD, "the third race")}
+SUITES = {
+    "first": (PROBLEMS, "the race"),
+    "second": (SECOND, "the second race"),
+    "third": (THIRD, "the third race"),
+    "fourth": (FOURTH, "the fourth race"),
+}
 """The problems, and between which marks of the page their tables stand: ``<!-- the race begins -->``."""
 
 

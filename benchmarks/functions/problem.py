@@ -19,6 +19,8 @@ SECOND: list[Problem] = []
 """Those of the second suite, on which nothing was ever chosen."""
 THIRD: list[Problem] = []
 """Those of the third, which were written after all choices had been made."""
+FOURTH: list[Problem] = []
+"""Those of the fourth, which were frozen before the next change."""
 
 
 @dataclass(frozen=True, eq=False)
