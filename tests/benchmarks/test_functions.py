@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("jax", reason="the suite is differentiated by JAX")
 sys.path.insert(0, str(Path(__file__).parents[2]))
-from benchmarks.functions import PROBLEMS, SECOND
+from benchmarks.functions import FOURTH, PROBLEMS, SECOND, THIRD
 from benchmarks.functions.race import CONTENDERS, Result, Row, auto, race, ratios, summary, table
 
 from descender.costs.function import Function
@@ -51,6 +51,13 @@ def test_the_second_suite_has_other_functions():
     assert sum(len(problem.start) >= 100 for problem in SECOND) >= 20
 
 
+def test_the_fourth_suite_has_other_functions():
+    names = {problem.name for problem in FOURTH}
+    assert len(names) == len(FOURTH) >= 70
+    assert names.isdisjoint(problem.name for problem in [*PROBLEMS, *SECOND, *THIRD])
+    assert sum(len(problem.start) >= 50 for problem in FOURTH) >= 10
+
+
 @pytest.mark.parametrize("name", FEW)
 def test_gradients_are_those_of_the_values(name):
     problem = BY_NAME[name]
@@ -60,7 +67,7 @@ def test_gradients_are_those_of_the_values(name):
 
 @pytest.mark.slow
 def test_all_gradients_are_those_of_the_values():
-    for problem in [*PROBLEMS, *SECOND]:
+    for problem in [*PROBLEMS, *SECOND, *THIRD, *FOURTH]:
         size = np.maximum(1.0, np.abs(problem.start))
         point = problem.start + 0.01 * size * np.random.default_rng(0).normal(size=len(problem.start))
         with np.errstate(over="ignore"):
