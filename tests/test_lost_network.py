@@ -208,7 +208,7 @@ def target_told(finding):
 
 def test_an_estimator_and_a_fit_name_the_row_of_the_data_as_given():
     X, y = np.vstack([samples()[0]] * 3), np.arange(3.0 * N)
-    how = {"solver": "sgd", "learning_rate_init": 1e6, "max_iter": 3, "early_stopping": True}
+    how = {"solver": "sgd", "learning_rate_init": 1e3, "max_iter": 3, "early_stopping": True}
     model = descender.MLPRegressor((8,), **how).fit(X, y)
     assert [finding.code for finding in model.findings_][:2] == ["D101", "D901"]
     row = model.findings_[1].where["row"]

@@ -8,13 +8,10 @@ and rounded to the vectors' precision where it meets them, as NumPy does: both w
 from __future__ import annotations
 
 import ast
-import inspect
 import textwrap
 from collections.abc import Callable
 from functools import cache
 from typing import Any
-
-import numpy as np
 
 from descender.kernels.assemble import HEADER, JIT_ENTRY, load, text_of
 
@@ -104,10 +101,7 @@ def _name(part: ast.expr) -> str | None:
 
 
 @cache
-def fused(formula: Callable, slots: int) -> tuple[tuple[str, ...], Callable[..., tuple], Callable[..., None]]:
-    """The names of what the numbers are made of, the function that makes them, and the compiled loop."""
-    numbers, step = fused_texts(formula, slots)
-    made: dict[str, Any] = {"np": np}
-    exec(numbers, made)
-    names = tuple(inspect.signature(made["numbers"]).parameters)
-    return names, made["numbers"], load(f"{HEADER}\n\n{JIT_ENTRY}{step}\n").step
+def fused(formula: Callable, slots: int) -> Callable[..., None]:
+    """The compiled loop; what it takes as numbers is what the other text makes of them."""
+    loop: Callable[..., None] = load(f"{HEADER}\n\n{JIT_ENTRY}{fused_texts(formula, slots)[1]}\n").step
+    return loop

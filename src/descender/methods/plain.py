@@ -6,13 +6,18 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from descender.kernels.fused import VECTORS, fused
+from descender.kernels.passes import passes
 from descender.methods.advance import COLUMNS, OWN, length
 from descender.methods.position import asked as asked_by
 
 RATE = COLUMNS.index("learning_rate")
-PIECE = 1 << 13
+COMPILER_FROM = 1 << 26
+"""Numbers moved by passes from which on a process asks for compiled loops.  Such a loop saves 3 ns for each number, and
+a process waits a third of a second for its first."""
+PIECE = 1 << 15
 """Numbers of a piece of a long vector: with what is made on the way, they fit into the second-level cache."""
 
 
@@ -126,35 +131,48 @@ def settle(rule: Any) -> Callable[..., None] | None:
 
 
 class InPlace:
-    """A step of a rule that changes `w` and its state themselves, piece by piece, so that no piece leaves the cache.
+    """A step of a rule that changes `w` and its state themselves: by passes of NumPy, later by one compiled loop.
 
-    What is elementwise may be cut anywhere: the numbers are those of :func:`update`.  It is for long vectors, of which
-    a dozen passes from memory would take longer than the gradient.
+    What is elementwise may be cut anywhere, and both ways give the numbers of :func:`update` to the last bit.  So a
+    training does not wait for a compiler; a process that has moved `COMPILER_FROM` numbers by passes will move more,
+    and asks for the loop then.  It is for long vectors, of which a dozen new ones a step would take longer than the
+    gradient.  What was moved is left in place of the gradient.
     """
 
+    moved = 0
+    """Numbers that this process has moved by passes."""
+
     def __init__(self, rule: Any):
-        self.formula, self.slots, self.norm = rule.formula, len(rule.slots), 0.0
-        self.asked = asked_by(rule.formula)
+        self.rule, self.asked, self.slots, self.norm = rule, asked_by(rule.formula), len(rule.slots), 0.0
+        self.further = [name for name in VECTORS[2:] if name in self.asked]
         self.own = slice(OWN, OWN + len(getattr(rule, "memory", ())))
+        self.names, self.numbers, self.passes, self.needed = passes(rule.formula, self.slots)
+        self.scratch: list[NDArray] = []
+        self.loop: Callable[..., None] | None = None
 
     def update(self, new, new_state, memory, p, w, g, state, origin, noise, i, rate, t):
         """One step: `new` is `w`, `new_state` is `state`."""
-        rows = state.reshape(self.slots, -1) if self.slots else ()
         given = {"p": p, "rate": rate, "t": t, "m": tuple(memory[self.own].tolist())}
-        square = 0.0
+        c = np.array(self.numbers(*[given[name] for name in self.names]))
+        known = {"origin": origin, "noise": noise[i] if len(noise) else None}
+        vectors = [w, g, *[known[name] for name in self.further], *state.reshape(self.slots, w.size)]
+        if self.loop is None and InPlace.moved >= COMPILER_FROM:
+            self.loop = fused(self.rule.formula, self.slots)
+        if self.loop is not None:
+            self.loop(c.astype(w.dtype), *vectors)
+        else:
+            self.move(c.tolist(), vectors)
+        self.norm = length(g)
+
+    def move(self, c, vectors):
+        """Some passes over a piece of the vectors at a time, so that no piece leaves the cache."""
+        w = vectors[0]
+        InPlace.moved += w.size
+        if not self.scratch or self.scratch[0].dtype != w.dtype:
+            self.scratch = [np.empty(min(PIECE, w.size), dtype=w.dtype) for _ in range(self.needed)]
         for at in range(0, w.size, PIECE):
-            part = slice(at, at + PIECE)
-            s = tuple(row[part] for row in rows)
-            given |= {"w": w[part], "g": g[part], "s": s}
-            given["origin"] = None if origin is None else origin[part]
-            given["noise"] = noise[i, part] if len(noise) else None
-            after, remembered = self.formula(*[given[name] for name in self.asked])
-            moved = after - w[part]
-            square += float(np.dot(moved, moved))
-            w[part] = after
-            for to, of in zip(s, remembered, strict=True):
-                to[:] = of
-        self.norm = float(np.sqrt(square))
+            few = min(PIECE, w.size - at)
+            self.passes(c, *[v[at : at + few] for v in vectors], *[v[:few] for v in self.scratch])
 
     def distance(self, new, w):
         """The norm of the last step."""
@@ -165,29 +183,6 @@ class InPlace:
         """Nothing is copied to where it stands already, nor to where nobody looks."""
         if to is not None and to is not of:
             to[:] = of
-
-
-class Fused(InPlace):
-    """The same step as one compiled loop over the whole vectors, to the last bit: see :mod:`descender.kernels.fused`.
-
-    What was moved is left in place of the gradient.
-    """
-
-    def __init__(self, rule: Any):
-        super().__init__(rule)
-        self.names, self.numbers, self.step = fused(rule.formula, len(rule.slots))
-        self.further = [name for name in VECTORS[2:] if name in self.asked]
-
-    def update(self, new, new_state, memory, p, w, g, state, origin, noise, i, rate, t):
-        """One step: `new` is `w`, `new_state` is `state`."""
-        given = {"p": p, "rate": rate, "t": t, "m": tuple(memory[self.own].tolist())}
-        c = np.array(self.numbers(*[given[name] for name in self.names]), dtype=w.dtype)
-        if self.further:
-            known = {"origin": origin, "noise": noise[i] if len(noise) else None}
-            self.step(c, w, g, *[known[name] for name in self.further], *state.reshape(-1, w.size))
-        else:
-            self.step(c, w, g, *state.reshape(-1, w.size))
-        self.norm = length(g)
 
 
 def answer(rule: Any) -> Callable[..., None] | None:

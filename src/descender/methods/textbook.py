@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -31,10 +30,6 @@ BLOCK = 4096
 """Steps of one compiled block: under a millisecond of a small formula, so that a key press is heard."""
 LONG = 4096
 """Numbers from which on a vector is long: a recovering walk changes it in place, and keeps no path."""
-FUSED_FROM, COMPILER_FROM = 1 << 22, 1 << 25
-"""Numbers that a walk moves in all its steps from which on a long vector is moved by a compiled loop, which saves 8 ns
-for each: where a compiler is at hand, and where a process would wait a third of a second for its first.
-"""
 MEAN_EVERY = 8
 """Steps after which a point goes into the mean of points."""
 PATH_NUMBERS = 1 << 20
@@ -119,10 +114,7 @@ class Textbook:
         if self.reduction is not None:
             judge = Judge(whole, w, self.tol, self.options.gradient_tol)
             cost = self.reduction.around(cost, int(self.batch_size))
-        moved = min(budget.steps, 1 << 62) * w.size
-        fuses = moved >= (FUSED_FROM if "numba" in sys.modules else COMPILER_FROM)
-        stepper = None if not in_place else plain.Fused if fuses else plain.InPlace
-        uncompiled, compiled = plain_walk(cost, self, stepper, mean), None
+        uncompiled, compiled = plain_walk(cost, self, in_place, mean), None
         kernel = cost.kernel() if budget.steps > PLAIN_STEPS and self._loops_pay(cost) else None
         while taken < budget.steps:
             if taken >= PLAIN_STEPS and kernel is not None:
@@ -260,9 +252,7 @@ class _Reader:
 Step = Callable[..., tuple[int, int]]
 
 
-def plain_walk(
-    cost: Cost, method: Textbook, in_place: Callable[[Any], plain.InPlace] | None = None, mean: MeanPoint | None = None
-) -> Step:
+def plain_walk(cost: Cost, method: Textbook, in_place: bool = False, mean: MeanPoint | None = None) -> Step:
     """:func:`advance` as it stands, on NumPy arrays; `in_place`, new points and states are written over the old.
 
     Some of the new points go into `mean`.
@@ -276,7 +266,7 @@ def plain_walk(
     switches, loop = method.switches, cast(Step, advance)
     operations: tuple[Any, ...] = walk.OPERATIONS
     if in_place:
-        stepper = in_place(rule)
+        stepper = plain.InPlace(rule)
         formulas = (*formulas[:4], stepper.update, *formulas[5:])
         own_way: dict[Any, Any] = {walk.copy: stepper.copy, walk.distance: stepper.distance}
         operations = tuple(own_way.get(operation, operation) for operation in operations)

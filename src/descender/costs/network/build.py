@@ -13,6 +13,9 @@ from descender.costs.network.layers import Activate, BatchNorm, Dense, Dropout, 
 from descender.errors import DataError, OptionError, ShapeError, suggest
 
 NORMALISATIONS = {"batch": BatchNorm, "layer": LayerNorm}
+LAST = 0.3
+"""Times its initialisation at which the layer of the outputs begins: a network that is not yet sure of anything learns
+sooner.  Of six sets of classes, with one hidden layer, none was learnt worse for it in the first eight epochs."""
 
 
 def perceptron(
@@ -31,7 +34,7 @@ def perceptron(
 
     `hidden` holds the width of each hidden layer, none for a linear model, or of the only one; `initialisation` is a
     name of ``INITIALISATIONS`` or ``"normal 0.1"``, by default what the activation calls for, times `gain`; the first
-    layer then starts with its bends spread over the samples, whatever their scale;
+    layer then starts with its bends spread over the samples, whatever their scale, the last with small weights;
     `normalisation` is "batch" or "layer"; `dropout` the share of hidden values left out at a step; with `residual` each
     hidden layer that is as wide as the one before adds to it.
 
@@ -61,7 +64,8 @@ def perceptron(
             block.append(Dropout(dropout))
         layers += [Residual(block)] if residual and layers and width == before else block
         before = width
-    layers.append(Dense(before, outputs, initialisation or "glorot", first=not layers))
+    calm = LAST if layers and initialisation is None else 1.0
+    layers.append(Dense(before, outputs, initialisation or "glorot", calm, first=not layers))
     return layers
 
 
