@@ -27,6 +27,8 @@ from descender.walk import Lost, Step, Stop, Walk
 
 FIRST = 256
 """Rows of which the cost must be finite at the start, where batches are read."""
+NO_NUMBERS = np.random.default_rng(0)
+"""For methods that draw no numbers: to begin a generator takes as long as a step on a small problem."""
 NAMED = 1000
 """Parameters up to which a record holds their names."""
 
@@ -71,10 +73,11 @@ def descend(
     budget = Budget(min(stop.max_steps, stop.max_evaluations), 1 if callback else look.every if look else 1 << 30)
     outcome: Outcome | None = look.at(0, w) if look else None
     block = None
+    rng = np.random.default_rng(seed) if getattr(method, "draws", True) else NO_NUMBERS
     try:
         with one_blas_thread() if cost.n_samples else nullcontext(), live.line():
             walks = budget.steps > 0 and outcome is None
-            for block in method.blocks(cost, w, np.random.default_rng(seed), budget) if walks else ():
+            for block in method.blocks(cost, w, rng, budget) if walks else ():
                 outcome = watch.see(block)
                 if outcome is not None:
                     break
@@ -132,10 +135,10 @@ def descend(
 
 def check_start(cost: Cost, w: Vector) -> None:
     """Refuse a start at which the cost or its gradient is not a finite number."""
+    if isinstance(cost, Risk) and not np.count_nonzero(w):
+        return  # where every score is 0, every loss is finite: no need to read all rows
     if not np.isfinite(w).all():
         raise StartError(f"the start {_point(cost, w)} is not finite")
-    if isinstance(cost, Risk) and not w.any():
-        return  # where every score is 0, every loss is finite: no need to read all rows
     with np.errstate(all="ignore"):
         # where batches tell enough, the first ones do: the walk will read the others soon
         some = [np.arange(min(cost.n_samples, FIRST))] if cost.seldom_read and cost.n_samples else []

@@ -71,20 +71,30 @@ def cost_scale(risk: Risk) -> float:
 
     At least a millionth of the cost of the score 0, so that constant targets have a unit, too.
     """
-    return max(_trivial_excess(risk), 1e-6 * _cost_at_zero(risk))
+    y, sigma = _told_by_counts(risk)
+    return max(_trivial_excess(risk, y, sigma), 1e-6 * _cost_at_zero(risk, y, sigma))
 
 
-def _cost_at_zero(risk: Risk) -> float:
+def _cost_at_zero(risk: Risk, y: NDArray, sigma: NDArray) -> float:
     if risk.loss is Softmax:
-        return float(row_weights(risk).sum() * np.log(risk.n_classes))
-    zero: Any = np.zeros((risk.n_classes, len(risk.y))) if risk.loss.scores_per_class else np.float64(0.0)
-    return float(row_weights(risk) @ risk.loss.value(zero, risk.y))
+        return float(sigma.sum() * np.log(risk.n_classes))
+    zero: Any = np.zeros((risk.n_classes, len(y))) if risk.loss.scores_per_class else np.float64(0.0)
+    return float(sigma @ risk.loss.value(zero, y))
 
 
-def _trivial_excess(risk: Risk) -> float:
+def _told_by_counts(risk: Risk) -> tuple[NDArray, NDArray]:
+    """Targets and their weights; of two classes one of each: of a constant score all rows of a class have one loss."""
     y, sigma = risk.y, row_weights(risk)
+    if "binary" not in risk.loss.tasks or np.count_nonzero(y) != np.count_nonzero(y == 1.0):
+        return y, sigma
+    total, second = float(sigma.sum()), float(sigma.dot(y))
+    return np.array([0.0, 1.0]), np.array([max(total - second, 0.0), second])
+
+
+def _trivial_excess(risk: Risk, y: NDArray, sigma: NDArray) -> float:
     if isinstance(risk.loss, OneVsRest):
-        return sum(_trivial_excess(risk.against_rest(k)) for k in range(risk.n_classes))
+        each = (risk.against_rest(k) for k in range(risk.n_classes))
+        return sum(_trivial_excess(one, *_told_by_counts(one)) for one in each)
     if risk.loss is Softmax:
         share = np.bincount(y.astype(np.int64), weights=sigma, minlength=risk.n_classes)
         total = share.sum()

@@ -115,6 +115,11 @@ def counted(cost: Cost) -> Counted:
     return cost if type(cost) is Counted else Counted(cost)
 
 
+def uncounted(cost: Cost) -> Cost:
+    """The cost itself, for a method that tells of its evaluations by its log."""
+    return cost.cost if type(cost) is Counted else cost
+
+
 def as_cost(cost: Counted) -> Cost:
     """A counted cost, for the types, as the cost that it stands for."""
     return cast(Cost, cost)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -167,11 +168,10 @@ def room(loss: Loss, theta: NDArray, y: NDArray) -> NDArray:
     """How far each theta is from the ends of its interval; it may move by that much to either side."""
     low, high = loss.dual_range(y)
     below, above = theta - low, high - theta
-    open_low, open_high = np.isinf(low), np.isinf(high)
-    if open_low.any() or open_high.any():
-        with np.errstate(invalid="ignore"):
-            both = below * above / (high - low)
-        within = np.where(open_low, np.where(open_high, 1.0, above), np.where(open_high, below, both))
-    else:
-        within = below * above / (high - low)
+    with np.errstate(invalid="ignore"):
+        span = high - low
+        within = below * above / span
+    if not math.isfinite(span.sum()):
+        open_low, open_high = np.isinf(low), np.isinf(high)
+        within = np.where(open_low, np.where(open_high, 1.0, above), np.where(open_high, below, within))
     return np.maximum(within, 0.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterator, Sequence
 from functools import cache, cached_property
 from typing import Any
@@ -64,7 +65,7 @@ class Risk(Cost):
         check_finite: bool = True,
     ):
         for name, strength in (("l2", l2), ("l1", l1)):
-            if not isinstance(strength, int | float | np.number) or not (np.isfinite(strength) and strength >= 0):
+            if not isinstance(strength, int | float | np.number) or not (math.isfinite(strength) and strength >= 0):
                 raise OptionError(f"{name}={strength!r}: a penalty strength is a finite number of at least 0")
         if reduction not in ("mean", "sum"):
             raise OptionError(f"reduction={reduction!r}; known: mean, sum")
@@ -373,8 +374,8 @@ def finite_extremes(X: Any) -> tuple[NDArray, NDArray]:
     values = X if dense else X.data
     with np.errstate(all="ignore"):  # a sum is finite only if each entry is; one that overflows is told apart
         extremes = column_extremes(X) if dense else (np.empty(0), np.empty(0))
-        told = np.append(*extremes) if dense else np.sum(values)
-    if not np.isfinite(told).all() and not np.isfinite(values).all():
+        told = float(extremes[0].dot(extremes[1]) if dense else np.sum(values))
+    if not math.isfinite(told) and not np.isfinite(values).all():
         row, column = _first_not_finite(X)
         found = "NaN" if np.isnan(X[row, column]) else "inf"
         raise DataError(

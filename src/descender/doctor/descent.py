@@ -17,12 +17,16 @@ from descender.walk import Walk
 
 PATIENT = 1000
 """Steps in which a walk would leave a saddle."""
+WELL = 1e-3
+"""A certified relative gap below which nothing was wrong with a walk."""
 Rerun = Callable[[float], bool]
 """Walks again with another learning rate, shortly; whether the cost stayed in bounds."""
 
 
 def examine(cost: Cost, start: Vector, walk: Walk, rerun: Rerun | None = None) -> list[Finding]:
     """The findings of a walk.  With `rerun` the rate that is advised was tried."""
+    if walk.certificate is not None and walk.certificate.relative < WELL and "events" not in walk.record.facts:
+        return []
     found = [rate_too_high(cost, start, walk, rerun) or recovered(walk)]
     found += [check(cost, start, walk) for check in (unbounded, not_a_minimum, plateau)]
     return [finding for finding in found if finding is not None]

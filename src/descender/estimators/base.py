@@ -306,13 +306,19 @@ def two_classes(y: NDArray) -> NDArray | None:
     if y.ndim != 1 or y.dtype.kind not in "fiu" or not len(y):
         return None
     low, high = y.min(), y.max()
-    two = low != high and low % 1 == 0 and high % 1 == 0 and bool(((y == low) | (y == high)).all())
+    if low == high or low % 1 != 0 or high % 1 != 0:
+        return None
+    two = np.count_nonzero(y == low) + np.count_nonzero(y == high) == len(y)
     return np.array([low, high]) if two else None
 
 
-def learn_classes(estimator: Any, y: NDArray, s: NDArray | None) -> tuple[NDArray, NDArray | None]:
-    """Note `classes_`; the number of each label's class, and the weights times those of the classes."""
-    pair = two_classes(y)
+def learn_classes(
+    estimator: Any, y: NDArray, s: NDArray | None, pair: NDArray | None = None
+) -> tuple[NDArray, NDArray | None]:
+    """Note `classes_`, which may be a known `pair`; the number of each label's class, and the weights times those of
+    the classes.
+    """
+    pair = two_classes(y) if pair is None else pair
     classes, codes = np.unique(y, return_inverse=True) if pair is None else (pair, (y == pair[1]).astype(np.intp))
     if len(classes) < 2:
         raise TargetError(f"y has only one class, {classes[0]!r}: a classifier needs at least 2")

@@ -16,6 +16,7 @@ import numpy as np
 
 from descender.costs.certificate import ROUNDING, Certificate, cost_scale
 from descender.costs.cost import Cost, Vector
+from descender.costs.counted import uncounted
 from descender.costs.losses import Softmax
 from descender.costs.risk import Risk
 from descender.methods.ending import ending
@@ -31,6 +32,8 @@ FEW_PARAMETERS = 300
 """Weights of all classes together up to which softmax has a Hessian of its own."""
 SMALLEST_GOAL = 1e-24
 """Of the decrement, which is of second order where a gap is of first."""
+PROVED = 1e-12
+"""The relative gap that is proof enough of a walk to rounding, which is more than a certificate can show."""
 TIGHTER = 0.03
 """What goals are multiplied by where a certificate was not content."""
 BLIND = 1e4
@@ -65,19 +68,22 @@ class Newton:
 
     tol: float = 1e-6
     name: str = "Newton's method"
+    draws = False
 
     def blocks(self, cost: Cost, w: Vector, rng: np.random.Generator, budget: Budget) -> Iterator[Block]:
         """Walk from `w`."""
-        assert isinstance(cost, Risk)
-        problem, scale = Standard(cost), cost_scale(cost)
+        risk = uncounted(cost)
+        assert isinstance(risk, Risk)
+        problem, scale = Standard(risk), cost_scale(risk)
         walk = NewtonWalk(problem, scale, problem.enter(w), FAR_START)
         found = yield from walked(walk, self.tol, scale, budget)
-        yield end_of(walk, cost, self.tol, found)
+        yield end_of(walk, self.tol, found)
 
 
 def walked(walk: NewtonWalk, tol: float, scale: float, budget: Budget) -> Generator[Block, None, Certificate]:
     """Its steps, until a certificate is content or none lowers the cost; returns the certificate."""
-    problem, goal, near, blind = walk.problem, 0.2 * tol, tol, False
+    problem, near, blind = walk.problem, tol, False
+    goal, enough = (0.2 * tol, tol) if tol > 2.0 * ROUNDING else (tol, PROVED)
     most = min(A_BLOCK, budget.watch)
     while True:
         walk.descend(goal, near, min(most, budget.steps - walk.told))
@@ -88,10 +94,10 @@ def walked(walk: NewtonWalk, tol: float, scale: float, budget: Budget) -> Genera
         if (blind if done else not walk.lost) and walk.move_cautiously():
             blind = False
             continue
-        gap = walk.foretold()
-        if not (tol * walk.unit < gap < np.inf) or not done or goal < SMALLEST_GOAL:
+        gap, at_last = walk.foretold(), not done or goal < SMALLEST_GOAL
+        if at_last or not enough * walk.unit < gap < np.inf:
             found: Certificate = problem.proof(walk.here, scale)
-            if found.relative <= max(tol, 2.0 * ROUNDING) or not done or goal < SMALLEST_GOAL:
+            if at_last or found.relative <= enough:
                 break
             gap = found.gap
         blind = walk.sees_curvature and gap > BLIND * max(walk.decrement, 1e-3 * goal * walk.unit)
@@ -101,8 +107,8 @@ def walked(walk: NewtonWalk, tol: float, scale: float, budget: Budget) -> Genera
     return found
 
 
-def end_of(walk: NewtonWalk, cost: Risk, tol: float, found: Certificate) -> Block:
+def end_of(walk: NewtonWalk, tol: float, found: Certificate) -> Block:
     """The last block; cost and gradient are known but where columns are so far from zero that digits are lost."""
     problem, here = walk.problem, walk.here
     final = None if problem.far else (here.value, problem.leave_gradient(here.G + problem.l1 * np.sign(here.V)))
-    return ending(cost, tol, problem.leave(here.V), found, 1, final)
+    return ending(problem.risk, tol, problem.leave(here.V), found, 1, final)

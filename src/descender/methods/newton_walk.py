@@ -7,20 +7,23 @@ l1 penalty to it.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg.lapack import dpotrf, dpotrs
 
 from descender.costs.losses import SquaredError
 from descender.methods.advance import COLUMNS
 from descender.methods.centred import FLAT
 from descender.methods.method import Block
 from descender.methods.metrics import Dense
-from descender.methods.standard import Point, Standard
+from descender.methods.standard import Point, Standard, diagonal
 
 KEPT = 0.03
 """What share of a decrement a step with the last Hessian may leave for it to be kept: another costs four looks."""
+QUICK = 1_000_000
+"""Products in a Hessian up to which the calls cost most of it, and it is taken at every step but the last."""
 FIRST = 0.1
 """A relative decrement above which a step leaves too much for its Hessian to be kept."""
 SETTLED, AT_REST = 1e-9, 1e-3
@@ -59,6 +62,7 @@ class NewtonWalk:
         self.jumps = problem.loss.dual_curvature is not None
         tall = problem.n >= ROWS_A_COLUMN * len(problem.X) and problem.X.size > FEW
         self.rough, self.fits_rough = False, tall and not self.jumps
+        self.quick = problem.X.size * len(problem.X) <= QUICK and not (problem.several or self.quadratic)
         self._stand(problem.look(V))
         self._start_better(far)
 
@@ -72,7 +76,8 @@ class NewtonWalk:
         V = np.array([point.V for point in points] + [self.here.V])
         path, log = problem.leave(V), np.zeros((len(points), len(COLUMNS)))
         log[:, 0], log[:, 3], log[:, 5] = [point.value for point in points], shares, 1.0
-        gradients = problem.leave_gradient(np.array([point.G for point in points]) + problem.l1 * np.sign(V[:-1]))
+        G = np.array([point.G for point in points])
+        gradients = problem.leave_gradient(G + problem.l1 * np.sign(V[:-1]) if problem.risk.l1 > 0 else G)
         with np.errstate(all="ignore"):
             log[:, 1], log[:, 2] = _lengths(gradients), _lengths(path[1:] - path[:-1])
         self.log, self.told = [], self.steps
@@ -98,7 +103,7 @@ class NewtonWalk:
         Or until a proof will show a gap of at most the share `near` of the cost, which is seen without another step.
         """
         while len(self.log) < most and self.steps < MOST_STEPS:
-            self.near = self.metric is not None and self.foretold() <= near * self.unit
+            self.near = self.metric is not None and near > NOISE and self.foretold() <= near * self.unit
             if self.near:
                 return
             if not self.aimed:
@@ -141,7 +146,7 @@ class NewtonWalk:
     def _start_better(self, far: float) -> None:
         """Begin at the best constant where the start costs `far` times as much."""
         problem, V = self.problem, np.zeros_like(self.here.V)
-        if not problem.several and problem.risk.intercept:
+        if self.here.value > far * self.scale and not problem.several and problem.risk.intercept:
             V[-1] = problem.loss.trivial(problem.y, problem.sigma)
             if not self.here.value <= far * problem.value(V[-1:], V):
                 self.log.append((self.here, 1.0))
@@ -151,7 +156,8 @@ class NewtonWalk:
     def _aim(self, cautious: bool = False) -> None:
         """The next step, and half of what its model promises."""
         before = self.decrement
-        fresh = self.metric is None or cautious or (before > FIRST * self.unit and not self.quadratic)
+        far = before > (SETTLED if self.quick else FIRST) * self.unit and not self.quadratic
+        fresh = self.metric is None or cautious or far
         if fresh:
             self._renew(cautious)
         self._promise()
@@ -174,12 +180,12 @@ class NewtonWalk:
 
     def _learn(self, H: NDArray, jitter: float) -> None:
         """Take a matrix of curvatures, of which the share `jitter` of the diagonal is rounding."""
-        self.metric = Dense(H, jitter)
+        self.metric = Factor.of(H, jitter) or Dense(H, jitter)
 
     def _promise(self) -> None:
         """The step to the minimum of the model, and half of what that promises."""
         G = self.here.G
-        self.step = -self.metric.solve(G.ravel()).reshape(G.shape)
+        self.step = self.metric.solve(-G.ravel()).reshape(G.shape)
         self.decrement = -0.5 * float(np.vdot(G, self.step))
 
     def _stale(self, before: float) -> bool:
@@ -224,3 +230,20 @@ class NewtonWalk:
 
 def _lengths(rows: NDArray) -> NDArray:
     return np.sqrt(np.einsum("ij,ij->i", rows, rows))
+
+
+class Factor(NamedTuple):
+    """A matrix of curvatures by its Cholesky factor as it is, which no scale of a column makes less exact."""
+
+    lower: NDArray
+
+    @classmethod
+    def of(cls, H: NDArray, jitter: float) -> Factor | None:
+        """With the share `jitter` of each diagonal added to it; None where it is singular to rounding."""
+        diagonal(H)[:] *= 1.0 + jitter
+        lower, failed = dpotrf(H, lower=1, clean=0)
+        return None if failed else cls(lower)
+
+    def solve(self, g: NDArray) -> NDArray:
+        """The inverse times g."""
+        return dpotrs(self.lower, g, lower=1)[0]

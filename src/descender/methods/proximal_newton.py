@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from descender.costs.certificate import cost_scale
 from descender.costs.cost import Cost, Vector
+from descender.costs.counted import uncounted
 from descender.costs.risk import Risk
 from descender.methods.lasso import lasso
 from descender.methods.method import Block, Budget
@@ -49,14 +50,15 @@ class ProximalNewton:
 
     def blocks(self, cost: Cost, w: Vector, rng: np.random.Generator, budget: Budget) -> Iterator[Block]:
         """Walk from `w`."""
-        assert isinstance(cost, Risk)
-        problem, scale = Standard(cost), cost_scale(cost)
+        risk = uncounted(cost)
+        assert isinstance(risk, Risk)
+        problem, scale = Standard(risk), cost_scale(risk)
         walk = ProximalWalk(problem, scale, problem.enter(w), 1.0)
         found = yield from walked(walk, self.tol, scale, budget)
         if found.relative > max(self.tol, LOST):
             yield from LearntMetric(self.tol).blocks(cost, problem.leave(walk.here.V), rng, budget)
             return
-        yield end_of(walk, cost, self.tol, found)
+        yield end_of(walk, self.tol, found)
 
 
 class ProximalWalk(NewtonWalk):

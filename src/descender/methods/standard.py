@@ -7,6 +7,7 @@ The parameters V are (columns,), or (scores a row, columns): :math:`v_j = w_j\, 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import cached_property
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ from descender.costs.losses import Softmax
 from descender.costs.risk import Risk
 from descender.methods.centred import row_curvatures
 
+EPSILON = float(np.finfo(np.float64).eps)
 FAR = 1e3
 """Sizes of a column from zero beyond which scores lose digits that those of centred rows keep."""
 
@@ -32,6 +34,11 @@ class Point(NamedTuple):
     value: float
     slopes: NDArray
     G: NDArray
+
+
+def diagonal(H: NDArray) -> NDArray:
+    """The diagonal of a matrix whose rows lie one after the other, to be written to."""
+    return H.reshape(-1)[:: len(H) + 1]
 
 
 class Standard:
@@ -50,9 +57,9 @@ class Standard:
         self.X = np.empty((d + risk.intercept, self.n))
         self.X[d:] = 1.0
         if risk.intercept:
-            self.mean = (self.sigma @ X) / self.sigma.sum()
+            self.mean = self.sigma.dot(X) / self.sigma.sum()
             lines = np.subtract(X.T, self.mean[:, None], out=self.X[:d])
-            if still.any():
+            if np.count_nonzero(still):
                 lines[still] = 0.0  # what is constant adds nothing to the intercept
         else:
             self.mean, lines = np.zeros(d), self.X[:d]
@@ -62,12 +69,22 @@ class Standard:
         size[still | ~(size > 0.0)] = 1.0
         self.size = size
         lines *= (1.0 / size)[:, None]
-        self.far = bool((np.abs(self.mean) > FAR * size).any())
+        self.far = np.count_nonzero(np.abs(self.mean) > FAR * size) > 0
         self.ridge = np.zeros(len(self.X))
         self.ridge[:d] = risk.l2 / size**2
         self.l1 = np.zeros(len(self.X))
         self.l1[:d] = risk.l1 / size
-        self.fused = risk.loss.fused if risk.loss.fuses(risk.y) else None
+        self.fused = self._fused()
+
+    def _fused(self) -> Callable[[NDArray], tuple[NDArray, NDArray]] | None:
+        """Loss and slope of the rows at their scores by one formula, where there is one for these targets."""
+        loss, y = self.loss, self.y
+        if loss.fused is None or not loss.fuses(y):
+            return None
+        if loss.fuse is None:
+            return lambda Z: loss.fused(Z, y)
+        sides = loss.sides(y)
+        return lambda Z: loss.fuse(Z, sides)
 
     @cached_property
     def rough(self) -> NDArray[np.float32]:
@@ -86,7 +103,7 @@ class Standard:
     def leave(self, V: NDArray) -> Vector:
         """The parameter vector of the risk with coordinates V, or those of several points, stacked in front."""
         W = V[..., : self.d] / self.size
-        return self._flat(W, V[..., self.d] - W @ self.mean) if self.risk.intercept else self._flat(W)
+        return self._flat(W, V[..., self.d] - W.dot(self.mean)) if self.risk.intercept else self._flat(W)
 
     def leave_gradient(self, G: NDArray) -> Vector:
         """The gradient by the risk's own parameters, or those at several points."""
@@ -98,28 +115,32 @@ class Standard:
     def _flat(self, W: NDArray, *b: NDArray) -> Vector:
         if self.several:
             return np.concatenate([W.reshape(*W.shape[:-2], -1), *b], axis=-1)
-        return np.concatenate([W, *(part[..., None] for part in b)], axis=-1)
+        if not b:
+            return W
+        out = np.empty((*W.shape[:-1], self.d + 1))
+        out[..., : self.d], out[..., self.d] = W, b[0]
+        return out
 
     def look(self, V: NDArray) -> Point:
         """What one reading of the rows tells at V."""
-        Z = V @ self.X
-        losses, slopes = (self.fused or self._separate)(Z, self.y)
-        loss = float(self.sigma @ losses)
+        Z = V.dot(self.X)
+        losses, slopes = (self.fused or self._separate)(Z)
+        loss = float(self.sigma.dot(losses))
         if self.fused is not None and not math.isfinite(loss):
-            losses, slopes = self._separate(Z, self.y)
-            loss = float(self.sigma @ losses)
+            losses, slopes = self._separate(Z)
+            loss = float(self.sigma.dot(losses))
         pull = self.ridge * V
-        G = (self.sigma * slopes) @ self.X.T
+        G = (self.sigma * slopes).dot(self.X.T)
         G += pull
         return Point(V, Z, loss + 0.5 * float(np.vdot(pull, V)) + self.shrinkage(V), slopes, G)
 
-    def _separate(self, Z: NDArray, y: NDArray) -> tuple[NDArray, NDArray]:
-        return self.loss.value(Z, y), self.loss.slope(Z, y)
+    def _separate(self, Z: NDArray) -> tuple[NDArray, NDArray]:
+        return self.loss.value(Z, self.y), self.loss.slope(Z, self.y)
 
     def value(self, Z: NDArray, V: NDArray) -> float:
         """The cost at known scores."""
         penalty = 0.5 * float(np.vdot(self.ridge * V, V)) + self.shrinkage(V)
-        return float(self.sigma @ self.loss.value(Z, self.y)) + penalty
+        return float(self.sigma.dot(self.loss.value(Z, self.y))) + penalty
 
     def shrinkage(self, V: NDArray) -> float:
         """The l1 penalty."""
@@ -135,17 +156,17 @@ class Standard:
         root = np.sqrt(self.sigma * self._curvatures(at, flat, cautious))
         if rough:
             scaled = self.rough * root.astype(np.float32)
-            H = (scaled @ scaled.T).astype(np.float64)
+            H = scaled.dot(scaled.T).astype(np.float64)
         if not rough or not math.isfinite(H.trace()):
             scaled = self.X * root
-            H = scaled @ scaled.T
-        H.flat[:: len(H) + 1] += self.ridge
+            H = scaled.dot(scaled.T)
+        diagonal(H)[:] += self.ridge
         return H
 
     def _curvatures(self, at: Point, flat: float, cautious: bool) -> NDArray:
         if self.fused is not None and self.loss.bend is not None and not cautious:
             known = self.loss.bend(at.slopes)
-            if known.all():
+            if np.count_nonzero(known) == len(known):
                 return known
         return row_curvatures(self.loss, at.Z, self.y, flat, cautious)
 
@@ -157,7 +178,7 @@ class Standard:
             bends = (P * dZ * dZ).sum(axis=0) - across * across
         else:
             bends = self._curvatures(at, 0.0, False) * dZ * dZ
-        return float(self.sigma @ bends) + float(np.vdot(self.ridge * step, step))
+        return float(self.sigma.dot(bends)) + float(np.vdot(self.ridge * step, step))
 
     def _of_classes(self, Z: NDArray, cautious: bool) -> NDArray:
         r"""Of softmax, :math:`\sum_i \sigma_i (\mathrm{diag}\,p_i - p_i p_i') \otimes x_i x_i'`.
@@ -185,7 +206,7 @@ class Standard:
         if self.several or self.risk.l2 == 0 or self.risk.l1 > 0:
             return math.inf
         g = at.G[: self.d] * self.size
-        gap = float(g @ g) / (2.0 * self.risk.l2)
+        gap = float(g.dot(g)) / (2.0 * self.risk.l2)
         return gap + float(at.G[-1]) ** 2 / (2.0 * bend) if self.risk.intercept and bend > 0.0 else gap
 
     def proof(self, at: Point, scale: float) -> Certificate:
@@ -193,20 +214,20 @@ class Standard:
         risk = self.risk
         if self.several or risk.l2 == 0 or risk.l1 > 0:
             return self._general_proof(at)
-        theta, total = -at.slopes, float(self.sigma @ at.slopes)
+        theta, total = -at.slopes, float(self.sigma.dot(at.slopes))
         if risk.intercept and total != 0.0:
             rooms = room(self.loss, theta, self.y)
-            free = float(self.sigma @ rooms)
+            free = float(self.sigma.dot(rooms))
             share = total / free if free > 0.0 else np.inf
             if not abs(share) <= 1.0:  # such as where hardly a row is on the curved part of its loss
                 return self._general_proof(at)
             theta = theta + share * rooms
-        u = ((self.sigma * theta) @ self.X.T)[: self.d] * self.size
-        bound = float(self.sigma @ self.loss.dual(theta, self.y)) - float(u @ u) / (2.0 * risk.l2)
+        u = (self.sigma * theta).dot(self.X.T)[: self.d] * self.size
+        bound = float(self.sigma.dot(self.loss.dual(theta, self.y))) - float(u.dot(u)) / (2.0 * risk.l2)
         if self.loss.bend is not None:
             # y - theta, a probability near 1, is known to an absolute rounding, which the score multiplies
-            bound -= np.finfo(np.float64).eps * float((self.sigma * np.abs(self.y)) @ np.abs(at.Z))
-            bound = max(bound, float(self.sigma @ self.loss.lowest(self.y)))
+            bound -= EPSILON * float((self.sigma * np.abs(self.y)).dot(np.abs(at.Z)))
+            bound = max(bound, float(self.sigma.dot(self.loss.lowest(self.y))))
         return proved(at.value, at.value - bound, scale)
 
     def _general_proof(self, at: Point) -> Certificate:

@@ -104,7 +104,7 @@ def read_loss(given: Any) -> Loss:
 
 def check_targets(loss: Loss, y: np.ndarray) -> None:
     """Refuse targets that the loss is not made for."""
-    bad = ~(loss.suits(y) & np.isfinite(y))
-    if bad.any():
-        row = int(np.flatnonzero(bad)[0])
+    good = loss.suits(y) & np.isfinite(y)
+    if np.count_nonzero(good) < good.size:
+        row = int(np.flatnonzero(~good)[0])
         raise TargetError(f"the target of row {row} is {y[row]:g}; {loss.name} needs {loss.targets}")
