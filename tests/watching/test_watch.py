@@ -353,3 +353,17 @@ def test_sparse_gradients_are_watched_and_left_as_they_are():
             assert (watch.fault is None) == (value == 1.0)
     assert watch.fault.where == {"step": 1, "row": 0, "layer": "the loss"}
     assert set(watch.looks[0].gradients) == {"weight"}
+
+
+@pytest.mark.parametrize(("width", "dtype"), [(8, torch.float32), (600, torch.float32), (8, torch.complex64)])
+def test_a_gradient_of_any_width_and_kind_tells_when_it_is_lost(width, dtype):
+    module = nn.Linear(3, width, dtype=dtype)
+    optimizer = torch.optim.SGD(module.parameters(), 1e-3)
+    with descender.watch(module, optimizer, tell=lambda finding: None) as watch:
+        for step, value in enumerate((1.0, -1.0, 1.0, math.inf)):
+            optimizer.zero_grad()
+            scores = module(torch.ones(2, 3, dtype=dtype)).abs()
+            (scores[:, -1].sum() * value).backward()
+            assert watch.fault is None, step
+            optimizer.step()
+    assert watch.fault.where["step"] == 3

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import cmath
 import copy
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, is_dataclass
 from typing import Any
@@ -111,7 +111,7 @@ def sound(p: Any) -> bool:
         return True
     g = dense(p.grad)
     told = g.dot(g) if g.ndim == 1 else g.sum()
-    return math.isfinite(told.item()) or bool(torch.isfinite(g).all())
+    return cmath.isfinite(told.item()) or bool(torch.isfinite(g).all())
 
 
 def dense(gradient: Any) -> Any:
