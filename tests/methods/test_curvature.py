@@ -9,6 +9,7 @@ from descender.methods import curvature
 from descender.methods.centred import Centred
 from descender.methods.curvature import ALL, DIAGONAL, PART, Curvature
 from descender.methods.metric import LearntMetric, _Descent
+from descender.methods.metrics import Products
 from descender.methods.newton import Newton
 from descender.methods.proof import Proof
 from descender.methods.sampling import draw
@@ -70,6 +71,42 @@ def test_each_kind_of_metric_leads_to_the_same_minimum(risk, monkeypatch):
         assert walk.certificate.relative <= 1e-9
 
 
+def test_products_with_a_sample_are_a_metric(monkeypatch):
+    """Of a sample too dear for its matrix: the same minimum, with no Hessian; where they are cut short there is one."""
+    risk = Risk(*crossed(4000, 60, dtype=np.float32), "log_loss", l2=1e-4)
+    best = descend(risk, np.zeros(risk.n_parameters), Newton(1e-12)).fun
+    learnt, hessian = [], Centred.hessian
+
+    def counted(self, *given, **more):
+        learnt.append(self.n)
+        return hessian(self, *given, **more)
+
+    monkeypatch.setattr(Centred, "hessian", counted)
+    monkeypatch.setattr(curvature, "DEAR", 0.0)
+    monkeypatch.setattr(curvature, "LEAST", 100.0)
+    for most, tol in ((30, 1e-3), (30, 1e-6), (1, 1e-6)):
+        assert not learnt
+        monkeypatch.setattr(curvature, "MOST_PRODUCTS", most)
+        walk = descend(risk, np.zeros(risk.n_parameters), LearntMetric(tol))
+        assert walk.success
+        assert walk.fun - best <= walk.certificate.gap <= 2.0 * tol * best
+    assert learnt
+
+
+def test_equations_are_solved_as_well_as_products_allow():
+    rng = np.random.default_rng(0)
+    H = np.cov(rng.normal(size=(6, 40))) + 0.1 * np.eye(6)
+    g = rng.normal(size=6)
+    exact = np.linalg.solve(H, g)
+    whole, rough, none = (Products(H.dot, lambda r: r, most, left) for most, left in ((9, 1e-20), (9, 0.1), (0, 0.1)))
+    assert whole.solve(g) == pytest.approx(exact, rel=1e-8)
+    assert 0.0 < g @ rough.solve(g) <= g @ exact
+    assert rough.count < whole.count <= 7
+    assert not rough.short
+    assert none.solve(g) == pytest.approx(g)
+    assert none.short
+
+
 def test_the_units_of_the_columns_do_not_matter():
     """Reads of the rows, not seconds, at units from 1e-6 to 1e6."""
     X, y = crossed()
@@ -104,8 +141,7 @@ def test_few_rows_are_all_in_a_hessian():
         X, y = crossed(n, 60, dtype=np.float32)
         problem, columns = Centred.of(Risk(X, y, "log_loss", l2=1e-3))
         part, _ = draw(problem, columns, n, np.random.default_rng(0)).part(problem, 1.0)
-        part.hessian(np.random.default_rng(0).normal(scale=8.0, size=n))
-        assert (part.kept == n) is whole
+        assert (part.worth(np.random.default_rng(0).normal(scale=8.0, size=n)) == n) is whole
 
 
 def test_a_proof_in_a_diagonal_metric_is_a_bound(risk, sample):

@@ -89,7 +89,6 @@ class Centred:
         self.size = self.d + self.intercept
         self.quick = quick_rows(X) if sparse.issparse(X) else None
         self.height, self.far, self.unit = min(TALL * block_height(X), BLOCK_ROWS), far, unit
-        self.kept = self.n  # the rows that the last Hessian was made of
         even = self.n > 0 and bool((sigma == sigma[0]).all())
         self.even = float(sigma[0]) if even else None
         self.fused = risk.loss.fused if risk.loss.fuses(y) else None
@@ -320,7 +319,14 @@ class Centred:
         values, _ = self._losses(z, self.targets)
         return float(self.sigma @ np.broadcast_to(values, self.n)) + self.ridge(v)
 
-    def _weights(self, scores: NDArray, cautious: bool) -> NDArray:
+    def worth(self, scores: NDArray) -> int:
+        """How many rows a Hessian would be made of."""
+        if self.unit is None or self.n < FULL * self.d:
+            return self.n
+        return len(heavy(self.weights(scores, cautious=False))[0])
+
+    def weights(self, scores: NDArray, cautious: bool) -> NDArray:
+        """What each row weighs in a Hessian."""
         return self.sigma * row_curvatures(self.loss, scores, self.y, FLAT, cautious)
 
     def hessian(
@@ -336,10 +342,9 @@ class Centred:
         Of standardised rows it takes no more than a `share`, unless the `whole` is asked for; others are standardised
         by a `unit` that is given.
         """
-        h = self._weights(scores, cautious)
+        h = self.weights(scores, cautious)
         whole = whole or self.unit is None or self.n < FULL * self.d
         h, rows = (h, None) if whole else heavy(h, share)
-        self.kept = len(h)
         H = self.moment(h, rows, unit)
         H[np.arange(self.d), np.arange(self.d)] += self.l2
         return H
@@ -400,7 +405,7 @@ class Centred:
 
     def curvatures(self, scores: NDArray, cautious: bool = False) -> Vector:
         """The diagonal of :meth:`hessian`, for rows with too many columns for the whole."""
-        h = self._weights(scores, cautious)
+        h = self.weights(scores, cautious)
         diagonal = np.empty(self.size)
         diagonal[: self.d] = self._squares(h) + self.l2
         if self.intercept:

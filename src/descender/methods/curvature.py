@@ -6,15 +6,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from descender.methods.centred import Centred
+from descender.methods.metrics import Corrected, Diagonal, Metric, Products, gram_readings
 from descender.methods.walker import Walker
 
-DIAGONAL, PART, ALL = range(3)
-"""How much of the curvatures a metric knows: one number a column, a matrix from a part of the rows, or from all."""
-HESSIAN, SPARSE_HESSIAN = 50, 15
-"""Columns for which a Hessian costs as much as a reading of its rows for value and gradient."""
+DIAGONAL, PRODUCTS, PART, ALL = range(4)
+"""How much of the curvatures a metric knows: one number a column, products with a part of the rows, the matrix that
+these make, or that of all rows."""
+SPARSE_HESSIAN = 15
+"""Columns for which a Hessian of sparse rows, or in float64, costs as much as a reading of them."""
 DEAR = 2.0
 """Readings from which on a first Hessian is put off until L-BFGS in a diagonal metric is seen to need more."""
-LEAST, FRESH, AGAIN = 3.0, (5, 1, 1), 6
+MOST_PRODUCTS, LEFT = 10, 0.1
+"""The products that a solution takes at most, where it needs more a matrix is worth it; and the share of the right
+side, squared, that it may leave: the rows that are not in the part change more."""
+LEAST, FRESH, AGAIN = 3.0, (5, 3, 1, 1), 6
 """Readings that a walk in a new metric needs anyway; those after which a metric of each kind is judged, and how many
 of the last ones tell its pace."""
 
@@ -29,19 +34,35 @@ class Curvature:
     def __init__(self, walker: Walker, part: Centred, rows: NDArray | None, before: Curvature | None = None):
         self.walker, self.part, self.rows = walker, part, rows
         dear = part.unit is not None and walker.l1 == 0 and self.price(part.n) > DEAR
-        self.kind = DIAGONAL if dear and not (before and before.exact) else PART
+        known = before is not None and before.exact
+        self.kind = PART if known or not dear else DIAGONAL if rows is None or part.n >= walker.problem.n else PRODUCTS
         self.before = before
-        self.trail: list[tuple[float, int]] = []
+        self.trail: list[tuple[float, float]] = []
 
     def price(self, rows: int) -> float:
         """The readings of the walker's rows that a Hessian of so many costs."""
         d, n = self.part.d, self.walker.problem.n
-        return d / (SPARSE_HESSIAN if self.part.unit is None else HESSIAN) * rows / n
+        return d / SPARSE_HESSIAN * rows / n if self.part.unit is None else gram_readings(rows, n, d)
+
+    @property
+    def read(self) -> float:
+        """The readings that the walk took, products with the part among them."""
+        metric, share = self.walker.metric, self.part.n / self.walker.problem.n
+        return self.walker.reads + (share * metric.count if isinstance(metric, Products) else 0.0)
 
     @property
     def exact(self) -> bool:
         """Whether the metric is a matrix."""
-        return self.kind > DIAGONAL
+        return self.kind >= PART
+
+    @property
+    def sound(self) -> bool:
+        """Whether the metric knows how columns bend the cost together."""
+        return self.kind >= PRODUCTS
+
+    def inner(self) -> Metric:
+        """The metric in which equations of the part are solved by conjugate gradients."""
+        return self.walker if self.kind != PRODUCTS else self.within
 
     def learn(self, cautious: bool = False, share: float = 1.0) -> None:
         """Take the metric of the present kind from where the walker stands."""
@@ -53,12 +74,27 @@ class Curvature:
             walker.learn(every.hessian(scores, cautious, unit=part.unit, whole=True), part.jitter)
             return
         scores = scores if self.rows is None else scores[self.rows]
-        if self.kind == DIAGONAL:
+        if self.kind <= PRODUCTS:
             pairs = None if self.before is None else self.before.walker.pairs
-            walker.learn_diagonal(part.curvatures(scores, cautious), pairs)
+            diagonal = part.curvatures(scores, cautious)
+            if self.kind == DIAGONAL:
+                walker.learn_diagonal(diagonal, pairs)
+            else:
+                self.within = Corrected(Diagonal(diagonal, least=0.0), pairs)
+                walker.learn_products(self._products(part.weights(scores, cautious)))
             self.before = None
         else:
             walker.learn(part.hessian(scores, cautious, share), part.jitter)
+
+    def _products(self, h: NDArray) -> Products:
+        part = self.part
+        ridge = np.where(np.arange(part.size) < part.d, part.l2, 0.0)
+        return Products(lambda p: part.product(h, p) + ridge * p, self.within.solve, MOST_PRODUCTS, LEFT)
+
+    def _kept(self) -> int:
+        """The rows of which the matrix would be made."""
+        scores = self.walker.reading.scores
+        return self.part.worth(scores if self.rows is None else scores[self.rows])
 
     def refine(self, cautious: bool = False) -> None:
         """Take the metric from a matrix, where it was a diagonal, from where the walker stands."""
@@ -67,17 +103,22 @@ class Curvature:
 
     def improve(self, decrement: float, target: float) -> bool:
         """Learn another metric where that saves readings on the way to a decrement; whether it did."""
-        self.trail.append((decrement, self.walker.reads))
+        metric = self.walker.metric
+        if isinstance(metric, Products) and metric.short:
+            self.refine()
+            return True
+        self.trail.append((decrement, self.read))
         steps = min(len(self.trail) - 1, AGAIN)
         if decrement <= target or steps < FRESH[self.kind]:
             return False
         before, read = self.trail[-1 - steps]
-        pace = (decrement / max(before, 1e-300)) ** (1.0 / max(self.walker.reads - read, steps))  # of a reading
+        pace = (decrement / max(before, 1e-300)) ** (1.0 / max(self.read - read, steps))  # of a reading
         ahead = np.log(decrement / target) / -np.log(min(max(pace, 1e-3), 0.99))
-        if ahead <= self.price(self.part.kept) + LEAST:
+        # products know what the matrix would
+        whole, known = self.price(self.walker.problem.n) + LEAST, self.exact or self.kind == PRODUCTS
+        if ahead <= LEAST or ahead <= (whole if self.kind == PRODUCTS else self.price(self._kept()) + LEAST):
             return False
-        whole = self.price(self.walker.problem.n) + LEAST
-        larger = self.part.unit is not None and self.kind > DIAGONAL and ahead > whole
+        larger = self.part.unit is not None and known and ahead > whole
         self.kind = ALL if larger else max(self.kind, PART)
         self.learn()
         return True

@@ -21,7 +21,7 @@ from descender.costs.certificate import ROUNDING, Certificate, certificate, cost
 from descender.costs.cost import Cost, Vector
 from descender.costs.risk import Risk
 from descender.methods.centred import Centred
-from descender.methods.curvature import Curvature
+from descender.methods.curvature import PRODUCTS, Curvature
 from descender.methods.ending import ending
 from descender.methods.method import Block, Budget, one_step
 from descender.methods.newton import BLIND, FAR_START, SMALLEST_GOAL, is_small
@@ -44,6 +44,8 @@ SLOWEST = 0.2
 """What a reading leaves of the decrement at least in a diagonal metric, whatever was measured."""
 STALE = 3.0
 """How many times the decrement in a metric that was learnt elsewhere the distance to the minimum may well be."""
+ROUGHER = 1.5
+"""How many times what a matrix would foretell of a proof products with its rows do, as a few of them solve roughly."""
 BEND = 30.0
 """How a proof grows with the square of what it shows of the distance: 1 to 3 times for shares of 0.004 to 0.04."""
 MOST_FAILED = 3
@@ -141,6 +143,7 @@ class _Descent:
         self.stale = self.blind = False
         self.values: deque[float] = deque(maxlen=2)
         self.curvature = Curvature(self.walker, part, rows, learnt)
+        self.inflation *= ROUGHER if self.curvature.kind == PRODUCTS else 1.0
         far = part.n >= problem.n
         self.curvature.learn(share=min(1.0, FIRST_ROWS * problem.d / part.n) if far else 1.0)
 
@@ -194,8 +197,10 @@ class _Descent:
         walker = self.walker
         exact = self.curvature.exact
         products = MOST_PRODUCTS if exact else max(self.curvature.price(self.part.n), 2.0 * MOST_PRODUCTS)
-        gap = self.proof.gap(walker.v, walker.reading, walker, LIKELY * enough, products)
-        if gap > enough and not exact:  # a matrix is worth it now, for the proof and for the steps that are left
+        gap = self.proof.gap(walker.v, walker.reading, self.curvature.inner(), LIKELY * enough, products)
+        if (
+            gap > enough and not self.curvature.sound
+        ):  # a matrix is worth it now, for the proof and for the steps that are left
             self.curvature.refine()
             return gap
         self.inflation = min(gap / max(self.decrement, 1e-300), 4.0 * self.inflation)
@@ -221,7 +226,7 @@ class _Descent:
         if not (self.stale or small) and self.curvature.improve(decrement, target):
             decrement = self._decrement()
         if 0.0 < self.previous < np.inf:  # good and bad steps alternate
-            least = 1e-4 if self.curvature.exact else SLOWEST
+            least = 1e-4 if self.curvature.sound else SLOWEST
             self.shrinks = min(max(np.sqrt(self.shrinks * max(decrement, 0.0) / self.previous), least), 1.0)
         self.best, self.idle = (decrement, 0) if decrement < 0.5 * self.best else (self.best, self.idle + 1)
         self.stale, self.iteration = False, self.iteration + 1
@@ -230,7 +235,7 @@ class _Descent:
     def _decrement(self) -> float:
         """What the metric promises; where that is a diagonal, which sees too little, a share of the last step."""
         promised = self.walker.look()
-        if self.curvature.exact or len(self.values) < 2:
+        if self.curvature.sound or len(self.values) < 2:
             return promised
         return max(promised, self.shrinks * (self.values[0] - self.values[-1]))
 

@@ -27,10 +27,10 @@ from descender.methods.ending import ending
 from descender.methods.lasso import lasso
 from descender.methods.method import Block, Budget, one_step
 from descender.methods.metric import LearntMetric, descend_from, is_wide
-from descender.methods.metrics import Dense
+from descender.methods.metrics import Dense, gram_readings
 from descender.methods.moments import NOISE, Moments, dual_of_squares
 from descender.methods.newton import has_newton, is_small
-from descender.methods.sampled_squares import SampledSquares, gram_readings, plan
+from descender.methods.sampled_squares import SampledSquares, plan
 
 FEW, TALL = 300, 40
 """Columns up to which the moments of all rows cost less than the readings of a descent; rows a column up to which they
@@ -138,7 +138,7 @@ class NormalEquations:
     def _sampled(self, cost: Risk, rng: np.random.Generator) -> SampledSquares | None:
         """The walk in the metric of some rows, where that is the cheaper one."""
         (n, d), few = cost.X.shape, _are_few(cost)
-        drawn, whole = plan(n, d, self.tol, cost.X.dtype.itemsize), gram_readings(n, d)
+        drawn, whole = plan(n, d, self.tol, cost.X.dtype.itemsize), gram_readings(n, n, d)
         if cost.l1 > 0 or (few and not drawn.readings < CHEAPER * whole):
             return None
         return SampledSquares(cost, drawn.rows, self.tol, rng, whole if few else np.inf)

@@ -26,12 +26,9 @@ from descender.costs.risk import BLOCK_ROWS, Risk
 from descender.methods.centred import ROUGH_JITTER, Centred
 from descender.methods.ending import ending
 from descender.methods.method import Block, one_step
-from descender.methods.metrics import Dense
+from descender.methods.metrics import Dense, gram_readings
 from descender.methods.moments import NOISE
 
-PRODUCT, FACTOR, COLUMNS_A_READ = 1.5, 0.02, 31.0
-"""What a Gram matrix costs in readings of its rows: so much, and one for each so many columns; and its factor, times
-the square of the columns over the rows."""
 DOUBLE = {4: 1.7, 8: 1.0}
 """What a reading in float64 costs, in readings in the dtype of X, by the bytes of its numbers."""
 GROWTH, SAFE = 1.1, 0.75
@@ -59,11 +56,6 @@ class Plan(NamedTuple):
     readings: float
 
 
-def gram_readings(n: int, d: int) -> float:
-    """The readings that a Gram matrix of all rows and its factor cost."""
-    return PRODUCT + d / COLUMNS_A_READ + FACTOR * d * d / n
-
-
 def plan(n: int, d: int, tol: float, itemsize: int) -> Plan:
     """The number of rows with which a walk to `tol` costs the least."""
     best, rows = Plan(0, np.inf), 2.0 * d
@@ -72,7 +64,7 @@ def plan(n: int, d: int, tol: float, itemsize: int) -> Plan:
         start = share / (1.0 - share) * (1.0 - rows / n)
         enough = SAFE * tol * rows / n * (1.0 - share)
         steps = max(0.0, np.ceil(np.log(enough / start) / np.log(share)))
-        own = rows / n * (PRODUCT + d / COLUMNS_A_READ) + FACTOR * d * d / n
+        own = gram_readings(rows, n, d)
         best = min(best, Plan(int(rows), float(own + steps + DOUBLE[itemsize])), key=lambda one: one.readings)
         rows *= GROWTH
     return best

@@ -9,7 +9,7 @@ from descender.costs.cost import Vector
 from descender.costs.losses import SquaredError
 from descender.methods.centred import Centred, Reading
 from descender.methods.lbfgs import Pairs
-from descender.methods.metrics import Dense, Diagonal, Metric
+from descender.methods.metrics import Corrected, Dense, Diagonal, Metric, Products
 from descender.methods.proximal import proximal_step
 
 DAMPING = 0.02
@@ -49,6 +49,11 @@ class Walker:
         self.hessian, self.metric = H, Dense(H, jitter)
         self.pairs.pairs.clear()
 
+    def learn_products(self, metric: Products) -> None:
+        """Take the metric from products with some rows."""
+        self.hessian, self.metric = None, metric
+        self.pairs = Pairs(MEMORY)
+
     def learn_diagonal(self, curvatures: Vector, pairs: Pairs | None = None) -> None:
         """Take the metric from one curvature for each coordinate, of whatever scale, and `pairs` of another walk."""
         self.hessian, self.metric = None, Diagonal(curvatures, least=0.0)
@@ -56,14 +61,9 @@ class Walker:
 
     def solve(self, g: Vector) -> Vector:
         """The inverse of the metric times g, with what the walk has taught; a diagonal is scaled by the last step."""
-        return self.pairs.solve(g, self.metric.solve if self.hessian is not None else self._scaled)
-
-    def _scaled(self, g: Vector) -> Vector:
-        p = self.metric.solve(g)
-        if not self.pairs.pairs:
-            return p
-        _, y, rho = self.pairs.pairs[-1]
-        return p / (rho * float(y @ self.metric.solve(y)))
+        if isinstance(self.metric, Diagonal):
+            return Corrected(self.metric, self.pairs).solve(g)
+        return self.pairs.solve(g, self.metric.solve)
 
     def look(self) -> float:
         """The next step, and half of what its model promises: the decrement."""
