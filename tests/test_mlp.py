@@ -15,8 +15,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from descender import diagnose
 from descender.costs.network.activations import ACTIVATIONS
-from descender.errors import DataError, InputError, OptionError, TargetError
+from descender.errors import CapabilityError, DataError, InputError, OptionError, TargetError
 from descender.estimators.mlp import MLPClassifier, MLPRegressor
 from descender.estimators.scales import column_scales
 from descender.methods import training
@@ -404,3 +405,20 @@ def test_what_is_not_finite_is_told_of_new_rows_too():
 def test_one_class_is_refused():
     with pytest.raises(TargetError, match="only one class"):
         MLPClassifier().fit(np.zeros((4, 1)), np.ones(4))
+
+
+def test_a_remedy_of_a_fitted_network_is_tried_by_a_twin_on_the_same_samples():
+    X, y = datasets.load_wine(return_X_y=True)
+    model = MLPClassifier((20,), solver="adam", learning_rate_init=10.0, max_iter=30).fit(X, y)
+    before = model.predict_proba(X)
+    found = diagnose(model)
+    assert found[0].cause == "learning-rate-too-high"
+    trials = found.confirm()
+    assert [trial.repaired for trial in trials][-1]
+    assert trials[-1].code.startswith("learning_rate=")
+    again = MLPClassifier((20,), solver="adam", learning_rate=float(trials[-1].code.partition("=")[2]), max_iter=30)
+    assert f"{again.fit(X, y).loss_:.3g}" == trials[-1].after  # the remedy is the code that it tells
+    np.testing.assert_array_equal(model.predict_proba(X), before)
+    model = pickle.loads(pickle.dumps(model))
+    with pytest.raises(CapabilityError, match="cannot be walked again"):
+        diagnose(model).confirm()

@@ -8,7 +8,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import cross_val_score
 
-from descender import RecurrentClassifier, RecurrentRegressor
+from descender import RecurrentClassifier, RecurrentRegressor, diagnose
 from descender.costs.network.build import pad, recurrent
 from descender.costs.network.network import Network
 from descender.errors import DataError, OptionError, ShapeError, TargetError
@@ -156,3 +156,12 @@ def test_new_sequences_and_options_that_do_not_fit_are_refused(fitted):
         RecurrentRegressor(activation="tan").fit(X, Y)
     with pytest.raises(TargetError, match="one class"):
         RecurrentClassifier(2).fit(X, np.ones(12))
+
+
+def test_a_remedy_of_a_fitted_network_of_sequences_is_tried():
+    rng = np.random.default_rng(0)
+    X = rng.choice([-1.0, 1.0], (60, 5, 1))
+    model = RecurrentRegressor(8, gain=1.5, clip_norm=None, solver="sgd", learning_rate_init=1.0, max_iter=40)
+    model.fit(X, X.sum(axis=(1, 2)))
+    assert np.isfinite(model.predict(X)).all()
+    assert any(trial.repaired for trial in diagnose(model).confirm())

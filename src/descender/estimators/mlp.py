@@ -80,7 +80,7 @@ class MLPRegressor(RegressorMixin, Perceptron):
 
     def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> MLPRegressor:
         """Train on X (n, d), dense or sparse, and y (n,) or (n, outputs)."""
-        return self._learn(X, y, sample_weight)
+        return self._learn(X, y, sample_weight)._replayed(X, y, sample_weight)
 
     def partial_fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> MLPRegressor:
         """One epoch over X and y, from where the last call ended.
@@ -191,7 +191,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):
 
     def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> MLPClassifier:
         """Train on X (n, d), dense or sparse, and y (n,) of at least two classes, or y (n, labels) of 0 and 1."""
-        return self._learn(X, y, sample_weight)
+        return self._learn(X, y, sample_weight)._replayed(X, y, sample_weight)
 
     def partial_fit(
         self, X: Any, y: Any, sample_weight: ArrayLike | None = None, classes: ArrayLike | None = None

@@ -10,11 +10,11 @@ import copy
 import warnings
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -27,6 +27,7 @@ from descender.errors import OptionError, TargetError
 from descender.estimators.base import curve
 from descender.estimators.scales import column_scales
 from descender.methods.training import ALPHA, BATCH, METHOD
+from descender.verbs.repair import Replay
 from descender.verbs.train import How, Samples, set_aside, train
 from descender.walk import Walk
 
@@ -38,6 +39,8 @@ OUT_ACTIVATIONS = {"squared_error": "identity", "poisson": "exp", "log_loss": "l
 """What scikit-learn calls the function from outputs to predictions, by the loss."""
 KEPT = 1 << 26
 """Bytes of samples up to which they stay with the walk, for ``descender.diagnose``; they are never saved."""
+FORMS = ("normalisation", "residual")
+"""Parameters of the form of a network that a remedy may change, where its door has them."""
 ACTIVATION_NAMES = {"logistic": "sigmoid"}
 """What scikit-learn calls otherwise."""
 
@@ -155,6 +158,25 @@ class Perceptron(BaseEstimator):
         }
         self._take(*train(make, learn, watch, how, by_class=by_class, start=start, **called), warm)
 
+    def _replayed(self, X: Any, y: Any, sample_weight: Any) -> Self:
+        """The estimator itself; its walk can now be done again with another option, by a twin on the same arrays."""
+        if self._walked.cost is None:  # the samples are too many to be kept
+            return self
+        own, (method, options) = self.get_params(), self._method()
+        known = ("clip_norm", "activation", *(name for name in FORMS if name in own))
+
+        def again(name: str, value: Any) -> Walk:
+            free = {"learning_rate": "auto", "learning_rate_init": None}
+            change = {"method": free | {"solver": value, "batch_size": "auto"}, "beta": {"momentum": value},
+                      "learning_rate": free | {name: value}}.get(name, {name: value})  # fmt: skip
+            twin = clone(self).set_params(**change)
+            return twin.fit(X, y, sample_weight).walk
+
+        knows = ("learning_rate", "method", *known, *(["beta"] if "beta" in options and "momentum" in own else []))
+        asked = {name: own[name] for name in known} | {"method": method} | options
+        self._walked.replay = Replay(asked, again, knows)
+        return self
+
     def _how(self, seed: int, once: bool) -> How:
         method, options = self._method()
         how = How(
@@ -257,7 +279,7 @@ class Perceptron(BaseEstimator):
         self.n_outputs_, self.n_layers_ = network.n_outputs, len(self.intercepts_) + 1
         self.out_activation_ = OUT_ACTIVATIONS[network.loss.name]
         if walk.status == "not_finite":
-            warnings.warn(f"{walk.message}. {' '.join(map(str, walk.findings))}", ConvergenceWarning, stacklevel=4)
+            warnings.warn(f"{walk.message}. {' '.join(map(str, walk.findings))}", ConvergenceWarning, stacklevel=5)
 
     @property
     def walk(self) -> Walk:
