@@ -10,6 +10,9 @@ from sklearn.linear_model import LogisticRegression
 from descender import minimize
 from descender.costs.certificate import certificate, cost_scale
 from descender.costs.risk import Risk
+from descender.kernels import class_rows
+from descender.methods import newton_cg
+from descender.methods.class_blocks import ClassBlocks
 from descender.methods.class_moves import Moves, worth_moving
 from descender.methods.class_proof import prove
 from descender.methods.classes import Classes, fits_single
@@ -77,6 +80,55 @@ def test_the_metric_is_the_inverse_of_the_product(scales):
     whole += np.kron(A, S)
     if not scales:
         assert np.allclose(whole @ metric.solve(G).ravel(), G.ravel(), rtol=1e-7, atol=1e-7)
+
+
+@pytest.mark.parametrize("intercept", [True, False])
+def test_classes_bend_by_themselves(intercept):
+    X, y = drawn(n=300, d=4, K=3)
+    risk = Risk(X, y, "softmax", l2=1e-2, intercept=intercept, sample_weight=np.arange(300.0) % 3 + 0.1)
+    problem, rng = Classes(risk), np.random.default_rng(0)
+    V = 0.3 * rng.standard_normal((3, 5))
+    P = problem.look(problem.scores(V), V)[1]
+    moments, own = problem.own_moments(P)
+    rows = np.column_stack([X - problem.mean, np.full(300, float(intercept))])
+    wanted = np.einsum("ki,ij,il->kjl", problem.sigma * P * (1 - P), rows, rows)
+    if not intercept:
+        wanted[:, 4, 4] = 1.0
+    assert np.allclose(own, wanted, rtol=0.1, atol=1e-3)  # light rows are left out
+    assert np.allclose(moments.S, problem.moments(P).S, rtol=0.1, atol=2e-2)
+    metric, G = ClassBlocks(moments, own), rng.standard_normal((3, 5))
+    G -= G.mean(axis=0)
+    alone = np.stack([np.linalg.solve(B + np.diag(moments.ridge), g) for B, g in zip(own, G, strict=True)])
+    both = 0.5 * (Kronecker(moments).solve(G) + alone - alone.mean(axis=0))
+    assert np.allclose(metric.solve(G), both, rtol=1e-7, atol=1e-7)
+    own[:, 0, 1] = own[:, 1, 0] = 10.0  # no metric
+    assert np.array_equal(ClassBlocks(moments, own).solve(G), Kronecker(moments).solve(G))
+
+
+def test_what_classes_bend_by_themselves_saves_steps(monkeypatch):
+    X, y = drawn(n=2500, d=30, K=12, noise=0.02)
+    risk = Risk(X, y, "softmax", l2=1e-4)
+    steps = minimize(risk, tol=1e-6).nit
+    monkeypatch.setattr(newton_cg, "AFFORDED", -1.0)
+    assert steps < 0.7 * minimize(risk, tol=1e-6).nit
+
+
+def test_compiled_probabilities(monkeypatch):
+    monkeypatch.setattr(class_rows, "WORTH_COMPILING", 0)
+    rng = np.random.default_rng(0)
+    Z, chosen = rng.normal(scale=9.0, size=(7, 600)).astype(np.float32), rng.integers(0, 7, 600)
+    P, lost = class_rows.look(Z, chosen)
+    exact, sigma = softmax(Z.astype(np.float64), axis=0), rng.random(600)
+    assert np.allclose(P, exact, rtol=1e-5, atol=1e-30)
+    assert np.allclose(lost, -log_softmax(Z.astype(np.float64), axis=0)[chosen, np.arange(600)], rtol=1e-5, atol=1e-5)
+    spread = (exact * Z**2).sum(axis=0) - (exact * Z).sum(axis=0) ** 2
+    assert class_rows.variance(P, Z, sigma) == pytest.approx(sigma @ spread, rel=1e-4)
+    Z[2, 5], Z[1, 300], Z[:, 4] = np.nan, np.inf, -np.inf
+    assert np.isnan(class_rows.look(Z, chosen)[1][[5, 300, 4]]).all()  # what is no number is never hidden
+    risk = Risk(*drawn(n=900), "softmax", l2=1e-3)
+    compiled = minimize(risk, tol=1e-6)
+    monkeypatch.setattr(class_rows, "WORTH_COMPILING", np.inf)
+    assert compiled.fun == pytest.approx(minimize(risk, tol=1e-6).fun, rel=2e-6)
 
 
 @pytest.mark.parametrize("intercept", [True, False])

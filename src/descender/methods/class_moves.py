@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from descender.costs.cost import Vector
 from descender.costs.risk import Risk
 from descender.methods.classes import Classes, fits_single
-from descender.methods.kronecker import Kronecker
+from descender.methods.kronecker import Metric
 
 PART, A_COLUMN = 4, 20
 """One row in so many is moved, unless fewer than so many a column, or a class, are left: then none, as it would take
@@ -73,7 +73,7 @@ class Moves:
         self.wanted = self.before @ self.sigma - missing.sums
 
     @np.errstate(all="ignore")
-    def gap(self, metric: Kronecker, enough: float) -> tuple[float, float, NDArray]:
+    def gap(self, metric: Metric, enough: float) -> tuple[float, float, NDArray]:
         """The gap, the share that is left to be mixed away, and the dual point's products with the columns."""
         missing, l2, d = self.missing, self.risk.l2, self.risk.n_features
         offset = self.problem.mean - missing.centre
@@ -98,7 +98,7 @@ class Moves:
             rest = np.column_stack([found - l2 * p[:, :d], np.zeros(len(sums))])
         return best, share, left
 
-    def _solved(self, after: NDArray, rest: NDArray, metric: Kronecker, enough: float) -> NDArray:
+    def _solved(self, after: NDArray, rest: NDArray, metric: Metric, enough: float) -> NDArray:
         """About the solution of Newton's equations, as the rows see them, by conjugate gradients."""
         problem, d, l2 = self.problem, self.risk.n_features, self.risk.l2
         P = after.astype(problem.kind)

@@ -17,7 +17,7 @@ from descender.costs.certificate import Certificate, certificate, proved
 from descender.costs.cost import Vector
 from descender.costs.risk import Risk
 from descender.methods.class_moves import Missing, Moves, balance, blocks
-from descender.methods.kronecker import Kronecker
+from descender.methods.kronecker import Metric
 
 FAR = 100.0
 """Widths of a column from zero beyond which the rows are moved to keep their digits."""
@@ -35,7 +35,7 @@ class Proof(NamedTuple):
     final: tuple[float, Vector] | None
 
 
-def prove(risk: Risk, w: Vector, scale: float, metric: Kronecker | None = None, enough: float = 0.0) -> Proof:
+def prove(risk: Risk, w: Vector, scale: float, metric: Metric | None = None, enough: float = 0.0) -> Proof:
     """The certificate of a point, which may get better intercepts on the way; `scale` is the cost's.
 
     With the `metric` of a walk that stands there rows are moved, until the gap is `enough`.
@@ -52,7 +52,7 @@ def prove(risk: Risk, w: Vector, scale: float, metric: Kronecker | None = None, 
     return Proof(w, general, None)
 
 
-def _by_gradient(risk: Risk, w: Vector, scale: float, metric: Kronecker | None, enough: float) -> Proof | None:
+def _by_gradient(risk: Risk, w: Vector, scale: float, metric: Metric | None, enough: float) -> Proof | None:
     """The proof by the gradient, or by rows that are moved; None where no intercepts balance the classes."""
     W, b = risk.split(w)
     n, y = len(risk.y), risk.y.astype(np.intp)

@@ -11,6 +11,7 @@ from scipy import sparse
 
 from descender.costs.cost import Vector
 from descender.costs.risk import Risk, block_height
+from descender.kernels import class_rows
 from descender.kernels.sparse_columns import with_values
 from descender.methods.kronecker import PRECISE, WIDE, Moments
 
@@ -24,6 +25,10 @@ MANY = 8
 classes of 40 columns: by four times."""
 LARGEST = 1e15
 """Beyond this, and below its inverse, single precision does not hold the squares of numbers."""
+LIGHT = 0.05
+"""A share of the mean weight: rows with less are together no more of all, and are left out of sums of products."""
+PRODUCT = 0.3
+"""What an operation of a product of matrices costs, as a share of one of a reading, whose matrices are thin."""
 WILD = 1e5
 """How many times as wide as the narrowest column the widest may be: beyond, a gap drowns in single precision."""
 
@@ -57,6 +62,7 @@ class Classes:
             else:
                 self.X, self.offset = self._copy(rows), np.zeros(self.d)
         self.height = block_height(self.X)
+        self._known: tuple[NDArray, NDArray] | None = None
 
     def _copy(self, dtype: Any) -> NDArray:
         """The rows about their mean, in another dtype."""
@@ -102,6 +108,10 @@ class Classes:
 
     def look(self, Z: NDArray, V: NDArray) -> tuple[float, NDArray]:
         """The smooth cost at known scores, and the probabilities, by one exponential each."""
+        penalty = 0.5 * float(np.vdot(self.ridge * V, V))
+        if class_rows.worth_compiling(Z):
+            P, lost = class_rows.look(Z, self.chosen)
+            return float(self.sigma @ lost) + penalty, P
         P, losses = np.empty_like(Z), np.empty(self.n, self.kind)
         for part in self._chunks():
             z, p = Z[:, part], P[:, part]
@@ -111,7 +121,7 @@ class Classes:
             total = p.sum(axis=0)
             p /= total
             np.subtract(np.log(total), chosen, out=losses[part])
-        return float(self.sigma @ losses) + 0.5 * float(np.vdot(self.ridge * V, V)), P
+        return float(self.sigma @ losses) + penalty, P
 
     def gradient(self, P: NDArray, V: NDArray) -> NDArray:
         """The gradient of the smooth cost, from the probabilities."""
@@ -139,14 +149,16 @@ class Classes:
 
     def along(self, P: NDArray, dZ: NDArray, V: NDArray) -> float:
         """The second derivative at probabilities P along V, whose scores are known: no reading."""
-        total = 0.0
+        ridge, total = float(np.vdot(self.ridge * V, V)), 0.0
+        if class_rows.worth_compiling(dZ):
+            return max(class_rows.variance(P, dZ, self.sigma), 0.0) + ridge
         for part in self._chunks():
             p, z = P[:, part], dZ[:, part]
             q = p * z
             mean = q.sum(axis=0)
             q *= z
             total += float(self.sigma[part] @ (q.sum(axis=0) - mean * mean))
-        return max(total, 0.0) + float(np.vdot(self.ridge * V, V))
+        return max(total, 0.0) + ridge
 
     def _add(self, r: NDArray, part: slice, G: NDArray, sums: NDArray) -> None:
         """Add a block of rows times their slopes (K, rows)."""
@@ -166,36 +178,85 @@ class Classes:
 
     def covariance(self, P: NDArray) -> NDArray:
         """The mean covariance of the classes."""
-        weighted = P * self.weights
-        A = np.diag(weighted.sum(axis=1, dtype=np.float64)) - weighted @ P.T
-        return A / max(float(self.sigma.sum()), 1e-300)
+        total = max(float(self.sigma.sum()), 1e-300)
+        if self.even is None:
+            weighted = P * np.sqrt(self.weights)
+            return (np.diag(P @ self.sigma) - weighted @ weighted.T) / total
+        return (np.diag(P.sum(axis=1, dtype=np.float64)) - P @ P.T) * (self.even / total)
 
     def moments(self, P: NDArray, columns: NDArray | None = None) -> Moments:
         """What the metric at probabilities P is made of, from some rows; of all columns, or some."""
         k = self.d if columns is None else len(columns)
-        step = max(1, -(-self.n // max(A_COLUMN * k, FEWEST)))
+        step = self._step(k)
         some = P[:, ::step]
         h = self.sigma[::step] * (1.0 - np.einsum("ki,ki->i", some, some))
         h *= float(self.sigma.sum()) / max(float(h.sum()), 1e-300)
         A = self.covariance(P)
-        taken = slice(None) if columns is None else columns
-        ridge, X = np.append(self.ridge[: self.d][taken], self.ridge[self.d]), self.X[::step]
-        X, offset = X if columns is None else X[:, columns], self.offset[taken]
+        ridge = self.ridge if columns is None else np.append(self.ridge[columns], self.ridge[self.d])
         if k > WIDE:
+            X, offset = self._some(step, columns)
             squared = X.multiply(X) if sparse.issparse(X) else np.square(X - offset)
             return Moments(A, np.append(squared.T @ h, h.sum()), ridge)
+        return Moments(A, self._products(self._dense(step, columns), h[None])[0], ridge)
+
+    def own_moments(self, P: NDArray) -> tuple[Moments, NDArray]:
+        r"""The same, and what each class bends by itself, from the same rows: (K, d + 1, d + 1) with
+        :math:`\sum_i \sigma_i p_{ik} (1 - p_{ik}) x_i x_i^\top`.
+        """
+        step = self._step(self.d)
+        some = P[:, ::step].astype(np.float64)
+        h = some * (1.0 - some) * self.sigma[::step]
+        h *= float(self.sigma.sum()) / max(float(self.sigma[::step].sum()), 1e-300)
+        if self._known is None:
+            self._known = self._dense(step, None)
+        own = self._products(self._known, h)
+        S = own.sum(axis=0) * (float(self.sigma.sum()) / max(float(h.sum()), 1e-300))
+        if not self.risk.intercept:
+            S[self.d, self.d] = 1.0
+        return Moments(self.covariance(P), S, self.ridge), own
+
+    def own_price(self) -> float:
+        """About how many readings :meth:`own_moments` and the inverses cost, by their operations."""
+        rows = -(-self.n // self._step(self.d))
+        return PRODUCT * (rows * self.d + 2.0 * self.d**2) / (4.0 * self.n)
+
+    def _step(self, columns: int) -> int:
+        """One row in so many is one that a metric of so many columns is learnt from."""
+        return max(1, -(-self.n // max(A_COLUMN * columns, FEWEST)))
+
+    def _some(self, step: int, columns: NDArray | None) -> tuple[Any, NDArray]:
+        """Those rows, of all columns or some, and what they are centred by."""
+        X = self.X[::step]
+        return (X, self.offset) if columns is None else (X[:, columns], self.offset[columns])
+
+    def _dense(self, step: int, columns: NDArray | None) -> tuple[NDArray, NDArray]:
+        """Those rows about their mean, with a column of ones, over the sizes of the columns; and these."""
+        X, offset = self._some(step, columns)
+        k = X.shape[1]
         kind = np.float64 if k <= PRECISE and self.kind == np.float64 else np.float32
-        rows, root = np.empty((X.shape[0], k + 1), kind), np.sqrt(h)
+        rows = np.empty((X.shape[0], k + 1), kind)
         rows[:, :k] = (X.toarray() if sparse.issparse(X) else X) - offset
         rows[:, k] = float(self.risk.intercept)
         size = np.abs(rows).max(axis=0, initial=0.0).astype(np.float64)
         size[size == 0.0] = 1.0
         rows *= (1.0 / size).astype(kind)
-        rows *= root[:, None].astype(kind)
-        S = (rows.T @ rows).astype(np.float64) * size[:, None] * size
+        return rows, size
+
+    def _products(self, scaled: tuple[NDArray, NDArray], h: NDArray) -> NDArray:
+        """Sums of h x x' over rows that are over their sizes, in units of the columns, for each line of h."""
+        rows, size = scaled
+        out, units = np.empty((len(h), len(size), len(size))), np.outer(size, size)
+        for S, line in zip(out, h, strict=True):
+            total = float(line.sum())
+            heavy = np.flatnonzero(line > LIGHT * total / len(line))
+            line = line[heavy]
+            line *= total / max(float(line.sum()), 1e-300)
+            weighted = rows[heavy]
+            weighted *= np.sqrt(line).astype(rows.dtype)[:, None]
+            np.multiply(weighted.T @ weighted, units, out=S)
         if not self.risk.intercept:
-            S[k, k] = 1.0
-        return Moments(A, S, ridge)
+            out[:, -1, -1] = 1.0
+        return out
 
 
 def fits_single(risk: Risk) -> bool:

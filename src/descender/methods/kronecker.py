@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,16 @@ class Moments(NamedTuple):
     A: NDArray
     S: NDArray
     ridge: NDArray
+
+
+class Metric(Protocol):
+    """About the curvature of a softmax risk."""
+
+    def turn(self, A: NDArray) -> None:
+        """Take the classes' covariance anew; the rest stays."""
+
+    def solve(self, G: NDArray) -> NDArray:
+        """The inverse times G, (K, d + 1)."""
 
 
 class Kronecker:

@@ -21,15 +21,18 @@ from numpy.typing import NDArray
 
 from descender.costs.cost import Cost, Vector
 from descender.costs.risk import Risk
+from descender.methods.class_blocks import ClassBlocks
 from descender.methods.class_moves import PART, worth_moving
 from descender.methods.class_proof import Proof, prove
 from descender.methods.class_walk import descend_classes
 from descender.methods.classes import Classes, fits_single
-from descender.methods.kronecker import PRECISE, Kronecker
+from descender.methods.kronecker import PRECISE, Kronecker, Metric
 from descender.methods.lbfgs import Pairs
 from descender.methods.method import Block, Budget
 
 MEMORY = 15
+AFFORDED, MOST_NUMBERS = 2.0, 1 << 22
+"""What the classes' own curvatures may cost in readings, a step; and the most numbers that they may be."""
 REFRESH, FORGET = (1, 2, 4, 8, 16), 4
 """Steps before which the metric is learnt anew, and until when the pairs are forgotten with it: they are of curvatures
 that are gone.  Digits to 1e-6: 48 steps, 57 with a metric of steps 0 and 4 alone."""
@@ -55,6 +58,8 @@ GOAL = 0.9
 HOPE, FINE, ENOUGH_PROVED = 3.0, 1e-9, 0.95
 """What a proof by one row in so many shows, as so many times that multiple of the decrement, until one was tried; the
 share of the cost below which nothing is hoped for; and the share of what is asked at which a proof is content."""
+FORMER = 0.25
+"""The share of the last decrement that the next may be far off by."""
 TIGHTER, TIGHTER_ESTIMATE = 0.3, 0.03
 """What the goal is multiplied by where the proof was not content, with a gap and with an estimate."""
 
@@ -70,7 +75,7 @@ class Descent:
         self.best, self.idle, self.spent = np.inf, 0, False
         self.hoped, self.inflation = False, HOPE * PART if worth_moving(risk) else np.inf
         self._stand()
-        self.metric = Kronecker(self.problem.moments(self.P))
+        self.metric: Metric = Kronecker(self.problem.moments(self.P))
 
     def _stand(self) -> None:
         """Read what the rows tell here."""
@@ -97,8 +102,8 @@ class Descent:
         return self.hoped
 
     def _promise(self) -> float:
-        """The larger of the last two decrements, as good and bad steps alternate."""
-        return max([self.decrement, *self.decrements[-2:]])
+        """The decrement, or a share of the one before, as good and bad steps alternate."""
+        return max([self.decrement, *(FORMER * before for before in self.decrements[-2:])])
 
     def prove(self, risk: Risk, scale: float, tol: float) -> Proof:
         """The certificate, by rows that are moved where that was hoped for."""
@@ -128,7 +133,7 @@ class Descent:
         elif self.polishes:
             self.polishes -= 1
             self.pairs.pairs.clear()
-            self.metric = Kronecker(self.problem.moments(self.P))
+            self.metric = self._metric()
             self._newton(0.0, SHARP)
             self.best, self.idle = np.inf, 0
         else:
@@ -157,18 +162,28 @@ class Descent:
         recent = self.decrements[-PATIENCE - 1 :]
         lags = self._lags(target)
         if lags or (len(recent) > PATIENCE and recent[-1] > SLOW**PATIENCE * recent[0]):
-            self.metric = Kronecker(self.problem.moments(self.P))
+            self.metric = self._metric()
             self._newton(target, SHARP if lags else ROUGH)
             self.decrements = []
 
     def _learn(self) -> None:
         """Take the metric from the probabilities here."""
         if self.problem.d <= PRECISE or self.number == COSTLY:
-            self.metric = Kronecker(self.problem.moments(self.P))
+            self.metric = self._metric()
         else:
             self.metric.turn(self.problem.covariance(self.P))
         if self.number <= FORGET:
             self.pairs.pairs.clear()
+
+    def _metric(self) -> Metric:
+        """The metric of the probabilities here; with the classes' own curvatures where a walk of so many steps can
+        afford them.
+        """
+        problem = self.problem
+        few = problem.d <= PRECISE and problem.K * problem.d**2 <= MOST_NUMBERS
+        if few and problem.own_price() <= AFFORDED * self.number:
+            return ClassBlocks(*problem.own_moments(self.P), problem.kind.itemsize)
+        return Kronecker(problem.moments(self.P))
 
     def _quasi_newton(self) -> None:
         """The step of L-BFGS, in the precision of the scores."""
