@@ -83,6 +83,27 @@ def test_what_rounding_may_have_lost_of_a_gradient_is_charged():
     assert silent < true
 
 
+@pytest.mark.parametrize("rows", ["few that are repeated", "one far away in thousands", "in the order of a column"])
+def test_the_rounding_of_a_reading_in_float32_is_bounded(rows):
+    """Equal terms are rounded the same way each time: sums of whole blocks were off by a hundred roundings of one."""
+    rng, n = np.random.default_rng(0), 40_000
+    for d in (1, 2, 5, 20):
+        X = rng.uniform(0.1, 1.0, (n, d)).astype(np.float32)
+        if rows == "few that are repeated":
+            X = X[:1] * np.sort(rng.integers(0, 2, n))[:, None].astype(np.float32)
+        elif rows == "one far away in thousands":
+            X[17::9_999] *= 1e4
+        else:
+            X = X[np.argsort(X[:, 0])]
+        problem, _ = Centred.of(Risk(X, (rng.random(n) < 0.3).astype(float), "log_loss", l2=1e-3))
+        v = 0.3 * rng.normal(size=problem.size)
+        quick, exact = problem.read(v), problem.read(v, exact=True)
+        ones, single = np.ones(n), np.dtype(np.float32)
+        off = problem.spread(ones) - problem.spread(ones, single)
+        assert np.linalg.norm(off) <= problem.noise(ones, single) / problem.sigma[0]
+        assert np.linalg.norm(quick.gradient - exact.gradient) <= quick.noise
+
+
 def test_which_readings_tell():
     """Those in float32 do not where the penalty is weak or columns are far away, nor of less than their rounding."""
     for dtype, l2, asked, shift, tells in (

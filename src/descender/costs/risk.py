@@ -6,7 +6,7 @@ import copy
 import math
 from collections.abc import Iterator, Sequence
 from functools import cache, cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -90,8 +90,8 @@ class Risk(Cost):
             self.names += tuple("intercept" + c for c in classes)
 
     @cached_property
-    def extremes(self) -> tuple[NDArray, NDArray]:
-        """The least and the largest entry of each column of dense rows, which are finite; of sparse ones nothing."""
+    def extremes(self) -> Extremes:
+        """The extremes of the columns of dense rows, which are finite; of sparse ones nothing."""
         return finite_extremes(self.X)
 
     def penalise(self, *, l2: float | None = None, l1: float | None = None) -> None:
@@ -308,24 +308,33 @@ def block_height(X: Any) -> int:
     return int(min(max(BLOCK_BYTES // max(X.shape[1] * X.itemsize, 1), 32), BLOCK_ROWS))
 
 
-def column_extremes(X: NDArray) -> tuple[NDArray, NDArray]:
-    """The least and the largest entry of each column; not finite where one is not.
+class Extremes(NamedTuple):
+    """The least and the largest entry of each column, and the sum of squares of all entries."""
 
-    Rows are taken together until they are long enough for the processor's vectors, and stay in the cache for both.
+    low: NDArray
+    high: NDArray
+    square: float
+
+
+def column_extremes(X: NDArray) -> Extremes:
+    """The extremes of dense columns; not finite where an entry is not.
+
+    Rows are taken together until they are long enough for the processor's vectors, and stay in the cache for all three.
     """
     n, d = X.shape
     if d == 0 or (n < EXTREME_WIDTH and X.nbytes <= EXTREME_BYTES):
-        return X.min(axis=0, initial=np.inf), X.max(axis=0, initial=-np.inf)
+        return Extremes(X.min(axis=0, initial=np.inf), X.max(axis=0, initial=-np.inf), float(np.vdot(X, X)))
     many = max(EXTREME_WIDTH // d, 1)
     wide, rest = X[: n - n % many].reshape(n // many, many * d), X[n - n % many :]
     height = max(EXTREME_BYTES // (many * d * X.itemsize), 1)
-    low, high = wide[0].copy(), wide[0].copy()
+    low, high, square = wide[0].copy(), wide[0].copy(), float(np.vdot(rest, rest))
     for start in range(0, len(wide), height):
         block = wide[start : start + height]
         np.minimum(low, block.min(axis=0), out=low)
         np.maximum(high, block.max(axis=0), out=high)
+        square += float(np.vdot(block, block))
     ends = (np.concatenate([end.reshape(many, d), rest]) for end in (low, high))
-    return next(ends).min(axis=0), next(ends).max(axis=0)
+    return Extremes(next(ends).min(axis=0), next(ends).max(axis=0), square)
 
 
 def check_rows(X: Any, y: Any, sample_weight: Any) -> tuple[Any, NDArray, NDArray | None]:
@@ -368,12 +377,12 @@ def read_rows(X: Any, y: Any, sample_weight: Any) -> tuple[Any, NDArray, NDArray
     return X, y, s
 
 
-def finite_extremes(X: Any) -> tuple[NDArray, NDArray]:
+def finite_extremes(X: Any) -> Extremes:
     """The extremes of dense columns, of sparse ones nothing; raises :class:`DataError` where an entry is not finite."""
     dense = isinstance(X, np.ndarray)
     values = X if dense else X.data
     with np.errstate(all="ignore"):  # a sum is finite only if each entry is; one that overflows is told apart
-        extremes = column_extremes(X) if dense else (np.empty(0), np.empty(0))
+        extremes = column_extremes(X) if dense else Extremes(np.empty(0), np.empty(0), math.nan)
         told = float(extremes[0].dot(extremes[1]) if dense else np.sum(values))
     if not math.isfinite(told) and not np.isfinite(values).all():
         row, column = _first_not_finite(X)

@@ -31,9 +31,12 @@ FULL = 3
 """Rows a column below which each has a direction of its own: none is left out of a Hessian."""
 TALL = 2
 """Of blocks that are twice as tall as the second-level cache likes a reading takes a tenth less: fewer calls."""
-NOISE = {4: 8 * 2.0**-23, 8: 0.0}
-"""What a sum over blocks of rows loses, as a share of the sizes of its terms, by the bytes of a number: 6 times
-the most that was seen, on rows in the order of their targets.  Sums of float64 count as exact here."""
+RUN = 64
+"""Rows that are summed up in float32; sums of runs are float64.  Where whole blocks were, as many equal rows as make a
+column of categories were off by a hundred times the rounding of one."""
+SINGLE, SLACK = RUN / 2 * 2.0**-23, 1.01
+"""What a sum over float32 rows loses at most, as a share of the root of the sums of squares of its factors (Higham,
+Accuracy and Stability of Numerical Algorithms, 2002, section 3.1); and what that root may have lost itself, amply."""
 FEW_ROWS = 1000
 """Rows that tell the centre and the size of a column well enough to stand there."""
 
@@ -95,7 +98,8 @@ class Centred:
         self.fuse: Any = risk.loss.fuse if self.fused is not None else None
         self._sides: dict[Any, NDArray] = {}
         self.moving: NDArray | None = None  # the columns that are not constant, where some are
-        self.lengths: NDArray | None = None  # about the root of the sum of squares of each column, where it is known
+        self.length = math.inf  # of all rows as one vector, at most; and of each column, where it is known
+        self.lengths: NDArray | None = None
 
     @cached_property
     def targets(self) -> NDArray:
@@ -119,10 +123,13 @@ class Centred:
         columns = glance(risk, sigma, centre, whole)
         moving, width = columns.squares > 0.0, FAR[risk.X.dtype.itemsize]
         if not moving.all():
-            moving = risk.extremes[0] < risk.extremes[1]
+            moving = risk.extremes.low < risk.extremes.high
         far = bool(np.any(moving & (columns.mean**2 * sigma.sum() > width**2 * columns.squares)))
         problem = cls(risk, risk.X, risk.y, sigma, columns.mean, far)
-        problem.lengths = np.sqrt(columns.squares + (0.0 if far else 1.0) * columns.mean**2 * sigma.sum())
+        if whole and not far:
+            low, high, square = risk.extremes
+            problem.length = SLACK * math.sqrt(square * float(sigma.max()))
+            problem.lengths = np.maximum(high, -low) * math.sqrt(float(sigma.sum()))
         if centre and not moving.all():
             problem.moving = moving
         return problem, columns
@@ -240,7 +247,7 @@ class Centred:
     def _read(self, v: Vector, dtype: Any, lose: Losses) -> Reading:
         w, shift, slant = self._inner(v, dtype)
         scores, values, slopes = (np.empty(self.n, dtype=dtype) for _ in range(3))
-        gradient, sums, share, moved = np.zeros(self.size), np.zeros(self.d), np.empty(self.d, dtype), dtype.type(shift)
+        gradient, sums, moved = np.zeros(self.size), np.zeros(self.d), dtype.type(shift)
         for part, rows in self._blocks(dtype):
             z, r = scores[part], slopes[part]
             if isinstance(rows, np.ndarray):
@@ -251,7 +258,7 @@ class Centred:
             lose(z, part, values[part], r)
             if self.even is None:
                 r *= self.sigma[part]
-            sums += np.matmul(r, rows, out=share) if isinstance(rows, np.ndarray) else rows.T @ r
+            sums += summed(r, rows)
         weight = 1.0 if self.even is None else self.even
         value = weight * float(values.sum(dtype=np.float64)) if self.even is not None else float(self.sigma @ values)
         slope = weight * float(slopes.sum(dtype=np.float64))
@@ -262,11 +269,11 @@ class Centred:
 
     def noise(self, slopes: NDArray, dtype: Any) -> float:
         """A bound on the length of what rounding does to a sum over rows of weighted slopes times x, in a dtype."""
-        if NOISE[dtype.itemsize] == 0.0 or self.lengths is None:
-            return 0.0 if dtype == np.float64 else np.inf
+        if dtype == np.float64:
+            return 0.0
         square = float(np.dot(slopes, slopes) if self.even is not None else np.dot(slopes / self.sigma, slopes))
         square *= 1.0 if self.even is None else self.even
-        return NOISE[dtype.itemsize] * math.sqrt(square) * float(np.linalg.norm(self.lengths))
+        return SINGLE * math.sqrt(square) * self.length
 
     def _losses(self, z: NDArray, y: NDArray) -> tuple[NDArray, NDArray]:
         if self.fused is not None:
@@ -288,7 +295,7 @@ class Centred:
         sums, total, out = np.zeros(self.d), float(r.sum()), np.zeros(self.size)
         r = r.astype(dtype, copy=False)
         for part, rows in self._blocks(dtype):
-            sums += rows.T @ r[part]
+            sums += summed(r[part], rows)
         out[: self.d] = self._outer(sums, total, 0.0 if self.far or self.unit is not None else 1.0)
         if self.intercept:
             out[self.d] = total
@@ -424,6 +431,17 @@ class Centred:
         return sums * self.unit**2
 
 
+def summed(r: NDArray, rows: Any) -> NDArray:
+    """The sum over rows of r x in float64; of float32 rows by :data:`RUN`, since rounding grows with their number."""
+    if not isinstance(rows, np.ndarray):
+        return np.asarray(rows.T @ (r if isinstance(rows, Rows) else r.astype(np.float64)))
+    if rows.dtype == np.float64:
+        return np.matmul(r, rows)
+    whole = len(r) - len(r) % RUN
+    runs = np.matmul(r[:whole].reshape(-1, 1, RUN), rows[:whole].reshape(-1, RUN, rows.shape[1]))
+    return runs.sum(axis=(0, 1), dtype=np.float64) + np.matmul(r[whole:], rows[whole:])
+
+
 def heavy(h: NDArray, share: float = 1.0) -> tuple[NDArray, NDArray | None]:
     """Weights that sum up about the same in fewer rows, and which these are; None where all are worth it.
 
@@ -462,7 +480,7 @@ def glance(risk: Risk, sigma: NDArray, centre: bool, whole: bool = True) -> Colu
     found = column_facts(some, sigma[rows], centre)
     largest = found.largest
     if whole:
-        low, high = risk.extremes
+        low, high, _ = risk.extremes
         largest = np.square(np.maximum(high - found.mean, found.mean - low))
     share = float(sigma[rows].sum()) / max(float(sigma.sum()), 1e-300)
     return Columns(found.mean, found.squares / max(share, 1e-300), largest)

@@ -263,10 +263,10 @@ def fits_single(risk: Risk) -> bool:
     """Whether squares of the numbers in the rows stay within single precision, and columns are of similar units."""
     if risk.X.dtype == np.float32:
         return True
-    values = risk.X.data if risk.sparse else np.append(*risk.extremes)
+    values = risk.X.data if risk.sparse else np.append(risk.extremes.low, risk.extremes.high)
     largest = max(float(values.max(initial=0.0)), -float(values.min(initial=0.0)))
     if risk.sparse:
         return largest == 0.0 or 1.0 / LARGEST < largest < LARGEST
-    width = risk.extremes[1] - risk.extremes[0]
+    width = risk.extremes.high - risk.extremes.low
     widest, narrowest = float(width.max(initial=0.0)), float(width[width > 0.0].min(initial=np.inf))
     return largest < LARGEST and 1.0 / LARGEST < widest <= WILD * narrowest

@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 from descender.costs.certificate import FREE, ROUNDING
 from descender.costs.cost import Vector
 from descender.costs.dual_rows import room
-from descender.methods.centred import NOISE, ROUGH_JITTER, Centred, Reading
+from descender.methods.centred import ROUGH_JITTER, SINGLE, Centred, Reading
 from descender.methods.metrics import Dense, Metric
 
 LONGEST, BALANCES = 0.9, 4
@@ -144,9 +144,9 @@ class Proof:
         """What the sums over rows of a reading in float32 may be off by, and what its scores cost the gap."""
         d, lengths = self.problem.d, self.problem.lengths
         assert lengths is not None
-        size = NOISE[4] * float(np.sqrt(self.sigma @ (moves * moves)))
+        size = SINGLE * float(np.sqrt(self.sigma @ (moves * moves)))
         score = float(np.sqrt(d) * np.linalg.norm(lengths * v[:d]) + np.abs(v[d:]).sum())
-        return reading.noise + size * float(np.linalg.norm(lengths)), size * score
+        return reading.noise + size * self.problem.length, size * score
 
     def _solved(
         self,
