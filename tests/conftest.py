@@ -8,7 +8,11 @@ import pytest
 from hypothesis import HealthCheck, settings
 from threadpoolctl import threadpool_limits
 
-settings.register_profile("descender", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+from descender.methods import textbook
+
+settings.register_profile(
+    "descender", derandomize=True, deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("descender")
 
 
@@ -17,3 +21,9 @@ def one_blas_thread():
     """Small problems, small machines: threads would only wait for each other."""
     with threadpool_limits(1, user_api="blas"):
         yield
+
+
+@pytest.fixture
+def uncompiled(monkeypatch):
+    """Every step in plain Python, for what does not hang on the compiler: each loop that it makes takes seconds."""
+    monkeypatch.setattr(textbook, "PLAIN_STEPS", 10**9)

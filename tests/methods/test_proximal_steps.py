@@ -22,6 +22,7 @@ from descender.methods.rules import RULES
 from descender.methods.variance_reduced import REDUCTIONS, sample_curvature
 from descender.walk import Stop
 
+pytestmark = pytest.mark.usefixtures("uncompiled")
 SEED, STEPS = 5, 300
 TRUE = np.array([2.0, -1.0, 0.0, 0.0, 0.0, 0.5, 0.0, 0.0])
 plain_and_compiled = pytest.mark.parametrize("plain_steps", [10**9, 0], ids=["plain", "compiled"])

@@ -1,6 +1,5 @@
-"""Learning rates against PyTorch, optax and their papers' recursions in NumPy; plain == compiled; answers; bounds."""
+"""Learning rates against PyTorch, optax and their papers' recursions in NumPy; answers; bounds."""
 
-import itertools
 import math
 
 import numpy as np
@@ -10,16 +9,16 @@ from descender.costs.formula import Formula
 from descender.costs.risk import Risk
 from descender.descent import descend
 from descender.errors import OptionError
-from descender.methods import textbook as module
 from descender.methods.advance import Options
 from descender.methods.auto import textbook
 from descender.methods.bounds import Bounds
-from descender.methods.rates import RATES, first_rate, read_rate, with_rate
+from descender.methods.rates import RATES, first_rate, read_rate
 from descender.methods.rates.schedules import half_wave
 from descender.methods.rules import RULES, ScheduleFree
 from descender.verbs.minimize import minimize
 from descender.walk import Stop
 
+pytestmark = pytest.mark.usefixtures("uncompiled")
 ROSENBROCK = Formula("(1-x)**2 + 100*(y-x**2)**2")
 BOWL = Formula("0.5*(3*(x-1)**2 + 2*(x-1)*(y+2) + 2*(y+2)**2)")
 START = np.array([-1.2, 1.0])
@@ -259,32 +258,6 @@ def test_the_estimated_level_comes_near_and_dog_needs_no_rate():
         assert walk.x == pytest.approx([1.0, -2.0], abs=1e-2)
 
 
-# --- plain == compiled ---------------------------------------------------------------------------------------------
-
-LOOPS = {name: (name, 1e-3, {}) for name in RULES} | {
-    words: ("gd", words, {})
-    for words in ("step 1e-3 9", "one-cycle 1e-3 100", "warm-up 9 cosine 1e-3 90", "plateau 1e-3 0.5 2", *PAPERS)
-}
-LOOPS["bounds"] = ("adam", 0.05, {"bounds": Bounds(np.array([-1.0, -np.inf]), np.array([0.5, 0.9]))})
-LOOPS["searched bounds"] = ("gd", "backtracking", LOOPS["bounds"][2])
-
-
-@pytest.mark.parametrize("case", LOOPS)
-def test_plain_and_compiled_formulas_agree_to_the_last_bit(case, monkeypatch):
-    name, rate, options = LOOPS[case]
-    walks = []
-    for plain_steps in (10**9, 0):
-        monkeypatch.setattr(module, "PLAIN_STEPS", plain_steps)
-        method = textbook(ROSENBROCK, name, rate, **options)
-        walks.append(descend(ROSENBROCK, START, method, Stop(max_steps=60), seed=5))
-    plain, compiled = walks
-    assert plain.nit == compiled.nit > 9
-    assert (plain.record.path == compiled.record.path).all()
-    assert (plain.x == compiled.x).all()
-    assert plain.record["learning_rate"][:-1] == pytest.approx(compiled.record["learning_rate"][:-1], rel=1e-15)
-    assert plain.record["gradient_norm"] == pytest.approx(compiled.record["gradient_norm"], rel=1e-14, abs=1e-300)
-
-
 @pytest.mark.parametrize("batch_size", [1, 10, 20, 47])
 @pytest.mark.parametrize("name", ["adamw", "noise", "schedule-free"])
 def test_batches_of_any_size_follow_the_recursion(name, batch_size):
@@ -455,34 +428,6 @@ def test_what_cannot_be_searched_is_not(name):
 def test_each_rule_knows_its_ranges(name, key, value):
     with pytest.raises(OptionError, match=f"{key}=.*expected a number of at least"):
         textbook(BOWL, name, 0.1, **{key: value})
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        ("step 0.1", "after 'step' come the numbers rate every"),
-        ("step 0.1 0.5", "every=0.5; expected at least 1"),
-        ("one-cycle 0.1 100 1.5", "share=1.5; expected from 0 to below 1"),
-        ("warm-up 10", "a schedule"),
-        ("warm-up 10 dog", "'dog' finds its own rates"),
-        ("warm-up 10 warm-up 5 0.1", "before a schedule"),
-        ("warm-up 10 cosine 0.1", "after 'cosine' come"),
-        ("polyak", "after 'polyak' come the numbers minimum"),
-        ("plateau 0.1 1", "factor=1"),
-        ("cosin 0.1 10", "did you mean cosine"),
-    ],
-)
-def test_wrong_words_are_told(words, said):
-    with pytest.raises(OptionError, match="learning_rate") as caught:
-        read_rate(words)
-    assert said in str(caught.value)
-
-
-def test_every_rate_has_a_number_that_a_recovery_divides():
-    for words in ["0.1", "polyak -3", "warm-up 3 step 0.1 5", *(set(RATES) & {"dog", "adaptive", "backtracking"})]:
-        rate = read_rate(words)
-        assert first_rate(with_rate(rate, first_rate(rate) / 3)) == first_rate(rate) / 3
-    assert list(itertools.islice(RATES, 1)) == ["constant"]
 
 
 @pytest.mark.parametrize("method", ["gd", "momentum", "adam", "averaging"])

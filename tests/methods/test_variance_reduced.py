@@ -18,7 +18,7 @@ from descender.methods.estimates import random_batches
 from descender.methods.variance_reduced import REDUCTIONS, sample_curvature
 from descender.walk import Stop
 
-STEPS, SEED = 1000, 5
+STEPS, SEED = 300, 5
 plain_and_compiled = pytest.mark.parametrize("plain_steps", [10**9, 0], ids=["plain", "compiled"])
 each = pytest.mark.parametrize("name", REDUCTIONS)
 
@@ -135,21 +135,19 @@ def test_steps_are_those_of_the_paper(name, size, kind, plain_steps, monkeypatch
     risk, sample, penalty = make(kind)
     rate = 0.3 / sample_curvature(risk, np.zeros(risk.n_parameters))
     start = np.full(risk.n_parameters, 0.2)
-    steps = 300 if kind.startswith("sparse") else STEPS
-    ours = path_of(risk, name, rate, size, start, steps)
-    theirs = RECURSIONS[name](sample, penalty, start, 30, rate, batches_of(30, size, steps))
-    assert len(ours) == steps + 1
+    ours = path_of(risk, name, rate, size, start)
+    theirs = RECURSIONS[name](sample, penalty, start, 30, rate, batches_of(30, size, STEPS))
+    assert len(ours) == STEPS + 1
     assert ours == pytest.approx(theirs, rel=1e-12, abs=1e-12)
 
 
-@pytest.mark.parametrize("loss", ["huber 0.7", "sigmoid_squared_error"])
 @each
-def test_other_losses_take_the_same_steps_plain_and_compiled(name, loss, monkeypatch):
-    X, y = rows_of(30, 3, "log_loss" if "sigmoid" in loss else "squared_error")
+def test_a_loss_with_a_number_of_its_own_takes_the_same_steps_plain_and_compiled(name, monkeypatch):
+    X, y = rows_of(30, 3, "squared_error")
     paths = []
     for plain_steps in (10**9, 0):
         monkeypatch.setattr(textbook, "PLAIN_STEPS", plain_steps)
-        paths.append(path_of(Risk(X, y, loss, l2=0.1), name, 0.05, 3, np.full(4, 0.2), 100))
+        paths.append(path_of(Risk(X, y, "huber 0.7", l2=0.1), name, 0.05, 3, np.full(4, 0.2), 100))
     assert paths[0] == pytest.approx(paths[1], rel=1e-12, abs=1e-12)
 
 
@@ -241,6 +239,7 @@ def test_the_gap_falls_geometrically_where_that_of_sgd_stalls(name, loss):
     assert sgd[60:].min() > 1e3 * ours[-1]
 
 
+@pytest.mark.usefixtures("uncompiled")
 @pytest.mark.parametrize("solver", ["saga", "sag"])
 @pytest.mark.parametrize("is_sparse", [False, True])
 def test_the_optimum_is_that_of_scikit_learn(solver, is_sparse):
@@ -261,6 +260,7 @@ def test_the_optimum_is_that_of_scikit_learn(solver, is_sparse):
     assert ours.x == pytest.approx(expected, rel=1e-6, abs=1e-7)
 
 
+@pytest.mark.usefixtures("uncompiled")
 @each
 def test_a_convex_risk_ends_on_its_certificate(name):
     X, y = rows_of(300, 3, "log_loss")
@@ -299,7 +299,7 @@ def test_what_was_read_is_counted(name):
 @each
 def test_a_walk_that_leaves_the_numbers_starts_its_memory_anew(name, plain_steps, monkeypatch):
     monkeypatch.setattr(textbook, "PLAIN_STEPS", plain_steps)
-    X, y = rows_of(60, 3, "squared_error")
+    X, y = rows_of(30, 3, "squared_error")
     risk = Risk(X, y, l2=0.1)
     lowest = minimize(risk, tol=1e-13).fun
     walk = minimize(risk, None, name, learning_rate=1.0, on_divergence="recover", max_epochs=150, tol=1e-9)
