@@ -419,14 +419,14 @@ class TestTerminal:
 
     @pytest.mark.skipif(os.name == "nt", reason="signals")
     def test_an_interrupt_keeps_the_best_so_far(self, tmp_path):
-        rows = np.random.default_rng(0).normal(size=(60_000, 2))
+        rows = np.random.default_rng(0).normal(size=(20_000, 2))
         np.savetxt("rows.csv", rows, fmt="%.6f", delimiter=",", header="a,b", comments="")
         words = ["minimize", "mean((b - m*a - c)**2) + k**2", "--data", "rows.csv", "--start", "m=9", "c=9", "k=9"]
         words += ["-a", "1e-9", "--steps", "1e12", "--name", "long"]
         command = [sys.executable, "-u", "-m", "descender.cli", *words]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
             assert running.stdout.readline().startswith("read")
-            time.sleep(3)
+            time.sleep(1.5)
             running.send_signal(signal.SIGINT)
             out, err = running.communicate(timeout=60)
         assert (running.returncode, err) == (1, "")

@@ -105,9 +105,15 @@ class TestStream:
 
     @pytest.mark.parametrize("setting", SETTINGS)
     def test_it_is_the_learning_of_the_library(self, setting):
-        X, y = table(3000)
-        status, out, err, _ = feed(rows(), "--target", "y", "--samples", 3000, "--json", *SETTINGS[setting])
-        assert (status, err) == (0, "")
+        if setting == "automatic":  # through a pipe, and on to compiled steps
+            X, y = table(3000)
+            status, out, err, _ = feed(rows(), "--target", "y", "--samples", 3000, "--json")
+            assert (status, err) == (0, "")
+        else:
+            X, y = table(250)
+            out = run(
+                "-", "--target", "y", "--json", *SETTINGS[setting], text="".join(itertools.islice(rows(), 251))
+            ).stdout
         found = json.loads(out)
         options = {
             "automatic": {},
@@ -184,6 +190,7 @@ class TestStream:
 
 
 class TestModel:
+    @pytest.mark.usefixtures("uncompiled")
     @pytest.mark.parametrize("loss", ["log_loss", "sigmoid_squared_error"])
     @pytest.mark.parametrize("rate", [{}, {"learning_rate": 0.01}])
     def test_two_classes_are_predicted_as_by_the_learner(self, loss, rate, tmp_path):

@@ -35,6 +35,7 @@ def learnt(model, X, y, size=50, passes=1, **first):
     return model
 
 
+@pytest.mark.usefixtures("uncompiled")
 @pytest.mark.parametrize("loss", ["log_loss", "squared_hinge", "hinge", "squared_error"])
 def test_raw_columns_are_learnt_like_standardised_ones(loss):
     X, y = cancer()
@@ -99,6 +100,7 @@ def test_sparse_rows_stay_sparse_and_are_learnt():
     np.testing.assert_allclose(again.coef_, once.coef_, atol=1e-12)
 
 
+@pytest.mark.usefixtures("uncompiled")
 def test_a_stream_of_numbers_with_several_outputs():
     rng = np.random.default_rng(0)
     X = rng.standard_normal((2000, 3)) * [1.0, 100.0, 0.01] + [0.0, 1000.0, 5.0]
@@ -113,6 +115,7 @@ def test_a_stream_of_numbers_with_several_outputs():
     assert learnt(LinearRegressor("poisson"), X, counts, passes=2).score(X, counts) > 0.15
 
 
+@pytest.mark.usefixtures("uncompiled")
 @pytest.mark.parametrize("loss", ["squared_error", "quantile 0.5"])
 def test_the_unit_and_the_zero_of_the_targets_do_not_matter(loss):
     X, y = load_diabetes(return_X_y=True)

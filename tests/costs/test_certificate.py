@@ -128,7 +128,7 @@ def honest(found: Certificate, risk, w, best):
 strengths = st.sampled_from([0.0, 1e-4, 0.1, 10.0])
 
 
-@settings(max_examples=120)
+@settings(max_examples=50)
 @given(
     st.sampled_from(LOSSES), st.integers(0, 10_000), strengths, strengths, st.booleans(), st.booleans(),
     st.sampled_from(["dense", "sparse"]), st.sampled_from([0.0, 1e-6, 1e-2, 1.0, 30.0]),
@@ -148,7 +148,7 @@ def test_no_rigorous_gap_is_below_the_true_one(loss, seed, l2, l1, intercept, we
         honest(found, risk, w, lowest(risk, w, best))
 
 
-@settings(max_examples=120)
+@settings(max_examples=50)
 @given(
     st.sampled_from(OTHERS), st.integers(0, 10_000), strengths, strengths, st.booleans(), st.booleans(),
     st.sampled_from(["dense", "sparse"]), st.sampled_from([0.0, 1e-6, 1e-2, 1.0, 30.0]),
@@ -431,7 +431,7 @@ def test_a_conjugate_that_forgets_l1_is_caught(monkeypatch):
     caught(risk, w, best)
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(st.integers(0, 10_000), st.booleans(), st.sampled_from([0.01, 1.0, 10.0]))
 def test_the_dual_point_is_feasible(seed, weighted, away):
     """Weighted sums of zero, in the domain of the dual: what makes the bound a bound."""

@@ -171,9 +171,8 @@ def test_empty_rows_and_columns_and_rows_without_weight(loss):
     assert walk.fun == pytest.approx(fit(Risk(X[repeated], y[repeated], loss, l2=0.01)).fun, rel=2e-8)
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("loss", ["log_loss", "squared_hinge"])
-def test_rows_of_one_value_each(dtype, loss):
+@pytest.mark.parametrize(("loss", "dtype"), [("log_loss", np.float32), ("squared_hinge", np.float64)])
+def test_rows_of_one_value_each(loss, dtype):
     """Kept as one number a row, and the bottom is the same as of the rows written out."""
     X = rows(dtype=dtype)
     X.data[:] = np.repeat(np.random.default_rng(3).uniform(0.5, 2.0, 300), np.diff(X.indptr)).astype(dtype)

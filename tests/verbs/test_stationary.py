@@ -5,13 +5,15 @@ import os
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from descender import minimize, stationary_points
+from descender.costs import stationary
 from descender.costs.formula import Formula
 from descender.costs.stationary import solve_gradient
 from descender.errors import FormulaError, OptionError
@@ -38,6 +40,18 @@ KINDS = {
 }
 
 
+@pytest.fixture
+def in_this_process(monkeypatch):
+    """Asked and answered in the same words, without a process for each, which would load SymPy for a second."""
+
+    def run(command, input, **options):
+        answer = json.dumps(stationary.answer(json.loads(input)))
+        return subprocess.CompletedProcess(command, 0, answer, "")
+
+    monkeypatch.setattr(stationary, "subprocess", SimpleNamespace(**vars(subprocess) | {"run": run}))
+
+
+@pytest.mark.usefixtures("in_this_process")
 @pytest.mark.parametrize("text", KINDS)
 def test_all_points_and_what_they_are(text):
     found = stationary_points(text)
@@ -52,9 +66,9 @@ def test_all_points_and_what_they_are(text):
     assert "and there are no others" in str(found)
 
 
-@settings(max_examples=4)
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.integers(-6, 6), min_size=2, max_size=4, unique=True))
-def test_the_roots_of_the_slope_are_the_points(roots):
+def test_the_roots_of_the_slope_are_the_points(in_this_process, roots):
     roots = sorted(roots)
     slope = np.poly(roots)
     cost = np.polyint(slope)
@@ -66,6 +80,7 @@ def test_the_roots_of_the_slope_are_the_points(roots):
     assert kinds == ["minimum" if up else "maximum" for up in rising]
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_least_squares_over_columns():
     found = stationary_points("mean((y - (m*x + c))**2)", data={"x": X, "y": Y})
     m, c = np.polyfit(X, Y, 1)
@@ -77,12 +92,14 @@ def test_least_squares_over_columns():
     assert summed[0].x[0] == pytest.approx(X @ Y / (X @ X + 1), rel=1e-12)
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_exact_numbers_are_told():
     assert [p.exact for p in stationary_points("x**3 - 6*x")] == [("sqrt(2)",), ("-sqrt(2)",)]
     assert stationary_points("a*x**2 + b*x", constants={"a": 2.0, "b": 0.3})[0].exact == ("-3/40",)
     assert "x = sqrt(2)" in str(stationary_points("x**3 - 6*x"))
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_what_has_no_end_and_what_is_not_isolated():
     waves = stationary_points("sin(x)")
     assert waves.complete
@@ -104,6 +121,7 @@ FAILS = {
 }
 
 
+@pytest.mark.usefixtures("in_this_process")
 @pytest.mark.parametrize("text", FAILS)
 def test_a_failure_is_an_answer_with_its_reason(text):
     found = stationary_points(text, data={"x": X} if "mean" in text else None, seconds=60)

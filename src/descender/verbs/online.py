@@ -30,13 +30,14 @@ from descender.errors import (
     suggest,
 )
 from descender.methods import advance as walk
+from descender.methods import textbook as driver
 from descender.methods.advance import Options
 from descender.methods.auto import textbook
 from descender.methods.centred import column_facts
 from descender.methods.estimates import mini_batches
 from descender.methods.rates import Constant
 from descender.methods.rules import RULES
-from descender.methods.textbook import PLAIN_STEPS, Noise, compiled_walk, plain_walk
+from descender.methods.textbook import Noise, compiled_walk, plain_walk
 from descender.model.linear import LinearModel
 from descender.verbs.samples import numbers_of, pairs_of, take
 
@@ -162,7 +163,7 @@ class Online:
             self.spread = _running(self.spread, np.vander(targets - self._first, 3)[:, 1::-1])[0]
         X = self._standardise(rows, learn=True) if self.automatic else rows
         risk = self._risk(X, targets, s)
-        if self.samples < PLAIN_STEPS:
+        if self.samples < driver.PLAIN_STEPS:
             step = plain_walk(risk, self._book)
         else:
             kernel = risk.kernel()
