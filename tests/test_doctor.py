@@ -18,6 +18,8 @@ from descender.doctor.descent import largest_curvature
 from descender.doctor.finding import Finding, root_first, without
 from descender.errors import OptionError
 
+pytestmark = pytest.mark.usefixtures("uncompiled")
+
 DOCS = Path(__file__).parent.parent / "docs"
 START = {"x": -1.2, "y": 1.0}
 ROSENBROCK = "(1-x)**2 + 100*(y-x**2)**2"

@@ -13,6 +13,8 @@ from descender.doctor.closer import look_closer
 from descender.doctor.finding import Finding
 from descender.errors import CapabilityError
 
+pytestmark = pytest.mark.usefixtures("uncompiled")
+
 N = 200
 
 

@@ -14,6 +14,8 @@ from descender.export import agrees, python_text, write_python
 from descender.methods.rules import RULES
 from descender.verbs.minimize import minimize
 
+pytestmark = pytest.mark.usefixtures("uncompiled")
+
 ROSENBROCK, START = "(1-x)**2 + 100*(y-x**2)**2", "x=-1.2, y=1"
 LINE = "mean((y - (m*x + c))**2)"
 random = np.random.default_rng(0)

@@ -13,6 +13,8 @@ from descender.record import Record
 from descender.report_walk import context, write_walk_report
 from test_report import figures, read
 
+pytestmark = pytest.mark.usefixtures("uncompiled")
+
 ROSENBROCK = "(1-x)**2 + 100*(y-x**2)**2"
 HOSTILE = "<script>alert(1)</script>"
 

@@ -10,6 +10,8 @@ from descender.costs.counted import Counted, counted
 from descender.costs.formula import Formula
 from descender.costs.risk import Risk
 
+pytestmark = pytest.mark.usefixtures("uncompiled")
+
 START = [-1.2, 1.0]
 OPTIONS = {
     "auto": {},

@@ -10,6 +10,8 @@ from descender.export import agrees, python_text
 from descender.methods.auto import textbook
 from descender.verbs.minimize import minimize
 
+pytestmark = pytest.mark.usefixtures("uncompiled")
+
 HEIGHTS = {name: example("heights").table()[name].to_numpy() for name in ("height", "weight")}
 ERRORS = "(m*height + c - weight)**2"
 STEEPEST = 2.0 * float((HEIGHTS["height"] ** 2 + 1.0).max())

@@ -8,6 +8,8 @@ from descender import fit
 from descender.data.source import open_source
 from descender.data.split import hashed
 
+pytestmark = pytest.mark.usefixtures("uncompiled")
+
 
 @pytest.mark.parametrize(
     ("options", "near"),

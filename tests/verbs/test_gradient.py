@@ -9,6 +9,8 @@ from descender.costs.formula import Formula
 from descender.costs.risk import Risk
 from descender.errors import InputError, OptionError
 
+pytestmark = pytest.mark.usefixtures("uncompiled")
+
 D = 1000
 RNG = np.random.default_rng(0)
 A, B = RNG.normal(size=(50, D)), RNG.normal(size=50)

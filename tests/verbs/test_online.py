@@ -145,11 +145,11 @@ def test_predicting_is_pure():
     model = Online()
     X, y = samples(100)
     model.learn(X, y)
-    before = model.w.copy(), model.mean.copy(), model.square.copy(), model.samples
+    before = model.w.copy(), model.mean.copy(), model.columns.square.copy(), model.samples
     one, two = model.predict(X * 100), model.predict(X * 100)
     assert np.array_equal(one, two)
     assert model.predict(X[0]).shape == (1,)
-    after = model.w, model.mean, model.square, model.samples
+    after = model.w, model.mean, model.columns.square, model.samples
     assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
     probabilities = Online("log_loss")
     probabilities.learn(X, y > 0)
@@ -296,7 +296,7 @@ def test_the_samples_before_a_wrong_one_are_learnt(at, wrong):
         expected.learn(X[:at], [0.0, *y][:at])
         for learner in (given, followed):
             assert np.array_equal(learner.w, expected.w)
-            assert np.array_equal(learner.square, expected.square)
+            assert np.array_equal(learner.columns.square, expected.columns.square)
 
 
 def test_a_walk_that_diverges_ends_where_it_ends_one_by_one():

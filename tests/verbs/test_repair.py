@@ -15,6 +15,8 @@ from descender.doctor.causes import BY_SLUG
 from descender.doctor.remedies import AGAINST
 from descender.errors import CapabilityError, CostError, OptionError
 
+pytestmark = pytest.mark.usefixtures("uncompiled")
+
 TOO_HIGH = {"method": "gd", "learning_rate": 5.0, "max_steps": 60}
 
 

@@ -124,28 +124,20 @@ def minimize(
     for line in told:
         tell.say(line, "read")
     _tell_derivatives(tell, cost)
-    settings: dict[str, Any] = dict(o.assignments("--set", set))
+    settings: dict[str, Any] = {"clip_norm": clip_norm, "clip_value": clip_value}
+    settings |= {"batch_size": o.batch_size_of(batch_size), **o.assignments("--set", set)}
     with progress("descending"):
         walk = descend(
             cost, point, method, starts=starts, bounds=" ".join(bounds) if bounds else None,
-            learning_rate=learning_rate, batch_size=o.batch_size_of(batch_size), clip_norm=clip_norm,
-            clip_value=clip_value, gradient_tol=gradient_tol, step_tol=step_tol, cost_tol=cost_tol,
+            learning_rate=learning_rate, gradient_tol=gradient_tol, step_tol=step_tol, cost_tol=cost_tol,
             max_steps=steps, max_evaluations=evaluations, max_epochs=epochs, max_seconds=seconds,
             on_divergence=on_divergence, on_trouble=on_trouble, seed=seed, exact=exact or False, **settings,
         )  # fmt: skip
     walk.record.facts |= {"constants": constants, "data": data, "success": walk.success, "message": walk.message}
-    asked = any(budget is not None for budget in (steps, epochs, evaluations, seconds))
     if random_start:
         walk.notes.insert(0, f"random start (seed {seed}): {point_text(cost.names, walk.record.facts['start'])}")
-    tell.say(walk.why)
-    tell_outcome(tell, walk, asked)
-    if walk.minima is not None:
-        walk.record.facts["minima"] = walk.minima.as_json()
-        tell.lines(["", *minima_table(walk), ""] if len(walk.minima) else [])
-    if walk.stationary is not None:
-        walk.record.facts["stationary"] = walk.stationary.as_json()
-        tell.say(walk.stationary.says(), "algebra")
-        tell.lines(["", *stationary_table(walk), ""] if len(walk.stationary) else [])
+    asked = any(budget is not None for budget in (steps, epochs, evaluations, seconds))
+    _tell_walk(tell, walk, asked)
     if table is not None:
         tell.lines(["", *walk_table(cost, walk, table), ""])
     if explain:
@@ -156,9 +148,8 @@ def minimize(
         from descender.export import write_python
 
         write_python(
-            cost, walk, files["script"], data=columns, constants=constants, learning_rate=learning_rate,
-            batch_size=o.batch_size_of(batch_size), clip_norm=clip_norm, clip_value=clip_value, **settings,
-        )  # fmt: skip
+            cost, walk, files["script"], data=columns, constants=constants, learning_rate=learning_rate, **settings
+        )
     written = _write(tell, cost, walk, files, surface)
     if as_json:
         print_json({"formula": formula, **walk_json(cost, walk), **written})
@@ -214,6 +205,19 @@ def _tell_derivatives(tell: Teller, cost: Formula) -> None:
         tell.say(head + pretty(cost.derivatives[name]), indent=len(head))
     if cost.n_parameters > SHOWN:
         tell.say(f"... and the derivatives by {cost.n_parameters - SHOWN:,} more variables")
+
+
+def _tell_walk(tell: Teller, walk: Walk, asked: bool) -> None:
+    """The method and why, how the walk ended, and what many starts and algebra found; the record keeps these."""
+    tell.say(walk.why)
+    tell_outcome(tell, walk, asked)
+    if walk.minima is not None:
+        walk.record.facts["minima"] = walk.minima.as_json()
+        tell.lines(["", *minima_table(walk), ""] if len(walk.minima) else [])
+    if walk.stationary is not None:
+        walk.record.facts["stationary"] = walk.stationary.as_json()
+        tell.say(walk.stationary.says(), "algebra")
+        tell.lines(["", *stationary_table(walk), ""] if len(walk.stationary) else [])
 
 
 def tell_outcome(tell: Teller, walk: Walk, asked: bool = True, word: str = "") -> None:

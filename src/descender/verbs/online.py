@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -33,13 +32,13 @@ from descender.methods import advance as walk
 from descender.methods import textbook as driver
 from descender.methods.advance import Options
 from descender.methods.auto import textbook
-from descender.methods.centred import column_facts
 from descender.methods.estimates import mini_batches
 from descender.methods.rates import Constant
 from descender.methods.rules import RULES
 from descender.methods.textbook import Noise, compiled_walk, plain_walk
 from descender.model.linear import LinearModel
 from descender.verbs.samples import numbers_of, pairs_of, take
+from descender.verbs.standardise import RunningColumns, running
 
 AUTOMATIC = ("adagrad", Constant(0.3))
 """Without a rate: AdaGrad on columns standardised by what was seen of them so far."""
@@ -108,10 +107,7 @@ class Online:
         self.options = Options(clip_norm=bound, gradient_tol=-1.0, step_tol=-1.0)
         self.samples = 0
         self.w: NDArray[np.float64] = np.empty(0)
-        self.mean: NDArray[np.float64] = np.empty(0)
-        self.square: NDArray[np.float64] = np.empty(0)
-        self.origin: NDArray[np.float64] = np.empty(0)
-        self.total: NDArray[np.float64] = np.empty(0)
+        self.columns: Any = None
         self._position: Any = None
         self.spread: NDArray[np.float64] = np.zeros(2)
         self._noise: Any = None
@@ -154,14 +150,14 @@ class Online:
 
     def _steps(self, rows: Any, targets: NDArray, s: NDArray | None) -> bool:
         """Take a step for each sample; whether all of them led to finite weights."""
-        before = self.mean, self.square, self.total, self.spread
+        before, kept = self.spread, self.columns.kept()
         rate = self._book.rate
         if self.automatic and self.loss.split()[0] in SCALED:
             if self.samples & (self.samples - 1) == 0:
                 self._unit = self._deviation()
             rate = rate._replace(rate=rate.rate * self._unit)
-            self.spread = _running(self.spread, np.vander(targets - self._first, 3)[:, 1::-1])[0]
-        X = self._standardise(rows, learn=True) if self.automatic else rows
+            self.spread = running(self.spread, np.vander(targets - self._first, 3)[:, 1::-1])[0]
+        X = self.columns.learn(rows) if self.automatic else rows
         risk = self._risk(X, targets, s)
         if self.samples < driver.PLAIN_STEPS:
             step = plain_walk(risk, self._book)
@@ -177,9 +173,10 @@ class Online:
         sound = why != walk.NOT_FINITE
         if not sound:  # the sample that led there leaves no trace
             done = int(np.isfinite(log).all(axis=1).argmin())
-            self.mean, self.square, self.total, self.spread = before
+            self.spread = before
+            self.columns.back(kept)
             if self.automatic:
-                self._standardise(rows[:done], learn=True)
+                self.columns.learn(rows[:done])
             if not np.isfinite(position["w"]).all():
                 position.back()
         self.samples += done
@@ -201,7 +198,7 @@ class Online:
         if wrong and not len(rows):
             raise wrong
         rows = sparse.csr_array(rows) if self.sparse else rows
-        width = len(self.mean) if self.samples else rows.shape[-1]
+        width = len(self.columns.mean) if self.samples else rows.shape[-1]
         if rows.ndim != 2 or targets.shape != rows.shape[:1]:
             raise ShapeError(f"X has shape {rows.shape} and y has shape {targets.shape}; expected one target a row")
         if rows.shape[1] != width:
@@ -229,8 +226,8 @@ class Online:
         if self.samples and not self.sparse:
             return self._sound(X.toarray(), y, self.samples)  # type: ignore[return-value]
         X, y, _ = check_rows(X, y, None)
-        if self.samples and X.shape[1] != len(self.mean):
-            raise ShapeError(f"a sample has {X.shape[1]} columns; the first had {len(self.mean)}")
+        if self.samples and X.shape[1] != len(self.columns.mean):
+            raise ShapeError(f"a sample has {X.shape[1]} columns; the first had {len(self.columns.mean)}")
         loss, suits = self._suits(y)
         if not suits.all():
             bad = int(suits.argmin())
@@ -251,8 +248,7 @@ class Online:
 
         The iterator may be endless; at most a few hundred samples are held at a time.
 
-        >>> import itertools
-        >>> stream = (((x,), 2.0 * x) for x in itertools.cycle([0.0, 1.0, 2.0]))
+        >>>         >>> stream = (((x,), 2.0 * x) for x in itertools.cycle([0.0, 1.0, 2.0]))
         >>> seen = list(itertools.islice(Online().follow(stream, every=500), 3))
         >>> [s.samples for s in seen], seen[-1].loss < 1e-3
         ([500, 1000, 1500], True)
@@ -286,13 +282,13 @@ class Online:
             rows = X if sparse.issparse(X) else np.array(X, dtype=np.float64, ndmin=2)
         except (TypeError, ValueError) as error:
             raise DataError(f"X must hold numbers, the same count in each row: {error}") from None
-        if rows.ndim != 2 or rows.shape[1] != len(self.mean):
-            raise ShapeError(f"X has shape {rows.shape}; expected rows of {len(self.mean)} columns")
+        if rows.ndim != 2 or rows.shape[1] != len(self.columns.mean):
+            raise ShapeError(f"X has shape {rows.shape}; expected rows of {len(self.columns.mean)} columns")
         if sparse.issparse(rows):
             W, b = self.coefficients
             return rows @ W.T + b
         W, b = self._probe.split(self.w)
-        rows = self._standardise(rows, learn=False) if self.automatic else rows
+        rows = self.columns.standardised(rows) if self.automatic else rows
         return rows @ W.T + b
 
     def predict(self, X: ArrayLike) -> NDArray[np.float64]:
@@ -305,8 +301,8 @@ class Online:
         W, b = self._probe.split(self.w)
         if not self.automatic:
             return W.copy(), np.array(b)
-        W = W / self.scale
-        return W, b - W @ self.mean
+        W = W / self.columns.scale
+        return W, b - W @ self.columns.mean
 
     def resume(self, W: NDArray, b: NDArray, X: Any, y: NDArray, seen: int, s: NDArray | None = None) -> None:
         r"""Begin at weights in the units of the columns, as if `seen` samples like those of `X` had led there.
@@ -320,14 +316,9 @@ class Online:
         self.spread = np.array([y - y[0], (y - y[0]) ** 2]).mean(axis=1) * self.samples
         self._unit = self._deviation()
         if self.automatic:
-            ones = np.full(rows.shape[0], 1.0 / rows.shape[0])
-            facts: Any = column_facts(rows, ones, centre=not self.sparse)
-            self.mean, self.square = facts.mean, facts.squares * self.samples
-            self.total = (self.mean - self.origin) * self.samples
-            rows = (
-                self._standardise(rows, learn=False) if not self.sparse else rows @ sparse.diags_array(1 / self.scale)
-            )
-            b, W = b + W @ self.mean, W * self.scale
+            self.columns.resume(rows, self.samples)
+            rows = self.columns.standardised(rows)
+            b, W = b + W @ self.columns.mean, W * self.columns.scale
         self.w = self._probe.join(W, b)
         self._position = self._book.position(self.w)
         if self.automatic:
@@ -353,13 +344,12 @@ class Online:
             raise CapabilityError("nothing was learnt yet: call learn or follow first")
         names = [str(name) for name in names]
         check_names(names, "the model")
-        if len(names) != len(self.mean):
-            raise ShapeError(f"{len(names)} names for {len(self.mean)} columns: expected one each")
+        if len(names) != len(self.columns.mean):
+            raise ShapeError(f"{len(names)} names for {len(self.columns.mean)} columns: expected one each")
         if target in names:
             raise ColumnError(f"the target {target} is among the columns that it is learnt from")
-        d = len(names)
-        mean, scale = (self.mean, self.scale) if self.automatic else (np.zeros(d), np.ones(d))
-        columns = tuple(Number(*known, missing=0.0) for known in zip(names, mean.tolist(), scale.tolist(), strict=True))
+        known = zip(names, self.mean.tolist(), self.scale.tolist(), strict=True)
+        columns = tuple(Number(*facts, missing=0.0) for facts in known)
         W, b = self._probe.split(self.w)
         two = self.loss in OF_TWO_CLASSES and W.ndim == 1
         coding = TargetCoding(target, "binary", (0, 1)) if two else TargetCoding(target, "regression")
@@ -369,16 +359,19 @@ class Online:
         return LinearModel(Encoder(columns), coding, self.loss, W.copy(), np.array(b), facts=facts)
 
     @property
+    def mean(self) -> NDArray[np.float64]:
+        """The running mean of each column; 0 where a rate was given, which takes columns as they are."""
+        return self.columns.mean
+
+    @property
     def scale(self) -> NDArray[np.float64]:
-        """The running deviation of each column; 1 where it did not vary."""
-        deviation = np.sqrt(self.square / max(self.samples, 1))
-        return np.where(deviation > 0, deviation, 1.0)
+        """The running deviation of each column; 1 where it did not vary, and where a rate was given."""
+        return self.columns.scale
 
     def _begin(self, rows: Any, targets: NDArray) -> None:
         d, self.sparse = rows.shape[1], sparse.issparse(rows)
         self._probe = probe = self._risk(rows[:1], np.zeros(1))
-        self.mean, self.square, self.total = np.zeros(d), np.zeros(d), np.zeros(d)
-        self.origin = np.zeros(d) if self.sparse else rows[0].copy()
+        self.columns = RunningColumns(rows)
         named = "sgd" if self.method == "auto" else self.method
         method, rate = AUTOMATIC if self.automatic else (named, self.learning_rate)
         self._book = textbook(probe, str(method), rate, 1, self.options, "stop", **self.hyperparameters)
@@ -394,37 +387,6 @@ class Online:
         first, second = self.spread / max(self.samples, 1)
         return float(np.sqrt(max(second - first**2, 0.0)))
 
-    def _standardise(self, rows: Any, learn: bool) -> Any:
-        """The rows less the mean and over the deviation of all samples up to each of them, or of those seen so far.
-
-        Sums accumulate in the order of the samples, so that the bits do not depend on how many arrive at a time; the
-        first sample is subtracted from all, so that a large offset costs no digits.
-        """
-        if not learn:
-            return (rows - self.mean) / self.scale
-        if not rows.shape[0]:
-            return rows
-        if self.sparse:
-            return self._scale(rows)
-        count = self.samples + np.arange(1.0, len(rows) + 1.0)[:, None]
-        self.total, sums = _running(self.total, rows - self.origin)
-        means = self.origin + sums / count
-        change = rows - np.vstack([self.mean, means[:-1]])
-        self.square, squares = _running(self.square, np.maximum(change * (rows - means), 0.0))
-        self.mean = means[-1]
-        deviation = np.sqrt(squares / count)
-        return (rows - means) / np.where(deviation > 0, deviation, 1.0)
-
-    def _scale(self, rows: Any) -> Any:
-        """Sparse rows over the root mean square of each column up to each of them."""
-        values, self.square = rows.data.astype(np.float64), self.square.copy()
-        for i, (start, stop) in enumerate(itertools.pairwise(rows.indptr)):
-            columns = rows.indices[start:stop]
-            np.add.at(self.square, columns, values[start:stop] ** 2)
-            size = np.sqrt(self.square[columns] / (self.samples + i + 1))
-            values[start:stop] /= np.where(size > 0, size, 1.0)
-        return sparse.csr_array((values, rows.indices, rows.indptr), shape=rows.shape)
-
 
 def _segments(samples: int, count: int) -> Iterator[slice]:
     """The next samples in parts that end after 1, 2, 4, 8 ... samples of the stream.
@@ -436,9 +398,3 @@ def _segments(samples: int, count: int) -> Iterator[slice]:
         stop = min(count, (1 << (samples + start).bit_length()) - samples)
         yield slice(start, stop)
         start = stop
-
-
-def _running(start: NDArray, rows: NDArray) -> tuple[NDArray, NDArray]:
-    """The sum after the last row, and after each of them."""
-    sums = np.cumsum(np.vstack([start, rows]), axis=0)[1:]
-    return sums[-1], sums
