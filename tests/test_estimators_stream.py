@@ -100,7 +100,6 @@ def test_sparse_rows_stay_sparse_and_are_learnt():
     np.testing.assert_allclose(again.coef_, once.coef_, atol=1e-12)
 
 
-@pytest.mark.usefixtures("uncompiled")
 def test_a_stream_of_numbers_with_several_outputs():
     rng = np.random.default_rng(0)
     X = rng.standard_normal((2000, 3)) * [1.0, 100.0, 0.01] + [0.0, 1000.0, 5.0]

@@ -239,7 +239,6 @@ def test_the_gap_falls_geometrically_where_that_of_sgd_stalls(name, loss):
     assert sgd[60:].min() > 1e3 * ours[-1]
 
 
-@pytest.mark.usefixtures("uncompiled")
 @pytest.mark.parametrize("solver", ["saga", "sag"])
 @pytest.mark.parametrize("is_sparse", [False, True])
 def test_the_optimum_is_that_of_scikit_learn(solver, is_sparse):
@@ -260,7 +259,6 @@ def test_the_optimum_is_that_of_scikit_learn(solver, is_sparse):
     assert ours.x == pytest.approx(expected, rel=1e-6, abs=1e-7)
 
 
-@pytest.mark.usefixtures("uncompiled")
 @each
 def test_a_convex_risk_ends_on_its_certificate(name):
     X, y = rows_of(300, 3, "log_loss")

@@ -20,8 +20,6 @@ from descender.verbs.racing import Curve, read_entry, work_of
 from descender.verbs.ranking import LEVELS, answer, level_text
 from descender.walk import Stop, Walk
 
-pytestmark = pytest.mark.usefixtures("uncompiled")
-
 ROSENBROCK, START = "(1-x)**2 + 100*(y-x**2)**2", "x=-1.2 y=1"
 
 
