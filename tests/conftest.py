@@ -27,3 +27,10 @@ def one_blas_thread():
 def uncompiled(monkeypatch):
     """Every step in plain Python, for what does not hang on the compiler: each loop that it makes takes seconds."""
     monkeypatch.setattr(textbook, "PLAIN_STEPS", 10**9)
+
+
+@pytest.fixture
+def own_folder(tmp_path, monkeypatch):
+    """An empty folder to work in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

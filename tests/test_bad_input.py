@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
-from descender.cli import app
+from commands import run
 from descender.data.source import open_source
 from descender.data.split import holdout
 from descender.errors import DataError
 
+pytestmark = pytest.mark.usefixtures("own_folder")
 RNG = np.random.default_rng(0)
 N = 300
 X = RNG.normal(size=N)
@@ -24,16 +24,6 @@ Y = 2 * X + 0.1 * RNG.normal(size=N)
 ROWS = [f"{a:.4f},{b:.4f}" for a, b in zip(X, Y, strict=True)]
 TOWNS = [f"{('Köln', 'München', 'Orléans')[i % 3]},{row}" for i, row in enumerate(ROWS)]
 HELD = int(np.flatnonzero(holdout(N))[0])
-
-
-@pytest.fixture(autouse=True)
-def own_folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def run(*words, **options):
-    return CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False, **options)
 
 
 def fit(path, *words):

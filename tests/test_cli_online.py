@@ -25,6 +25,7 @@ from descender.data.stream import LONGEST_LINE, Stream
 from descender.errors import CapabilityError, ColumnError, DataError, ShapeError
 from descender.model import Model
 
+pytestmark = pytest.mark.usefixtures("own_folder")
 DESCENDER = [sys.executable, "-u", "-m", "descender.cli", "online"]
 WITH_PEAK = """
 import atexit, resource, sys
@@ -32,12 +33,6 @@ atexit.register(lambda: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 from descender.cli import main
 main()
 """
-
-
-@pytest.fixture(autouse=True)
-def own_folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def rows(seed=0, kind="squared_error"):

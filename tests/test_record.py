@@ -120,7 +120,7 @@ def example(n=20, d=2, names=("a", "b")):
     return Record(columns, rng.normal(size=(n, d)) if d else None, facts)
 
 
-def same(a, b):
+def assert_same(a, b):
     assert list(a.columns) == list(b.columns)
     for name in a.columns:
         assert a[name].dtype == b[name].dtype
@@ -136,9 +136,9 @@ def same(a, b):
 def test_round_trip_is_exact(tmp_path, suffix):
     record = example()
     path = record.save(tmp_path / f"walk{suffix}")
-    same(Record.load(path), record)
+    assert_same(Record.load(path), record)
     again = Record.load(path).save(tmp_path / f"again{suffix}")
-    same(Record.load(again), record)
+    assert_same(Record.load(again), record)
 
 
 @FORMATS
@@ -151,7 +151,7 @@ def test_round_trip_of_unusual_records(tmp_path, suffix, kind):
         "no rows": lambda: Recorder().record({"names": []}),
         "names repeated": lambda: example(names=("a", "a")),
     }[kind]()
-    same(Record.load(record.save(tmp_path / f"walk{suffix}")), record)
+    assert_same(Record.load(record.save(tmp_path / f"walk{suffix}")), record)
 
 
 @FORMATS
@@ -161,7 +161,7 @@ def test_a_lost_digit_is_seen(tmp_path, suffix):
     loaded.columns["cost"] = np.nextafter(loaded["cost"], 0.0)
     record.columns.pop("holdout_cost"), loaded.columns.pop("holdout_cost", None)
     with pytest.raises(AssertionError):
-        same(loaded, record)
+        assert_same(loaded, record)
 
 
 @FORMATS
@@ -169,7 +169,7 @@ def test_a_lost_digit_is_seen(tmp_path, suffix):
 def test_round_trip_of_any_numbers(suffix, tmp_path_factory, numbers):
     record = Record({"step": np.arange(len(numbers)), "cost": np.array(numbers)}, facts={"seed": 1})
     path = tmp_path_factory.mktemp("r") / f"walk{suffix}"
-    same(Record.load(record.save(path)), record)
+    assert_same(Record.load(record.save(path)), record)
 
 
 @FORMATS

@@ -18,7 +18,7 @@ from descender.walk import Stop
 from walks import START, Bowl, Plain, every, gd, risk, run
 
 
-def record_is_consistent(walk, cost):
+def assert_consistent(walk, cost):
     """Row k has the cost and gradient of point k, and the step that leads to point k + 1."""
     record = walk.record
     steps = np.isnan(record["full_cost"]) if cost.n_samples else np.ones(len(record), bool)
@@ -43,26 +43,26 @@ def record_is_consistent(walk, cost):
 def test_rows_describe_their_points(name):
     walk = run(name)
     assert walk.nit >= 3
-    record_is_consistent(walk, walk.cost)
+    assert_consistent(walk, walk.cost)
 
 
 def test_rows_describe_their_points_when_compiled(monkeypatch):
     monkeypatch.setattr(textbook, "PLAIN_STEPS", 10)
     walk = descend(Bowl(), np.ones(1), gd(0.01), Stop(max_steps=50))
-    record_is_consistent(walk, Bowl())
+    assert_consistent(walk, Bowl())
 
 
 def test_rows_describe_their_points_when_the_walk_diverges():
     """The step that was not taken leaves no row of its own."""
     walk = descend(Plain(), START, gd(0.01), Stop(max_steps=100))
-    record_is_consistent(walk, Plain())
+    assert_consistent(walk, Plain())
 
 
 def test_a_record_that_is_off_by_one_is_seen():
     walk = run("gd")
     walk.record.path = np.roll(walk.record.path, 1, axis=0)
     with pytest.raises(AssertionError):
-        record_is_consistent(walk, walk.cost)
+        assert_consistent(walk, walk.cost)
 
 
 def test_epochs_are_recorded_with_full_and_held_out_cost():

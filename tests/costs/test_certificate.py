@@ -115,7 +115,7 @@ def polyhedral(risk):
     return weights(found.x)
 
 
-def honest(found: Certificate, risk, w, best):
+def assert_honest(found: Certificate, risk, w, best):
     """The true gap, at least that to a point that somebody found, is within the certified one."""
     rounding = 1e-14 * max(abs(risk.value(w)), cost_scale(risk))
     slack = 1.0 - 1e-6 if found.kind == "exact gap of a quadratic" else 1.0  # exact to six digits is good enough
@@ -145,7 +145,7 @@ def test_no_rigorous_gap_is_below_the_true_one(loss, seed, l2, l1, intercept, we
         assert found.rigorous
         assert found.kind == "duality gap"
     if found.rigorous:
-        honest(found, risk, w, lowest(risk, w, best))
+        assert_honest(found, risk, w, lowest(risk, w, best))
 
 
 @settings(max_examples=50)
@@ -169,7 +169,7 @@ def test_no_gap_of_another_loss_is_below_the_true_one(loss, seed, l2, l1, interc
     for theta in (None, 3.0 * rng.normal(size=20)):
         found = certificate(risk, w, theta)
         assert found.rigorous
-        honest(found, risk, w, best)
+        assert_honest(found, risk, w, best)
 
 
 @pytest.mark.parametrize("loss", LOSSES + OTHERS)
@@ -185,7 +185,7 @@ def test_honest_where_a_class_is_absent_or_alone(loss, intercept):
             found = certificate(risk, w)
             assert found.rigorous or l2 == l1 == 0
             if found.rigorous:
-                honest(found, risk, w, lowest(risk, w) if risk.loss.differentiable else polyhedral(risk))
+                assert_honest(found, risk, w, lowest(risk, w) if risk.loss.differentiable else polyhedral(risk))
 
 
 # --- tight at the bottom -------------------------------------------------------------------------------------------
@@ -244,7 +244,7 @@ def test_without_a_penalty_the_gap_of_a_smooth_loss_closes_at_the_bottom():
     assert found.kind == "duality gap, of a dual point that is feasible to rounding"
     assert found.relative < 1e-13
     near = w + 1e-4
-    honest(certificate(risk, near), risk, near, w)
+    assert_honest(certificate(risk, near), risk, near, w)
     assert certificate(risk, near).gap < 2 * (risk.value(near) - risk.value(w))
 
 
@@ -292,7 +292,7 @@ def test_certificates_of_classes_add(loss):
     for k in range(3):
         one = risk.against_rest(k)
         risk.set_part(best, k, polyhedral(one) if loss == "hinge" else lowest(one, np.zeros(4)))
-    honest(found, risk, w, best)
+    assert_honest(found, risk, w, best)
     assert cost_scale(risk) == pytest.approx(sum(cost_scale(risk.against_rest(k)) for k in range(3)))
 
 
@@ -310,7 +310,7 @@ def test_honest_where_columns_are_nearly_equal(apart):
     w = np.zeros(2)
     found = certificate(risk, w)
     if found.rigorous:
-        honest(found, risk, w, best)
+        assert_honest(found, risk, w, best)
 
 
 @pytest.mark.parametrize("shift", [1e3, 1e6, 1e7, 1e8])
@@ -326,7 +326,7 @@ def test_honest_where_columns_are_far_from_zero(shift, l2):
     assert risk.value(w) - risk.value(best) > 1.0
     found = certificate(risk, w)
     if found.rigorous:
-        honest(found, risk, w, best)
+        assert_honest(found, risk, w, best)
 
 
 @pytest.mark.parametrize("loss", [*LOSSES, *OTHERS[:3]])
@@ -337,7 +337,7 @@ def test_honest_for_columns_of_all_sizes(loss, l2, l1):
     rng = np.random.default_rng(2)
     for size in (0.0, 1e-9, 1e-3):
         w = size * rng.normal(size=scaled.n_parameters)
-        honest(certificate(scaled, w), scaled, w, lowest(scaled, w))
+        assert_honest(certificate(scaled, w), scaled, w, lowest(scaled, w))
 
 
 def test_float32_rows_are_certified_in_float64():
@@ -371,9 +371,9 @@ def test_cost_scale_is_what_the_trivial_model_costs():
 # --- planted faults: wrong certificates are caught by the same checker ---------------------------------------------
 
 
-def caught(risk, w, best):
+def assert_caught(risk, w, best):
     with pytest.raises(AssertionError):
-        honest(certificate(risk, w), risk, w, best)
+        assert_honest(certificate(risk, w), risk, w, best)
 
 
 def test_a_halved_gap_is_caught():
@@ -382,9 +382,9 @@ def test_a_halved_gap_is_caught():
     best = newton(risk, np.zeros(1), 5)
     w = np.ones(1)
     found = certificate(risk, w)
-    honest(found, risk, w, best)
+    assert_honest(found, risk, w, best)
     with pytest.raises(AssertionError):
-        honest(found._replace(gap=0.5 * found.gap), risk, w, best)
+        assert_honest(found._replace(gap=0.5 * found.gap), risk, w, best)
 
 
 @pytest.mark.parametrize("loss", ["huber 0.3", "poisson", "squared_hinge", "quantile 0.8", "hinge"])
@@ -392,13 +392,13 @@ def test_a_wrong_range_of_theta_is_caught(loss, monkeypatch):
     """A dual point outside of its interval proves too much."""
     risk = make(loss, 11, 0.1, 0.0, n=60)
     best = lowest(risk, np.zeros(4)) if risk.loss.differentiable else polyhedral(risk)
-    honest(certificate(risk, best), risk, best, best)
+    assert_honest(certificate(risk, best), risk, best, best)
     w = best + 0.3
     everything = np.full(60, -np.inf), np.full(60, np.inf)
     loss_of = type(risk.loss) if not isinstance(risk.loss, type) else risk.loss
     monkeypatch.setattr(loss_of, "dual_range", staticmethod(lambda y: everything))
     monkeypatch.setattr(loss_of, "dual", staticmethod(lambda theta, y: 10.0 * np.abs(theta)))
-    caught(risk, w, best)
+    assert_caught(risk, w, best)
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -414,10 +414,10 @@ def test_a_dual_point_that_forgets_the_intercept_is_caught(loss, monkeypatch):
     w = np.concatenate([lowest(free, np.zeros(free.n_parameters)), np.zeros(risk.n_classes)])
     best = lowest(risk, w)
     assert risk.value(w) - risk.value(best) > 1e-3
-    honest(certificate(risk, w), risk, w, best)
+    assert_honest(certificate(risk, w), risk, w, best)
     monkeypatch.setattr(module, "_balance", lambda risk, z: z)
     monkeypatch.setattr(module, "feasible", lambda risk, theta: theta)
-    caught(risk, w, best)
+    assert_caught(risk, w, best)
 
 
 def test_a_conjugate_that_forgets_l1_is_caught(monkeypatch):
@@ -425,10 +425,10 @@ def test_a_conjugate_that_forgets_l1_is_caught(monkeypatch):
     risk = Risk(X, X @ [1.0, -2.0, 0.5], l1=0.01, intercept=False)
     w = np.zeros(3)
     best = lowest(risk, w)
-    honest(certificate(risk, w), risk, w, best)
+    assert_honest(certificate(risk, w), risk, w, best)
     monkeypatch.setattr(module, "spread", lambda risk, weighted, centre=None: np.zeros((1, 3)))
     assert certificate(risk, w).kind == "duality gap"
-    caught(risk, w, best)
+    assert_caught(risk, w, best)
 
 
 @settings(max_examples=40)

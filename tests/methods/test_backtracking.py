@@ -13,7 +13,7 @@ from descender.walk import Stop
 from walks import START, Plain
 
 
-def armijo_holds(record, cost, share):
+def assert_armijo_holds(record, cost, share):
     path = record.path
     for w, new in itertools.pairwise(path):
         value, g = cost.value_and_gradient(w)
@@ -26,7 +26,7 @@ def test_backtracking_satisfies_armijo_at_every_step(first):
     rate = Backtracking(first, 0.5, 0.1)
     record = descend(Plain(), START, Textbook("gd", GradientDescent(), rate), Stop(max_steps=300)).record
     assert len(record) == 301
-    armijo_holds(record, Plain(), 0.1)
+    assert_armijo_holds(record, Plain(), 0.1)
     assert record["cost"][-1] < 0.1 * record["cost"][0]
     assert record["evaluations"][-1] >= 301
 
@@ -39,7 +39,7 @@ def test_backtracking_never_stands_still_on_a_slope(name):
     """A velocity that leads uphill is forgotten: no rate would make it a descent."""
     method = Textbook(name, RULES[name](), Backtracking())
     record = descend(Plain(), START, method, Stop(max_steps=150)).record
-    armijo_holds(record, Plain(), 1e-4)
+    assert_armijo_holds(record, Plain(), 1e-4)
     assert len(record) == 151
     assert (np.diff(record["cost"])[:150] < 0.0).all()
     assert record["cost"][-1] < 0.2 * record["cost"][0]
@@ -64,7 +64,7 @@ def test_armijo_checker_sees_a_step_that_is_too_long():
     method = Textbook("gd", GradientDescent(), Constant(0.003))
     record = descend(Plain(), START, method, Stop(max_steps=20)).record
     with pytest.raises(AssertionError):
-        armijo_holds(record, Plain(), 0.1)
+        assert_armijo_holds(record, Plain(), 0.1)
 
 
 def test_backtracking_comes_back_from_a_step_that_is_not_finite():

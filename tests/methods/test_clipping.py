@@ -34,7 +34,7 @@ def by_hand(clip):
     return clip_copy
 
 
-def clipping_holds(clip, g, most, highest):
+def assert_clipping_holds(clip, g, most, highest):
     after, clipped = clip(g, most, highest)
     assert advance.length(after) <= most * (1 + 1e-14)
     assert np.abs(after).max() <= highest
@@ -52,7 +52,7 @@ def clipping_holds(clip, g, most, highest):
 @given(vectors, bounds, bounds)
 def test_clipping_laws(g, most, highest):
     for clip in (advance.clip, loops.clip):
-        clipping_holds(by_hand(clip), g, most, highest)
+        assert_clipping_holds(by_hand(clip), g, most, highest)
     plain, looped = by_hand(advance.clip)(g, most, highest), by_hand(loops.clip)(g, most, highest)
     assert plain[1] == looped[1]
     assert plain[0] == pytest.approx(looped[0], rel=1e-14, abs=0)
@@ -63,7 +63,7 @@ def test_a_clip_that_loses_the_direction_is_seen():
         return np.clip(g, -most, most), 1.0
 
     with pytest.raises(AssertionError):
-        clipping_holds(each_to_the_bound, np.array([3.0, 4.0]), 1.0, math.inf)
+        assert_clipping_holds(each_to_the_bound, np.array([3.0, 4.0]), 1.0, math.inf)
 
 
 @given(vectors)

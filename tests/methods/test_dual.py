@@ -56,7 +56,7 @@ def fit(risk, tol=TOL, seed=0, method=None, start=None, steps=np.inf):
     return walk
 
 
-def honest(walk, risk, tol=TOL):
+def assert_honest(walk, risk, tol=TOL):
     """The cost, the gradient and the certificate are what another reading of the rows says."""
     assert walk.success, walk.message
     assert walk.fun == pytest.approx(risk.value(walk.x), rel=1e-6 if risk.X.dtype == np.float32 else 1e-12)
@@ -98,7 +98,7 @@ def test_equals_scikit_learn(loss, intercept, l2):
     s = np.random.default_rng(1).uniform(0.1, 3.0, X.shape[0])
     risk = Risk(X, targets(loss, X), loss, l2=l2, intercept=intercept, sample_weight=s)
     walk = fit(risk)
-    honest(walk, risk)
+    assert_honest(walk, risk)
     assert walk.fun == pytest.approx(scikit_learn(risk), rel=3e-8)
 
 
@@ -109,7 +109,7 @@ def test_meets_another_method(loss, intercept, reduction):
     l2 = 0.02 * (300 if reduction == "sum" else 1)
     risk = problem(loss, l2=l2, intercept=intercept, reduction=reduction)
     walk = fit(risk)
-    honest(walk, risk)
+    assert_honest(walk, risk)
     other = fit(risk, method=choose(risk, TOL)[0])  # 120 columns allow all curvatures
     assert "dual" not in other.method
     assert abs(walk.fun - other.fun) <= 2e-8 * abs(walk.fun)
@@ -152,7 +152,7 @@ def test_however_the_rows_are_written_down(kind, loss):
     before = X.data.copy(), X.indices.copy()
     risk = Risk(X, plain.y, loss, l2=plain.l2)
     walk = fit(risk)
-    honest(walk, risk)
+    assert_honest(walk, risk)
     assert walk.fun == pytest.approx(fit(plain).fun, rel=2e-8)
     assert (X.data == before[0]).all()
     assert (X.indices == before[1]).all()
@@ -165,7 +165,7 @@ def test_empty_rows_and_columns_and_rows_without_weight(loss):
     y, s = targets(loss, X), np.random.default_rng(2).integers(0, 3, 220).astype(float)
     risk = Risk(X, y, loss, l2=0.01, sample_weight=s)
     walk = fit(risk)
-    honest(walk, risk)
+    assert_honest(walk, risk)
     assert not walk.x[120:150].any()
     repeated = np.repeat(np.arange(220), s.astype(int))
     assert walk.fun == pytest.approx(fit(Risk(X[repeated], y[repeated], loss, l2=0.01)).fun, rel=2e-8)
@@ -184,7 +184,7 @@ def test_rows_of_one_value_each(loss, dtype):
     assert packed.spread(packed.squares) == pytest.approx(X.astype(np.float64).T @ packed.squares, rel=1e-13)
     risk = Risk(X, targets(loss, X), loss, l2=0.02)
     walk = fit(risk, 1e-6)
-    honest(walk, risk, 1e-6)
+    assert_honest(walk, risk, 1e-6)
     assert walk.fun == pytest.approx(fit(risk, 1e-6, method=choose(risk, 1e-6)[0]).fun, rel=2e-6)
 
 
@@ -204,7 +204,7 @@ def test_numbers_whose_squares_need_double_precision(scale):
     plain = problem("log_loss")
     risk = Risk(plain.X * scale, plain.y, "log_loss", l2=plain.l2 * scale**2)
     walk = fit(risk, 1e-6)
-    honest(walk, risk, 1e-6)
+    assert_honest(walk, risk, 1e-6)
     assert walk.fun == pytest.approx(fit(plain).fun, rel=2e-6)
 
 
@@ -214,7 +214,7 @@ def test_single_precision_goes_on_in_double_where_it_must(monkeypatch):
     monkeypatch.setattr(dual, "PATIENCE", 3)
     risk = problem("log_loss", l2=0.3)
     walk = fit(risk, 1e-13)
-    honest(walk, risk, 1e-13)
+    assert_honest(walk, risk, 1e-13)
 
 
 # --- laws ------------------------------------------------------------------------------------------------------------
@@ -235,7 +235,7 @@ def test_from_the_bottom_it_is_there_at_once(loss):
     risk = problem(loss)
     bottom = fit(risk)
     walk = fit(risk, 1e-6, start=bottom.x)
-    honest(walk, risk, 1e-6)
+    assert_honest(walk, risk, 1e-6)
     if risk.smooth:  # thetas at a kink are not to be seen from the weights
         assert walk.nit <= fit(risk, 1e-6).nit - 2
 
@@ -358,6 +358,6 @@ def test_where_a_hinge_gains_little_an_interior_point_goes_on():
 
     walk = fit(risk, 1e-5, method=replace(method, otherwise=Watched(1e-5)))
     assert len(ended) == 1
-    honest(walk, risk, 1e-5)
+    assert_honest(walk, risk, 1e-5)
     wide = Risk(sparse.csr_array((4, auto.LARGEST_INTERIOR + 1)), np.array([0.0, 1.0, 0.0, 1.0]), "hinge", l2=1.0)
     assert "goes on" not in choose(wide, 1e-5)[1]

@@ -22,7 +22,7 @@ def take(n, batch_size, seed, epochs, shuffle=True):
     return [next(stream) for _ in range(epochs)]
 
 
-def epoch_is_whole(n, batch_size, batches):
+def assert_epoch_is_whole(n, batch_size, batches):
     parts = [batches.order[a:b] for a, b in zip(batches.starts, batches.stops, strict=True)]
     assert sorted(np.concatenate(parts).tolist()) == list(range(n))
     assert all(len(part) == batch_size for part in parts[:-1])
@@ -34,7 +34,7 @@ def epoch_is_whole(n, batch_size, batches):
 @given(sizes, st.integers(1, 60), st.integers(0, 2**32))
 def test_each_epoch_reads_every_sample_once(n, batch_size, seed):
     for batches in take(n, batch_size, seed, 3):
-        epoch_is_whole(n, batch_size, batches)
+        assert_epoch_is_whole(n, batch_size, batches)
 
 
 def test_a_planted_fault_in_an_epoch_is_seen():
@@ -44,7 +44,7 @@ def test_a_planted_fault_in_an_epoch_is_seen():
         batches._replace(starts=batches.starts[:-1], stops=batches.stops[:-1]),  # the last batch is forgotten
     ):
         with pytest.raises(AssertionError):
-            epoch_is_whole(10, 3, wrong)
+            assert_epoch_is_whole(10, 3, wrong)
 
 
 def test_same_seed_same_order_and_another_order_in_each_epoch():

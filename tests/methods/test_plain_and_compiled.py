@@ -27,7 +27,7 @@ def small_risk():
     return Risk(X, y, "log_loss", l2=0.1, l1=0.01, sample_weight=rng.uniform(0.5, 2.0, 23))
 
 
-def agree(plain, compiled):
+def assert_agree(plain, compiled):
     assert plain.nit == compiled.nit
     assert compiled.x == pytest.approx(plain.x, rel=1e-12, abs=1e-13)
     assert compiled.record.path == pytest.approx(plain.record.path, rel=1e-12, abs=1e-13)
@@ -54,13 +54,13 @@ ON_A_RISK = {
 
 @pytest.mark.parametrize("name", ON_ARRAYS)
 def test_plain_and_compiled_walks_agree(name):
-    agree(*both_ways(ON_ARRAYS[name], Slide()))
+    assert_agree(*both_ways(ON_ARRAYS[name], Slide()))
 
 
 @pytest.mark.parametrize("name", ON_A_RISK)
 def test_plain_and_compiled_walks_agree_on_a_risk(name):
     steps = 15 if name == "backtracking" else 200  # at the bottom rounding decides how far it steps back
-    agree(*both_ways(ON_A_RISK[name], small_risk(), steps=steps))
+    assert_agree(*both_ways(ON_A_RISK[name], small_risk(), steps=steps))
 
 
 def test_a_planted_fault_in_the_compiled_loop_is_seen(monkeypatch):
@@ -70,7 +70,7 @@ def test_a_planted_fault_in_the_compiled_loop_is_seen(monkeypatch):
     assert wrong != kernel
     monkeypatch.setattr(cost, "kernel", lambda: wrong)
     with pytest.raises(AssertionError):
-        agree(*both_ways(ON_ARRAYS["gd"], cost, steps=20))
+        assert_agree(*both_ways(ON_ARRAYS["gd"], cost, steps=20))
 
 
 def test_compiled_walk_stops_where_the_plain_one_does():

@@ -20,7 +20,7 @@ def both_ways(risk, strengths, folds):
         return by_rows, squares_path(risk, "l1", strengths, folds)
 
 
-def compare(by_rows, by_moments, rtol=1e-6):
+def assert_alike(by_rows, by_moments, rtol=1e-6):
     for a, b in zip(by_rows, by_moments, strict=True):
         assert a.proved
         assert a.gap < 1e-7
@@ -41,14 +41,14 @@ def test_rows_tell_what_moments_tell(seed, alike, l2, intercept):
     rng, X, y, strengths = problem(seed, 24, 40, alike)
     s = rng.integers(0, 4, size=24).astype(float)
     risk = Risk(X, y, l2=l2, sample_weight=s, intercept=intercept)
-    compare(*both_ways(risk, strengths, crossed(24, 3, seed=seed)))
+    assert_alike(*both_ways(risk, strengths, crossed(24, 3, seed=seed)))
 
 
 def test_coarse_strengths_make_columns_join_late(monkeypatch):
     _, X, y, strengths = problem(1, 30, 60, 0.5)
     backs = []
     monkeypatch.setattr(line.Line, "back", lambda self, back=line.Line.back: backs.append(1) or back(self))
-    compare(*both_ways(Risk(X, y), strengths[::6], crossed(30, 3)))
+    assert_alike(*both_ways(Risk(X, y), strengths[::6], crossed(30, 3)))
     assert backs
 
 
@@ -63,7 +63,7 @@ def test_a_wrong_line_is_noticed_and_left(monkeypatch):
 
     monkeypatch.setattr(line, "compiled", lambda: wrong)
     monkeypatch.setattr(line, "lasso", lambda *given, lasso=line.lasso: anew.append(1) or lasso(*given))
-    compare(*both_ways(Risk(X, y), strengths, crossed(30, 3)))
+    assert_alike(*both_ways(Risk(X, y), strengths, crossed(30, 3)))
     assert anew
 
 
@@ -76,7 +76,7 @@ def test_columns_far_from_zero_equal_ones_float32_and_a_single_fold():
         risk = Risk(moved, y)
         by_rows, by_moments = both_ways(risk, strengths, folds)
         tight = 1e-6 if moved.dtype == np.float64 else 1e-4
-        compare(by_rows, by_moments, tight)
+        assert_alike(by_rows, by_moments, tight)
         for a, b in zip(by_rows, by_moments, strict=True):
             np.testing.assert_allclose(a.squares, b.squares, rtol=tight)
             rows = np.flatnonzero(folds.judges(0))

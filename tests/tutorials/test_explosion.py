@@ -10,7 +10,7 @@ import pytest
 SYMPTOMS = ("the output is NaN", "very large changes", "error gradients above 1.0")
 
 
-def check_explosion(figures, cost):
+def assert_explodes(figures, cost):
     assert np.isnan(figures["exploded"].fun)
     assert not np.isfinite(figures["exploded"].x).all()
     assert figures["clipped"].fun < cost
@@ -23,7 +23,7 @@ def test_deep_and_recurrent_networks_explode_and_learn_once_clipped(run):
     figures = run("3_explosion")
     for name, share in (("deep", 0.25), ("recurrent", 1e-3)):
         network = figures[name]["network"]
-        check_explosion(figures[name], share * network.y.var() / 2)
+        assert_explodes(figures[name], share * network.y.var() / 2)
         steps = figures[name]["clipped"].record
         taken = steps["clipped"] == 1
         np.testing.assert_allclose(steps["step_norm"][taken], 0.05, rtol=1e-6)
@@ -39,8 +39,8 @@ def test_they_explode_from_other_starts_too(run, folder, seed):
     run("3_explosion")
     with redirect_stdout(StringIO()):
         figures = sys.modules["tutorial_3_explosion"].main(folder, seed)
-    check_explosion(figures["deep"], 0.25 * figures["deep"]["network"].y.var() / 2)
-    check_explosion(figures["recurrent"], 1e-3)
+    assert_explodes(figures["deep"], 0.25 * figures["deep"]["network"].y.var() / 2)
+    assert_explodes(figures["recurrent"], 1e-3)
 
 
 def test_the_error_of_a_state_is_multiplied_by_the_norm_at_each_step_back(run):
@@ -51,7 +51,7 @@ def test_the_error_of_a_state_is_multiplied_by_the_norm_at_each_step_back(run):
         assert through[gain][0].spectral["recurrent"] == pytest.approx(gain)
 
 
-def check_vanishing(figures):
+def assert_vanishes(figures):
     walks, told, guess = figures["walks"], figures["told"], figures["y"].var() / 2
     vanished = {name for name, finding in figures["findings"].items() if finding is not None}
     assert vanished == {"sigmoid", "sigmoid, clipped", "relu, weights too small", "sigmoid, layer normalisation"}
@@ -64,7 +64,7 @@ def check_vanishing(figures):
 
 def test_a_gradient_vanishes_layer_by_layer_clipping_leaves_it_so_and_others_cure_it(run):
     figures = run("3_vanishing")
-    check_vanishing(figures)
+    assert_vanishes(figures)
     walks = figures["walks"]
     assert not (walks["sigmoid, clipped"].record["clipped"] == 1).any()
     np.testing.assert_array_equal(walks["sigmoid, clipped"].x, walks["sigmoid"].x)
@@ -75,4 +75,4 @@ def test_a_gradient_vanishes_layer_by_layer_clipping_leaves_it_so_and_others_cur
 def test_it_vanishes_from_other_starts_too(run, folder, seed):
     run("3_vanishing")
     with redirect_stdout(StringIO()):
-        check_vanishing(sys.modules["tutorial_3_vanishing"].main(folder, seed))
+        assert_vanishes(sys.modules["tutorial_3_vanishing"].main(folder, seed))

@@ -124,8 +124,9 @@ def test_names_of_targets_do_not_lead_out_of_the_folder(tmp_path, name):
 @pytest.mark.parametrize("options", [{"seed": np.int64(3)}, {"l2": np.float32(0.1)}, {"l1": np.int64(1)}])
 def test_options_may_be_numpy_scalars(tmp_path, options):
     result = fit("example:heights", **options)
-    json.dumps(result.as_json(), allow_nan=False)
-    result.save(tmp_path)
+    assert json.loads(json.dumps(result.as_json(), allow_nan=False))["converged"]
+    assert json.loads(json.dumps(result.options)).items() >= options.items()
+    assert all(path.stat().st_size > 0 for path in result.save(tmp_path).values())
 
 
 COMMANDS = {
