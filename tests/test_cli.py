@@ -267,6 +267,8 @@ class TestTerminal:
         command = [sys.executable, "-u", "-m", "descender.cli", *words]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
             assert running.stdout.readline().startswith("read")
+            while not running.stdout.readline().startswith("dJ/dk"):  # the last that is told before the walk
+                pass
             time.sleep(1.5)
             running.send_signal(signal.SIGINT)
             out, err = running.communicate(timeout=60)
