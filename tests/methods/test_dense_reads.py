@@ -1,5 +1,7 @@
 """Dense rows: what one reading tells, how few of them a walk takes, and that the sample sees the same problem."""
 
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,10 +11,11 @@ from descender import LinearClassifier
 from descender.costs.losses import Huber, LogLoss, Poisson, SquaredHinge
 from descender.costs.risk import Risk, column_extremes
 from descender.descent import descend
+from descender.errors import DataError
 from descender.estimators.base import two_classes
 from descender.methods.auto import choose
 from descender.methods.centred import Centred, heavy
-from descender.methods.metric import Others, descend_sample
+from descender.methods.metric import LearntMetric, Others, descend_sample
 from descender.methods.sampling import draw
 
 
@@ -145,6 +148,49 @@ def test_a_sample_is_not_learnt_by_heart(monkeypatch):
     lowest = descend(risk, np.zeros(problem.size), choose(risk, 1e-2)[0]).fun
     assert value - lowest < 0.5 * (by_heart - lowest)
     assert read < more
+
+
+@pytest.mark.parametrize(("n", "d"), [(3000, 100), (9000, 40)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_walk_sees_what_is_not_a_number_in_any_row(n, d, dtype):
+    """Nobody looks before it: in the sample or beside it, where the loss is 0 there, and with weights of the rows."""
+    X, y = rows(n, 40, dtype)
+    order = np.argsort(X[:, 3])
+    for wrong, row, s in (
+        (np.nan, 5, None),
+        (np.inf, order[-1], None),
+        (-np.inf, order[0], np.ones(n)),
+        (np.nan, 0, None),
+    ):
+        some = X.copy()
+        some[row, 3] = wrong
+        with pytest.raises(DataError, match=f"X at row {row}, column 3 is not a finite number"):
+            LinearClassifier(tol=1e-2).fit(some, y, sample_weight=s)
+    some = X.copy()
+    some[7, 0] = 0.1 * np.finfo(dtype).max  # a number, whose products are none
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert np.isfinite(LinearClassifier(tol=1e-2).fit(some, y).coef_).all()
+
+
+@pytest.mark.parametrize("kind", ["plain", "rare", "heavy", "constant"])
+def test_extremes_are_asked_for_where_some_rows_do_not_tell(kind):
+    """Rare and heavy columns are seen in the sample or before; the minimum is that of who looked at all rows."""
+    X, y = rows(12_000, 40)
+    if kind == "rare":
+        X[:, 3] = 0.0
+        X[::1500, 3] = 1.0
+    if kind == "heavy":
+        X[:, 5] = np.random.default_rng(1).standard_t(1.0, size=len(X))
+    if kind == "constant":
+        X[:, 7] = 1e5
+    fresh, looked = (Risk(X, y, "log_loss", l2=1e-4, check_finite=known) for known in (False, True))
+    one, other = (descend(risk, np.zeros(41), LearntMetric(1e-6)) for risk in (fresh, looked))
+    assert fresh.looked == (kind != "plain")
+    assert one.success
+    assert other.success
+    assert abs(one.fun - other.fun) <= one.certificate.gap + other.certificate.gap
+    assert one.record["evaluations"].sum() <= other.record["evaluations"].sum() + 2
 
 
 def test_columns_that_lie_one_after_the_other_give_the_same_bits():

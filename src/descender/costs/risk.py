@@ -94,6 +94,11 @@ class Risk(Cost):
         """The extremes of the columns of dense rows, which are finite; of sparse ones nothing."""
         return finite_extremes(self.X)
 
+    @property
+    def looked(self) -> bool:
+        """Whether the extremes are known, and with them that every number is finite."""
+        return "extremes" in self.__dict__
+
     def penalise(self, *, l2: float | None = None, l1: float | None = None) -> None:
         """Change a penalty strength; the rows are not read again."""
         self.l2, self.l1 = self.l2 if l2 is None else float(l2), self.l1 if l1 is None else float(l1)

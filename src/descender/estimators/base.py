@@ -113,7 +113,7 @@ class Linear(CallbackSupportMixin, BaseEstimator):
             given, chosen = self._strengths(float(len(column)) if s is None else float(s.sum()))
             more: dict[str, Any] = {"intercept": self.fit_intercept, "sample_weight": s, "n_classes": n_classes}
             risk = Risk(X, column, loss, **given, **more, check_finite=False)
-            if chosen or not self._plain() or not looks_itself(risk):
+            if chosen or start is not None or not self._plain() or not looks_itself(risk):
                 risk.extremes  # noqa: B018 - it raises where a number is not finite
             path = choose_penalty(risk, chosen[0], seed=seed) if chosen else None
             if path is not None:

@@ -58,6 +58,12 @@ class Reading(NamedTuple):
     exact: bool = False
     noise: float = np.inf
 
+    @property
+    def finite(self) -> bool:
+        """Whether all is a number, which it is only if each entry of the rows is one."""
+        finite = math.isfinite(self.value) and np.isfinite(self.gradient).all() and np.isfinite(self.scores).all()
+        return bool(finite)
+
 
 class Columns(NamedTuple):
     """The weighted mean of each column, the sum of its squares about it, and the largest square."""
@@ -100,6 +106,7 @@ class Centred:
         self.moving: NDArray | None = None  # the columns that are not constant, where some are
         self.length = math.inf  # of all rows as one vector, at most; and of each column, where it is known
         self.lengths: NDArray | None = None
+        self.measures = False  # whether the next reading is to tell the length
 
     @cached_property
     def targets(self) -> NDArray:
@@ -130,6 +137,7 @@ class Centred:
             low, high, square = risk.extremes
             problem.length = SLACK * math.sqrt(square * float(sigma.max()))
             problem.lengths = np.maximum(high, -low) * math.sqrt(float(sigma.sum()))
+        problem.measures = not whole and not far and risk.X.dtype == np.float32
         if centre and not moving.all():
             problem.moving = moving
         return problem, columns
@@ -247,7 +255,7 @@ class Centred:
     def _read(self, v: Vector, dtype: Any, lose: Losses) -> Reading:
         w, shift, slant = self._inner(v, dtype)
         scores, values, slopes = (np.empty(self.n, dtype=dtype) for _ in range(3))
-        gradient, sums, moved = np.zeros(self.size), np.zeros(self.d), dtype.type(shift)
+        gradient, sums, moved, square = np.zeros(self.size), np.zeros(self.d), dtype.type(shift), 0.0
         for part, rows in self._blocks(dtype):
             z, r = scores[part], slopes[part]
             if isinstance(rows, np.ndarray):
@@ -259,6 +267,10 @@ class Centred:
             if self.even is None:
                 r *= self.sigma[part]
             sums += summed(r, rows)
+            if self.measures:
+                square += float(np.vdot(rows, rows))
+        if self.measures:
+            self.measures, self.length = False, SLACK * math.sqrt(square * float(self.sigma.max()))
         weight = 1.0 if self.even is None else self.even
         value = weight * float(values.sum(dtype=np.float64)) if self.even is not None else float(self.sigma @ values)
         slope = weight * float(slopes.sum(dtype=np.float64))
@@ -478,10 +490,8 @@ def glance(risk: Risk, sigma: NDArray, centre: bool, whole: bool = True) -> Colu
     rows = np.linspace(0, risk.X.shape[0] - 1, min(FEW_ROWS, risk.X.shape[0])).astype(np.intp)
     some = risk.X.take(rows, axis=0)
     found = column_facts(some, sigma[rows], centre)
-    largest = found.largest
-    if whole:
-        low, high, _ = risk.extremes
-        largest = np.square(np.maximum(high - found.mean, found.mean - low))
+    low, high = risk.extremes[:2] if whole else (some.min(axis=0), some.max(axis=0))
+    largest = np.square(np.maximum(high - found.mean, found.mean - low))
     share = float(sigma[rows].sum()) / max(float(sigma.sum()), 1e-300)
     return Columns(found.mean, found.squares / max(share, 1e-300), largest)
 

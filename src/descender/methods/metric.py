@@ -20,13 +20,13 @@ from numpy.typing import NDArray
 from descender.costs.certificate import ROUNDING, Certificate, certificate, cost_scale, relative_gap
 from descender.costs.cost import Cost, Vector
 from descender.costs.risk import Risk
-from descender.methods.centred import Centred
+from descender.methods.centred import Centred, Columns, glance
 from descender.methods.curvature import PRODUCTS, Curvature
 from descender.methods.ending import ending
 from descender.methods.method import Block, Budget, one_step
 from descender.methods.newton import BLIND, FAR_START, SMALLEST_GOAL, is_small
 from descender.methods.proof import MOST_PRODUCTS, Proof, SparseProof
-from descender.methods.sampling import Draw, draw, sample_size, sparse_sample_size
+from descender.methods.sampling import Draw, draw, has_rare, is_even, sample_size, sparse_sample_size
 from descender.methods.walker import NOISE, Walker
 
 FEW_TARGETS = 5000
@@ -83,11 +83,11 @@ class LearntMetric:
     def blocks(self, cost: Cost, w: Vector, rng: np.random.Generator, budget: Budget) -> Iterator[Block]:
         """Walk from `w`."""
         assert isinstance(cost, Risk)
-        problem, columns = Centred.of(cost)
-        n, d = problem.n, problem.d
+        n, d = cost.X.shape
         m = n
         if not is_small(cost):
             m = sparse_sample_size(cost.X) if cost.sparse else sample_size(n, d)
+        problem, columns = _seen(cost, m)
         v, start_value = better_start(cost, problem, w)
         moved, used = v is not None, 0
         v = problem.enter(w) if v is None else v
@@ -95,12 +95,27 @@ class LearntMetric:
         if m < n or not (cost.sparse or is_small(cost)):
             sample = draw(problem, columns, m, rng)
             part, rows = sample.part(problem, 1.0)
+            if not (cost.looked or is_even(part, n)):
+                sample = draw(problem, glance(cost, problem.sigma, cost.intercept), m, rng)
+                part, rows = sample.part(problem, 1.0)
             v, used, learnt = descend_sample(problem, sample, part, v, m, cost.l1)
         if moved or used:
             log, reads = one_step(start_value, np.nan, np.nan, np.nan, 1), 1.0 + used / n
             yield Block(log, problem.leave(v), int(reads * n), w[None, :])
         ceiling = np.inf if w.any() else start_value
         yield from _Descent(cost, problem, part, rows, v, self.tol, self.max_reads, ceiling, learnt).blocks()
+
+
+def _seen(cost: Risk, m: int) -> tuple[Centred, Columns]:
+    """The rows of a risk, and its columns as some of them show them, unless these show one that is constant or rare.
+
+    Nobody looks at all numbers before the walk does: it sees by its first reading if one is not finite.
+    """
+    if not (cost.looked or cost.sparse or is_small(cost)):
+        problem, columns = Centred.of(cost, whole=False)
+        if not cost.looked and (m == problem.n or not has_rare(columns, m, problem.n, float(problem.sigma.sum()))):
+            return problem, columns
+    return Centred.of(cost)
 
 
 def descend_from(cost: Risk, w: Vector, tol: float, max_reads: int = 1000) -> Iterator[Block]:
@@ -132,6 +147,8 @@ class _Descent:
         self.scale: float | None = None
         self.ceiling = ceiling
         self.walker = Walker(problem, v, cost.l1)
+        if not (cost.looked or cost.sparse or self.walker.reading.finite):
+            cost.extremes  # noqa: B018 - it raises where a number is not finite
         self.goal = tol * (0.2 if part.n >= problem.n else 0.4)
         self.proof: Proof = Proof(problem, part, rows)
         if cost.l1 > 0:

@@ -53,7 +53,11 @@ JITTER = {4: 1e-6, 8: 1e-14}
 
 def looks_itself(risk: Risk) -> bool:
     """Whether a method chosen here sees on its way if the rows are finite, so that nobody has to look before."""
-    return told_by_moments(risk) and risk.l1 == 0 and not has_newton(risk) and not is_small(risk)
+    if risk.sparse or risk.l1 > 0 or has_newton(risk) or is_small(risk) or is_wide(risk):
+        return False
+    return told_by_moments(risk) or (
+        risk.loss.differentiable and not risk.loss.scores_per_class and risk.n_classes == 1
+    )
 
 
 def told_by_moments(risk: Risk) -> bool:

@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 from descender.costs.certificate import FREE, ROUNDING
 from descender.costs.cost import Vector
 from descender.costs.dual_rows import room
-from descender.methods.centred import ROUGH_JITTER, SINGLE, Centred, Reading
+from descender.methods.centred import ROUGH_JITTER, SINGLE, SLACK, Centred, Reading
 from descender.methods.metrics import Dense, Metric
 
 LONGEST, BALANCES = 0.9, 4
@@ -142,11 +142,23 @@ class Proof:
 
     def _rounded(self, reading: Reading, moves: NDArray, v: Vector) -> tuple[float, float]:
         """What the sums over rows of a reading in float32 may be off by, and what its scores cost the gap."""
-        d, lengths = self.problem.d, self.problem.lengths
-        assert lengths is not None
         size = SINGLE * float(np.sqrt(self.sigma @ (moves * moves)))
-        score = float(np.sqrt(d) * np.linalg.norm(lengths * v[:d]) + np.abs(v[d:]).sum())
-        return reading.noise + size * self.problem.length, size * score
+        return reading.noise + size * self.problem.length, size * self._reach(v)
+
+    def _reach(self, v: Vector) -> float:
+        """What the products of the moved rows with the weights are at most made of, as one vector."""
+        problem, d = self.problem, self.problem.d
+        w, level = np.abs(v[:d]), float(np.abs(v[d:]).sum())
+        if problem.lengths is not None:
+            return float(np.sqrt(d) * np.linalg.norm(problem.lengths * w)) + level
+        assert self.part.unit is not None
+        level = (level + float(np.abs(problem.mean) @ w)) * np.sqrt(float(self.sigma.sum()))
+        return float(np.linalg.norm(self.part.unit * w)) * self._moved_length + level
+
+    @cached_property
+    def _moved_length(self) -> float:
+        """The standardised rows that are moved as one vector."""
+        return SLACK * float(np.sqrt(float(np.vdot(self.part.X, self.part.X)) * float(self.sigma.max())))
 
     def _solved(
         self,

@@ -16,6 +16,8 @@ from descender.methods.centred import Centred, Columns, column_facts
 PARTS, READINGS, PLENTY = 4, 2.0, 40
 """Of sparse rows one in so many tells the metric, or fewer, whose Hessian costs so many readings of all; so many rows a
 column are plenty."""
+RARE = 10.0
+"""How many times its even share of the sum of squares of a column one row of an even sample may have."""
 SPARSER = 16
 """Of so many rows one tells the sizes of columns that a thousand rows do not tell."""
 
@@ -52,6 +54,17 @@ def sparse_sample_size(X: Any) -> int:
     return int(max(min(n / PARTS, READINGS * n / max(gram_price(X), READINGS), PLENTY * d), sample_size(n, d)))
 
 
+def has_rare(columns: Columns, m: int, n: int, total: float) -> bool:
+    """Whether some column lives on so few rows that an even sample of m of n may miss them."""
+    return bool(np.any(m * columns.largest * total > RARE * n * columns.squares))
+
+
+def is_even(part: Centred, n: int) -> bool:
+    """Whether the rows of an even sample of n are finite, and none shows a column that lives on few rows."""
+    widest = max(float(part.X.max(initial=0.0)), -float(part.X.min(initial=0.0)))
+    return widest**2 <= (RARE * n / part.n if part.n < n else 1e30)
+
+
 def draw(problem: Centred, columns: Columns, m: int, rng: np.random.Generator) -> Draw:
     r"""About `m` rows, each with probability :math:`\min(1, q_i)`.
 
@@ -63,8 +76,7 @@ def draw(problem: Centred, columns: Columns, m: int, rng: np.random.Generator) -
     if m >= n:
         return Draw(np.arange(n), rng.random(n), np.ones(n), squares)
     total = float(problem.sigma.sum())
-    rare = np.any(m * columns.largest * total > 10.0 * n * columns.squares)
-    if not rare:
+    if not has_rare(columns, m, n, total):
         rows = ((np.arange(m) + rng.random(m)) * (n / m)).astype(np.intp)
         return Draw(np.minimum(rows, n - 1), rng.random(m), np.full(m, m / n), squares)
     columns = _sizes(problem, columns, total)
