@@ -60,6 +60,7 @@ def test_textbook_methods(tmp_path, method, options):
 
 RATES = {
     "step 1e-3 50", "cosine 1e-3 200 1e-5", "warm-up 20 one-cycle 1e-3 200", "plateau 1e-3 0.5 3", "backtracking",
+    "inverse-scaling 1e-3 50 9",
     "barzilai-borwein", "barzilai-borwein-short", "polyak 0", "polyak-estimated", "adaptive", "dog",
 }  # fmt: skip
 BATCHED = {name: {"data": MANY, "batch_size": 20, "seed": 2} for name in ("noise", "schedule-free", "lion")}

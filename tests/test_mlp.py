@@ -1,6 +1,7 @@
 """The scikit-learn doors of networks."""
 
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -17,7 +18,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from descender import diagnose
 from descender.costs.network.activations import ACTIVATIONS
-from descender.errors import CapabilityError, DataError, InputError, OptionError, TargetError
+from descender.costs.network.network import Network
+from descender.errors import CapabilityError, DataError, InputError, OptionError, ShapeError, TargetError
 from descender.estimators.mlp import MLPClassifier, MLPRegressor
 from descender.estimators.scales import column_scales
 from descender.methods import training
@@ -422,3 +424,46 @@ def test_a_remedy_of_a_fitted_network_is_tried_by_a_twin_on_the_same_samples():
     model = pickle.loads(pickle.dumps(model))
     with pytest.raises(CapabilityError, match="cannot be walked again"):
         diagnose(model).confirm()
+
+
+def test_the_rate_falls_by_a_power_of_the_samples_learnt_from_as_in_scikit_learn():
+    X, y = datasets.load_iris(return_X_y=True)
+    how = {"solver": "sgd", "learning_rate": "invscaling", "learning_rate_init": 0.2, "power_t": 0.3, "batch_size": 50}
+    model = MLPClassifier((5,), max_iter=3, tol=0.0, early_stopping=False, **how).fit(X, y)
+    rates = model.record_["learning_rate"]
+    rates = rates[np.isfinite(rates)]
+    theirs = SklearnMLP((5,), max_iter=3, **how)
+    with pytest.warns(ConvergenceWarning):
+        theirs.fit(X, y)
+    np.testing.assert_allclose(rates, np.repeat(0.2 / np.array([1, 151, 301]) ** 0.3, 3), rtol=1e-12)
+    assert theirs._optimizer.learning_rate == pytest.approx(0.2 / 451**0.3)  # of the epoch that did not come
+    model.partial_fit(X, y)
+    assert model.record_["learning_rate"][0] == pytest.approx(0.2 / 451**0.3)
+
+
+def test_verbose_prints_an_epoch_a_line_and_changes_nothing(capsys):
+    X, y = datasets.load_iris(return_X_y=True)
+    quiet = MLPRegressor((5,), max_iter=4).fit(X, y)
+    assert capsys.readouterr().out == ""
+    loud = MLPRegressor((5,), max_iter=4, verbose=True).fit(X, y)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(", loss = ")[0] for line in lines] == [f"Iteration {k}" for k in (1, 2, 3, 4)]
+    assert float(lines[0].rpartition(" ")[2]) == pytest.approx(quiet.record_["cost"][2], abs=1e-8)
+    np.testing.assert_array_equal(loud.predict(X), quiet.predict(X))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [({"alpha": "x"}, "alpha='x': expected a number of at least 0"), ({"alpha": -1}, "alpha=-1"),
+     ({"n_iter_no_change": 0}, "n_iter_no_change=0: expected a number of at least 1"),
+     ({"max_iter": -1}, "max_iter=-1"), ({"residual": "yes"}, "residual='yes': expected True or False"), ({"solver": "adamm"}, "solver='adamm'; did you")],
+)  # fmt: skip
+def test_a_parameter_that_cannot_be_meant_is_refused_by_its_name(wrong, told):
+    with pytest.raises(OptionError, match=re.escape(told)):
+        MLPClassifier(**wrong).fit([[0.0], [1.0]], [0, 1])
+
+
+def test_a_network_without_layers_is_refused():
+    for layers in ([], [3]):
+        with pytest.raises(ShapeError, match="expected layers in a row"):
+            Network(layers, [[0.0]], [0.0])

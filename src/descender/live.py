@@ -40,16 +40,35 @@ class Line:
         else:
             self.handle.update(shown)
 
+    def step(self, number: int, cost: float) -> None:
+        """Show how far a walk has come."""
+        self(f"step {number:,}, cost {cost:.6g}")
+
     def end(self) -> None:
         """Take the line away."""
         if self.handle is not None:
             self._show("")
 
 
-_open: list[Line] = []
+class Printed:
+    """What a line would show of a walk, as lines on standard output, one an epoch."""
+
+    def __init__(self, per_epoch: int):
+        self.per_epoch = per_epoch
+
+    def __call__(self, text: str) -> None:
+        """Nothing: only the walk is printed."""
+
+    def step(self, number: int, cost: float) -> None:
+        """Print the cost of the last batch of an epoch, in scikit-learn's words."""
+        if number and number % self.per_epoch == 0:
+            print(f"Iteration {number // self.per_epoch}, loss = {cost:.8f}")
 
 
-def current() -> Line | None:
+_open: list[Line | Printed] = []
+
+
+def current() -> Line | Printed | None:
     """The line that is open, if one is."""
     return _open[0] if _open else None
 
@@ -57,11 +76,28 @@ def current() -> Line | None:
 def step(number: int, cost: float) -> None:
     """Show how far a walk has come, in the line that is open."""
     if _open:
-        _open[0](f"step {number:,}, cost {cost:.6g}")
+        _open[0].step(number, cost)
 
 
 @contextmanager
-def line() -> Iterator[Line | None]:
+def printed(per_epoch: int) -> Iterator[None]:
+    """Walks within are printed, a line for every so many steps.
+
+    >>> with printed(2):
+    ...     step(1, 0.5)
+    ...     step(2, 0.25)
+    Iteration 1, loss = 0.25000000
+    """
+    before = _open[:]
+    _open[:] = [Printed(per_epoch)]
+    try:
+        yield
+    finally:
+        _open[:] = before
+
+
+@contextmanager
+def line() -> Iterator[Line | Printed | None]:
     """The line of a notebook while something runs: one for all that runs within; None where there is no notebook.
 
     >>> with line() as told:

@@ -13,6 +13,7 @@ from descender.methods.rates import (
     Backtracking,
     Constant,
     Exponential,
+    InverseScaling,
     InverseTime,
     first_rate,
     read_rate,
@@ -83,6 +84,7 @@ def test_read_rate_refuses(given, words):
     [
         (Constant(0.1), lambda t: 0.1),
         (InverseTime(0.2, 0.5), lambda t: 0.2 / (1 + 0.5 * t)),
+        (InverseScaling(0.2, 3.0, 10.0, 0.7), lambda t: 0.2 / (1 + 10 * (t // 3)) ** 0.7),
         (Exponential(0.2, 0.9), lambda t: 0.2 * 0.9**t),
     ],
 )

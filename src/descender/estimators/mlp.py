@@ -41,7 +41,9 @@ class MLPRegressor(RegressorMixin, Perceptron):
         the strength of the penalty; by default 0.1 for ``solver="auto"``, else 1e-4 as in scikit-learn
     batch_size, max_iter, learning_rate, learning_rate_init
         "auto" and None leave them to the plan of :mod:`descender.methods.training`; `learning_rate` also takes
-        "constant", "adaptive" and every schedule of :func:`descender.minimize`
+        "constant", "invscaling", "adaptive" and every schedule of :func:`descender.minimize`
+    power_t
+        of "invscaling": the rate is divided by this power of the samples that were learnt from, after each epoch
     early_stopping, validation_fraction, n_iter_no_change
         ``"auto"``: the cost of held-out samples is watched when there are at least 1,000, and the weights that had
         the lowest are kept; of 50 (classes: 100) to 999 four folds tell how many steps to take, and all are trained on
@@ -56,15 +58,15 @@ class MLPRegressor(RegressorMixin, Perceptron):
         1e-4 for "sgd" and "adam"; None: the plan's epochs are taken, or those until the held-out cost rises
     max_seconds, max_fun
         a budget of time; for "lbfgs" one of evaluations
-    warm_start, shuffle, random_state
-        begin where the last fit ended; whether the order of samples is drawn anew each epoch; what is drawn
+    warm_start, shuffle, random_state, verbose
+        begin where the last fit ended; whether the order of samples is drawn anew each epoch; what is drawn; whether
+        the cost of the last batch of each epoch is printed
 
     Attributes: ``coefs_``, ``intercepts_`` (of the columns as passed in), ``loss_``, ``loss_curve_`` (the mean of the
     batches of each epoch), ``best_loss_``, ``validation_costs_`` and ``validation_scores_`` (of held-out samples at the
     start, after each epoch and at the end: their mean loss, and R2 or the share of right answers),
     ``best_validation_score_``, ``n_iter_``, ``t_``, ``n_layers_``, ``n_outputs_``, ``out_activation_``,
-    ``n_features_in_``, ``record_``, ``findings_``.  scikit-learn's `verbose` and `power_t` are not there: the record
-    tells every step, and schedules have names of their own.
+    ``n_features_in_``, ``record_``, ``findings_``.
 
     >>> import numpy as np
     >>> X = np.linspace(-3.0, 3.0, 200)[:, None]
@@ -176,6 +178,8 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         residual: bool = False,
         initialisation: str | None = None,
         max_seconds: float | None = None,
+        power_t: float = 0.5,
+        verbose: bool | int = False,
         class_weight: Mapping[Any, float] | str | None = None,
     ):
         super().__init__(
@@ -186,6 +190,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):
             early_stopping=early_stopping, validation_fraction=validation_fraction, beta_1=beta_1, beta_2=beta_2,
             epsilon=epsilon, n_iter_no_change=n_iter_no_change, max_fun=max_fun, clip_norm=clip_norm, dropout=dropout,
             normalisation=normalisation, residual=residual, initialisation=initialisation, max_seconds=max_seconds,
+            power_t=power_t, verbose=verbose,
         )  # fmt: skip
         self.class_weight = class_weight
 

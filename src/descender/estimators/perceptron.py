@@ -7,6 +7,7 @@ how they are scaled does not matter, and ``coefs_`` and ``intercepts_`` are thos
 from __future__ import annotations
 
 import copy
+import math
 import warnings
 from collections.abc import Iterable, Sequence
 from functools import partial
@@ -23,9 +24,10 @@ from descender.costs.network.build import perceptron
 from descender.costs.network.layers import Layer
 from descender.costs.network.network import Network
 from descender.costs.risk import check_rows
-from descender.errors import OptionError, TargetError
+from descender.errors import OptionError, TargetError, suggest
 from descender.estimators.base import curve
 from descender.estimators.scales import column_scales
+from descender.methods.auto import METHODS
 from descender.methods.training import ALPHA, BATCH, METHOD
 from descender.verbs.repair import Replay
 from descender.verbs.train import How, Samples, set_aside, train
@@ -39,6 +41,12 @@ OUT_ACTIVATIONS = {"squared_error": "identity", "poisson": "exp", "log_loss": "l
 """What scikit-learn calls the function from outputs to predictions, by the loss."""
 KEPT = 1 << 26
 """Bytes of samples up to which they stay with the walk, for ``descender.diagnose``; they are never saved."""
+LEAST = {
+    "alpha": 0.0, "max_iter": 0, "max_fun": 1, "max_seconds": 0.0, "n_iter_no_change": 1, "power_t": 0.0,
+    "momentum": 0.0, "gain": 0.0,
+}  # fmt: skip
+"""Parameters that are numbers, and the least that each may be."""
+TRUTHS = ("shuffle", "warm_start", "nesterovs_momentum", "residual")
 FORMS = ("normalisation", "residual")
 """Parameters of the form of a network that a remedy may change, where its door has them."""
 ACTIVATION_NAMES = {"logistic": "sigmoid"}
@@ -79,6 +87,8 @@ class Perceptron(BaseEstimator):
         residual: bool = False,
         initialisation: str | None = None,
         max_seconds: float | None = None,
+        power_t: float = 0.5,
+        verbose: bool | int = False,
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -108,6 +118,8 @@ class Perceptron(BaseEstimator):
         self.residual = residual
         self.initialisation = initialisation
         self.max_seconds = max_seconds
+        self.power_t = power_t
+        self.verbose = verbose
 
     loss_curve_: NDArray
     t_: int
@@ -139,10 +151,12 @@ class Perceptron(BaseEstimator):
         """
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         warm = (self.warm_start or once) and hasattr(self, "_network")
-        how = self._how(seed, once)
+        self._check_parameters()
+        how = self._how(seed, once, len(y))
         learn, watch, rows = Samples(X, y, s), None, set_aside(y, how, by_class)
         if rows is not None:
             watch, learn = learn.take(rows[1]), learn.take(rows[0])
+            how = self._how(seed, once, len(learn.y))
         if not warm:
             self._scales = column_scales(learn.X, learn.weight)
         learn = learn._replace(X=self._scales.of(learn.X))
@@ -162,7 +176,7 @@ class Perceptron(BaseEstimator):
         """The estimator itself; its walk can now be done again with another option, by a twin on the same arrays."""
         if self._walked.cost is None:  # the samples are too many to be kept
             return self
-        own, (method, options) = self.get_params(), self._method()
+        own, (method, options) = self.get_params(), self._method(self._walked.cost.n_samples or 1)
         known = ("clip_norm", "activation", *(name for name in FORMS if name in own))
 
         def again(name: str, value: Any) -> Walk:
@@ -177,11 +191,25 @@ class Perceptron(BaseEstimator):
         self._walked.replay = Replay(asked, again, knows)
         return self
 
-    def _how(self, seed: int, once: bool) -> How:
-        method, options = self._method()
+    def _check_parameters(self) -> None:
+        """Refuse what is no number or no truth value where one is needed, by the name of the parameter."""
+        own = self.get_params()
+        for name, least in LEAST.items():
+            value: Any = own.get(name)
+            number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+            if not (value is None and name != "n_iter_no_change") and name in own and not (number and value >= least):
+                raise OptionError(f"{name}={value!r}: expected a number of at least {least}")
+        for name in TRUTHS:
+            if name in own and not isinstance(own[name], bool | np.bool_):
+                raise OptionError(f"{name}={own[name]!r}: expected True or False")
+        if self.solver not in METHODS:
+            raise OptionError(f"solver={self.solver!r}; {suggest(str(self.solver), METHODS)}")
+
+    def _how(self, seed: int, once: bool, n: int) -> How:
+        method, options = self._method(n, self.t_ if once and hasattr(self, "t_") else 0)
         how = How(
             method, options, self.max_iter, self.early_stopping, self.validation_fraction, self.n_iter_no_change,
-            self.max_seconds, seed, self._tol(),
+            self.max_seconds, seed, self._tol(), bool(self.verbose),
         )  # fmt: skip
         if not once:
             return how
@@ -209,19 +237,17 @@ class Perceptron(BaseEstimator):
         layers = self._layers(X.shape[-1], outputs)
         return Network(layers, X, y, loss, l2=alpha / total, sample_weight=s, seed=seed)
 
-    def _method(self) -> tuple[str, dict[str, Any]]:
-        """The method and its options, by scikit-learn's names for them."""
+    def _method(self, n: int, seen: int = 0) -> tuple[str, dict[str, Any]]:
+        """The method and its options for n samples, by scikit-learn's names; `seen` were learnt from before."""
         first = 1e-3 if self.learning_rate_init is None else self.learning_rate_init
         rate = self.learning_rate
         planned = self.solver == "auto" and self.learning_rate_init is None
         if isinstance(rate, str):  # scikit-learn's "adaptive" is another thing than the rate of that name
             words = {"auto": "auto" if planned else first, "constant": first, "adaptive": f"plateau {first!r}"}
+            words["invscaling"] = self._inverse_scaling(first, n, seen) if rate == "invscaling" else ""
             rate = words.get(rate, rate)
         options: dict[str, Any] = {"batch_size": self._size(), "learning_rate": rate, "clip_norm": self.clip_norm}
-        shuffle: Any = self.shuffle
-        if not isinstance(shuffle, bool | np.bool_):
-            raise OptionError(f"shuffle={shuffle!r}: expected True or False")
-        options |= {} if shuffle else {"shuffle": False}
+        options |= {} if self.shuffle else {"shuffle": False}
         if self.solver == "lbfgs":
             return "lbfgs", {"max_evaluations": self.max_fun}
         if self.solver == "sgd":
@@ -229,6 +255,12 @@ class Perceptron(BaseEstimator):
         if self.solver == "adam":
             return "adam", options | {"beta1": self.beta_1, "beta2": self.beta_2, "epsilon": self.epsilon}
         return self.solver, options
+
+    def _inverse_scaling(self, first: float, n: int, seen: int) -> str:
+        """The rate over a power of the samples that were learnt from, which are counted after each epoch."""
+        size = self._size() or BATCH
+        first = first / (seen + 1.0) ** self.power_t
+        return f"inverse-scaling {first!r} {math.ceil(n / min(size, n))} {n / (seen + 1.0)!r} {self.power_t!r}"
 
     def _tol(self) -> float | None:
         """By how much a cost must fall: for scikit-learn's solvers what it takes itself; a plan takes its epochs."""

@@ -55,7 +55,7 @@ class Sequences(Perceptron):
     """What makes a door of networks one for sequences: how they are read, and the layers."""
 
     momentum, nesterovs_momentum, beta_1, beta_2, epsilon = 0.9, True, 0.9, 0.999, 1e-8
-    loss, shuffle, max_fun = "squared_error", True, None
+    loss, shuffle, max_fun, power_t = "squared_error", True, None, 0.5
 
     def __init__(
         self,
@@ -77,6 +77,7 @@ class Sequences(Perceptron):
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 10,
         max_seconds: float | None = None,
+        verbose: bool | int = False,
     ):
         self.hidden_size = hidden_size
         self.activation = activation
@@ -95,6 +96,7 @@ class Sequences(Perceptron):
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
         self.max_seconds = max_seconds
+        self.verbose = verbose
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -158,7 +160,7 @@ class RecurrentRegressor(Sequences, MLPRegressor):
         the L2 norm above which a gradient is scaled down; None: it is not
     solver, alpha, batch_size, learning_rate, learning_rate_init, max_iter, early_stopping
         as in :class:`~descender.MLPRegressor`
-    validation_fraction, n_iter_no_change, tol, warm_start, random_state, max_seconds
+    validation_fraction, n_iter_no_change, tol, warm_start, random_state, max_seconds, verbose
         as in :class:`~descender.MLPRegressor`
 
     Attributes: ``coefs_`` (W, U, V) and ``intercepts_`` (b, c), of inputs as passed in; the others are those of
@@ -205,6 +207,7 @@ class RecurrentClassifier(Sequences, MLPClassifier):
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 10,
         max_seconds: float | None = None,
+        verbose: bool | int = False,
         class_weight: Mapping[Any, float] | str | None = None,
     ):
         super().__init__(
@@ -213,5 +216,6 @@ class RecurrentClassifier(Sequences, MLPClassifier):
             learning_rate=learning_rate, learning_rate_init=learning_rate_init, max_iter=max_iter,
             random_state=random_state, tol=tol, warm_start=warm_start, early_stopping=early_stopping,
             validation_fraction=validation_fraction, n_iter_no_change=n_iter_no_change, max_seconds=max_seconds,
+            verbose=verbose,
         )  # fmt: skip
         self.class_weight = class_weight

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from descender import live
 from descender.costs.losses import LogLoss, Loss, Softmax
 from descender.costs.network.layers import Recurrent
 from descender.costs.network.network import Network
@@ -60,7 +62,8 @@ class How(NamedTuple):
 
     `early_stopping` is "auto" (from 1,000 samples on), True or False; `patience` the epochs to wait for a lower
     held-out cost, at least a quarter of the plan.  With `tol` these epochs are just so many, and a cost counts as lower
-    if it is by `tol`: the held-out cost, or, where nothing watches, the mean of the batches of an epoch.
+    if it is by `tol`: the held-out cost, or, where nothing watches, the mean of the batches of an epoch.  `verbose`
+    prints a line an epoch.
     """
 
     method: str = "auto"
@@ -72,6 +75,7 @@ class How(NamedTuple):
     max_seconds: float | None = None
     seed: int = 0
     tol: float | None = None
+    verbose: bool = False
 
     @property
     def automatic(self) -> bool:
@@ -135,7 +139,8 @@ def train(
         seconds = None if seconds is None else seconds / (FOLDS + 1)
         steps = _steps(make, learn, how._replace(max_seconds=seconds), by_class)
     judge = None if watch is None else HeldOut(network, watch)
-    walk = _walk(network, begin, how._replace(max_seconds=seconds), judge, steps, **options)
+    with live.printed(per_epoch(network, how)) if how.verbose else nullcontext():
+        walk = _walk(network, begin, how._replace(max_seconds=seconds), judge, steps, **options)
     if found := _layers(network, begin, walk):
         walk.findings = root_first([*walk.findings, *found])
         walk.record.facts["findings"] = [finding.as_dict() for finding in walk.findings]
@@ -146,6 +151,11 @@ def train(
             best = np.nanargmin(walk.record["holdout_cost"])
             walk.message += f": the answer is that of step {walk.record['step'][best]:,}"
     return Trained(network, walk, [] if judge is None else judge.scores)
+
+
+def per_epoch(network: Network, how: How) -> int:
+    """The steps of an epoch, or of what a method calls an iteration."""
+    return 1 if how.method == "lbfgs" else plan(network.n_samples, how.options.get("batch_size")).per_epoch
 
 
 def _layers(network: Network, start: NDArray, walk: Walk) -> list[Finding]:

@@ -79,6 +79,8 @@ class Body:
     """
 
     def __init__(self, layers: Sequence[Layer]):
+        if not len(layers) or not all(isinstance(layer, Layer) for layer in layers):
+            raise ShapeError(f"layers={layers!r}: expected layers in a row, at least one; perceptron() makes them")
         self.layers, self.layout = tuple(layers), lay_out(layers)
 
     def width(self, inputs: int) -> int:

@@ -31,6 +31,7 @@ from descender.methods.rates.schedules import (
     Constant,
     Cosine,
     Exponential,
+    InverseScaling,
     InverseTime,
     OneCycle,
     OnPlateau,
@@ -42,6 +43,7 @@ from descender.methods.rates.searched import Backtracking, BarzilaiBorwein, Barz
 RATES: dict[str, Any] = {
     "constant": Constant,
     "inverse-time": InverseTime,
+    "inverse-scaling": InverseScaling,
     "exponential": Exponential,
     "step": Steps,
     "cosine": Cosine,

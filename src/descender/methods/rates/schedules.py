@@ -82,6 +82,27 @@ class Steps(NamedTuple):
         return q.rate * math.pow(q.factor, math.floor(t / q.every))
 
 
+class InverseScaling(NamedTuple):
+    r""":math:`a_t = a_0 / (1 + m \lfloor t/k \rfloor)^p`: every k steps the rate falls, by a power of what was done.
+
+    With k the steps and m the samples of an epoch it is scikit-learn's "invscaling", which counts samples.
+
+    Wrong choice for many samples: after the first epoch the rate is divided by the root of their number.
+    """
+
+    rate: float
+    every: float = 1.0
+    counted: float = 1.0
+    power: float = 0.5
+
+    ranges = {"every": (1.0, math.inf)}
+
+    @staticmethod
+    def formula(q, t):
+        """The rate of step `t`, counted from 0."""
+        return q.rate / math.pow(1.0 + q.counted * math.floor(t / q.every), q.power)
+
+
 class Cosine(NamedTuple):
     r"""Half a wave from the rate down to the lowest one, at step n and after.
 
