@@ -456,7 +456,8 @@ def test_verbose_prints_an_epoch_a_line_and_changes_nothing(capsys):
     ("wrong", "told"),
     [({"alpha": "x"}, "alpha='x': expected a number of at least 0"), ({"alpha": -1}, "alpha=-1"),
      ({"n_iter_no_change": 0}, "n_iter_no_change=0: expected a number of at least 1"),
-     ({"max_iter": -1}, "max_iter=-1"), ({"residual": "yes"}, "residual='yes': expected True or False"), ({"solver": "adamm"}, "solver='adamm'; did you")],
+     ({"max_iter": -1}, "max_iter=-1"), ({"residual": "yes"}, "residual='yes': expected True or False"),
+     ({"solver": "adamm"}, "solver='adamm'; did you")],
 )  # fmt: skip
 def test_a_parameter_that_cannot_be_meant_is_refused_by_its_name(wrong, told):
     with pytest.raises(OptionError, match=re.escape(told)):
