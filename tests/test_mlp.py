@@ -1,7 +1,6 @@
 """The scikit-learn doors of networks."""
 
 import pickle
-import re
 
 import numpy as np
 import pytest
@@ -350,14 +349,18 @@ def test_a_column_that_was_constant_in_training_says_nothing():
         ({"hidden_layer_sizes": "10"}, OptionError, "hidden_layer_sizes='10'"),
         ({"shuffle": "no"}, OptionError, "shuffle='no'"),
         ({"activation": "rellu"}, OptionError, "did you mean relu"),
-        ({"solver": "adm"}, OptionError, "did you mean adam"),
+        ({"solver": "adm"}, OptionError, "solver='adm'; did you mean adam"),
         ({"batch_size": 0}, OptionError, "batch_size=0"),
         ({"batch_size": "large"}, OptionError, "batch_size='large'"),
         ({"dropout": 1.0}, OptionError, "dropout=1.0"),
         ({"normalisation": "bach"}, OptionError, "batch"),
         ({"early_stopping": True, "validation_fraction": 1.5}, OptionError, "validation_fraction=1.5"),
         ({"learning_rate": "fast"}, OptionError, "fast"),
-        ({"alpha": -1.0}, OptionError, "l2"),
+        ({"alpha": -1.0}, OptionError, "alpha=-1.0: expected a number of at least 0"),
+        ({"alpha": "x"}, OptionError, "alpha='x'"),
+        ({"n_iter_no_change": 0}, OptionError, "n_iter_no_change=0: expected a number of at least 1"),
+        ({"max_iter": -1}, OptionError, "max_iter=-1"),
+        ({"residual": "yes"}, OptionError, "residual='yes': expected True or False"),
     ],
 )
 def test_what_does_not_fit_is_said(options, error, says):
@@ -450,18 +453,6 @@ def test_verbose_prints_an_epoch_a_line_and_changes_nothing(capsys):
     assert [line.partition(", loss = ")[0] for line in lines] == [f"Iteration {k}" for k in (1, 2, 3, 4)]
     assert float(lines[0].rpartition(" ")[2]) == pytest.approx(quiet.record_["cost"][2], abs=1e-8)
     np.testing.assert_array_equal(loud.predict(X), quiet.predict(X))
-
-
-@pytest.mark.parametrize(
-    ("wrong", "told"),
-    [({"alpha": "x"}, "alpha='x': expected a number of at least 0"), ({"alpha": -1}, "alpha=-1"),
-     ({"n_iter_no_change": 0}, "n_iter_no_change=0: expected a number of at least 1"),
-     ({"max_iter": -1}, "max_iter=-1"), ({"residual": "yes"}, "residual='yes': expected True or False"),
-     ({"solver": "adamm"}, "solver='adamm'; did you")],
-)  # fmt: skip
-def test_a_parameter_that_cannot_be_meant_is_refused_by_its_name(wrong, told):
-    with pytest.raises(OptionError, match=re.escape(told)):
-        MLPClassifier(**wrong).fit([[0.0], [1.0]], [0, 1])
 
 
 def test_a_network_without_layers_is_refused():
