@@ -272,7 +272,8 @@ class _Watch:
         now, count = time.perf_counter(), len(log)
         before, self.evaluations = self.evaluations, self.count.nfev
         if count:
-            rows, number = np.full((count, len(COLUMNS)), np.nan), np.arange(count)
+            rows, number = np.empty((count, len(COLUMNS))), np.arange(count)
+            rows[:, 9:] = np.nan
             rows[:, 0] = self.steps + number
             rows[:, 1] = (self.last_time - self.began) + number * ((now - self.last_time) / count)
             reads = block.rows[:count] if isinstance(block.rows, np.ndarray) else int(block.rows)

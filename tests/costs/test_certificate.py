@@ -368,6 +368,16 @@ def test_cost_scale_is_what_the_trivial_model_costs():
     assert relative_gap(1.0, 0.0, 1000.0) == 1.0
 
 
+@pytest.mark.parametrize("loss", ["log_loss", "squared_error", "hinge", "squared_hinge"])
+def test_of_two_classes_the_counts_tell_the_scale_as_all_rows_do(loss):
+    rng = np.random.default_rng(0)
+    y, s = (rng.random(50) < 0.3).astype(float), rng.integers(1, 5, 50).astype(float)
+    for intercept in (True, False):
+        risk = Risk(rng.normal(size=(50, 2)), y, loss, sample_weight=s, intercept=intercept)
+        z = risk.loss.trivial(y, s) if intercept else 0.0
+        assert cost_scale(risk) == pytest.approx(s @ risk.loss.value(z, y) / s.sum(), rel=1e-12)
+
+
 # --- planted faults: wrong certificates are caught by the same checker ---------------------------------------------
 
 

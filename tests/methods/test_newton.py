@@ -14,6 +14,7 @@ from descender.kernels.coordinates import minimise_quadratic
 from descender.methods.auto import POLISHED, choose
 from descender.methods.metric import LearntMetric
 from descender.methods.newton import FEW_PARAMETERS, LARGEST, Newton
+from descender.methods.newton_walk import Factor
 from descender.methods.normal_equations import NormalEquations
 from descender.methods.proximal_newton import ProximalNewton
 from descender.methods.standard import Standard
@@ -173,3 +174,22 @@ def test_a_step_goes_on_where_the_slope_has_hardly_fallen():
     walk = walked(risk)
     assert walk.record["learning_rate"][0] > 1.2  # a logistic loss flattens: the whole step is too short
     assert np.all(np.diff(walk.record["cost"]) <= 0)
+
+
+@pytest.mark.parametrize("spread", [1.0, 1e8])
+def test_a_factor_needs_no_scaled_columns(spread):
+    rng = np.random.default_rng(1)
+    size = spread ** rng.uniform(-1.0, 1.0, 6)
+    X = rng.normal(size=(40, 6))
+    g, H = rng.normal(size=6), X.T @ X
+    found = Factor.of(H * np.outer(size, size), 1e-14)
+    np.testing.assert_allclose(found.solve(g * size) * size, np.linalg.solve(H, g), rtol=1e-11)
+    assert Factor.of(np.zeros((2, 2)), 1e-14) is None  # then the diagonal is raised
+
+
+def test_a_walk_to_rounding_ends_with_the_step_that_leads_there():
+    """A step beyond it moves no digit of the weights."""
+    risk = risk_of("log_loss")
+    walk = walked(risk)
+    step = walk.record["step_norm"][walk.nit - 1]
+    assert step > 1e-9 * np.linalg.norm(walk.x)

@@ -71,15 +71,25 @@ def cost_scale(risk: Risk) -> float:
 
     At least a millionth of the cost of the score 0, so that constant targets have a unit, too.
     """
-    y, sigma = _told_by_counts(risk)
-    return max(_trivial_excess(risk, y, sigma), 1e-6 * _cost_at_zero(risk, y, sigma))
+    best, zero = _constant_costs(risk)
+    return max(best, 1e-6 * zero)
 
 
-def _cost_at_zero(risk: Risk, y: NDArray, sigma: NDArray) -> float:
+def _constant_costs(risk: Risk) -> tuple[float, float]:
+    """The cost of the best constant score above the lowest conceivable one, and that of the score 0."""
+    if isinstance(risk.loss, OneVsRest):
+        each = [_constant_costs(risk.against_rest(k)) for k in range(risk.n_classes)]
+        return sum(best for best, _ in each), sum(zero for _, zero in each)
     if risk.loss is Softmax:
-        return float(sigma.sum() * np.log(risk.n_classes))
-    zero: Any = np.zeros((risk.n_classes, len(y))) if risk.loss.scores_per_class else np.float64(0.0)
-    return float(sigma @ risk.loss.value(zero, y))
+        share = np.bincount(risk.y.astype(np.int64), weights=row_weights(risk), minlength=risk.n_classes)
+        total = float(share.sum())
+        p = share[share > 0] / total
+        zero = total * float(np.log(risk.n_classes))
+        return (float(-total * (p @ np.log(p))) if risk.intercept else zero), zero
+    y, sigma = _told_by_counts(risk)
+    constants = np.array([[risk.loss.trivial(y, sigma) if risk.intercept else 0.0], [0.0]])
+    best, zero = risk.loss.value(constants, y).dot(sigma).tolist()
+    return best - float(sigma.dot(risk.loss.lowest(y))), zero
 
 
 def _told_by_counts(risk: Risk) -> tuple[NDArray, NDArray]:
@@ -89,21 +99,6 @@ def _told_by_counts(risk: Risk) -> tuple[NDArray, NDArray]:
         return y, sigma
     total, second = float(sigma.sum()), float(sigma.dot(y))
     return np.array([0.0, 1.0]), np.array([max(total - second, 0.0), second])
-
-
-def _trivial_excess(risk: Risk, y: NDArray, sigma: NDArray) -> float:
-    if isinstance(risk.loss, OneVsRest):
-        each = (risk.against_rest(k) for k in range(risk.n_classes))
-        return sum(_trivial_excess(one, *_told_by_counts(one)) for one in each)
-    if risk.loss is Softmax:
-        share = np.bincount(y.astype(np.int64), weights=sigma, minlength=risk.n_classes)
-        total = share.sum()
-        if not risk.intercept:
-            return float(total * np.log(risk.n_classes))
-        p = share[share > 0] / total
-        return float(-total * (p @ np.log(p)))
-    z = np.float64(risk.loss.trivial(y, sigma) if risk.intercept else 0.0)
-    return float(sigma @ (risk.loss.value(z, y) - risk.loss.lowest(y)))
 
 
 def relative_gap(gap: float, value: float, scale: float) -> float:

@@ -99,7 +99,9 @@ class Linear(CallbackSupportMixin, BaseEstimator):
     ) -> None:
         """A walk for each column of targets, and the attributes that they lead to; callbacks see `y`."""
         most = self.max_iter if self._counts_steps() else None
-        context = self._init_callback_context(max_subtasks=most if len(targets) == 1 else len(targets))
+        heard = bool(getattr(self, "_skl_callbacks", None)) or hasattr(self, "_parent_callback_ctx")
+        tasks = most if len(targets) == 1 else len(targets)
+        context: Any = self._init_callback_context(max_subtasks=tasks) if heard else NOBODY
         known = {"X": X, "y": y, "metadata": None if s is None else {"sample_weight": s}}
         context.call_on_fit_task_begin(estimator=self, **known)
         self._rows_fitted = X.shape[0]
@@ -124,7 +126,7 @@ class Linear(CallbackSupportMixin, BaseEstimator):
 
             def put(w: NDArray, risk: Risk = risk, rows: slice = rows) -> dict[str, Any]:
                 W[rows], b[rows] = risk.split(w)
-                return self._shaped(W.copy(), b.copy(), X.dtype)
+                return self._shaped(W, b, X.dtype)
 
             part = context if len(targets) == 1 else context.subcontext(task_name="output", max_subtasks=most)
             if part is not context:
@@ -139,7 +141,7 @@ class Linear(CallbackSupportMixin, BaseEstimator):
             if part is not context:
                 part.call_on_fit_task_end(estimator=self, **known, reconstruction_attributes=attributes)
             walks.append(walk)
-        self._take(walks, self._shaped(W, b, X.dtype))
+        self._take(walks, attributes)
         one = len(targets) == 1
         l2, l1 = np.array(strengths).T
         self.l2_, self.l1_ = (float(l2[0]), float(l1[0])) if one else (l2, l1)
@@ -218,6 +220,23 @@ class Linear(CallbackSupportMixin, BaseEstimator):
                 ConvergenceWarning,
                 stacklevel=4,
             )
+
+
+class _Nobody:
+    """Stands for scikit-learn's context where no callback listens: to make one takes longer than some steps."""
+
+    def call_on_fit_task_begin(self, **told: Any) -> None:
+        """Nobody is told."""
+
+    def call_on_fit_task_end(self, **told: Any) -> None:
+        """Nobody is told."""
+
+    def subcontext(self, **told: Any) -> _Nobody:
+        """Nobody either."""
+        return self
+
+
+NOBODY = _Nobody()
 
 
 class _Told:
@@ -334,15 +353,15 @@ def curve(walk: Walk) -> NDArray:
     """The cost at each step; where batches only estimate it, at each epoch."""
     full, step = walk.record["full_cost"], walk.record["step"]
     known = np.isfinite(full[:-1])
-    if not known.any():
+    if not np.count_nonzero(known):
         return walk.record["cost"]
     return full[np.append(known, step[-1] > step[:-1][known][-1])]
 
 
 def epochs(walk: Walk) -> int:
     """Steps, or epochs of a method that reads batches."""
-    full = walk.record["full_cost"][:-1]
-    return int(np.isfinite(full).sum()) - 1 if np.isfinite(full).any() else walk.nit
+    known = np.count_nonzero(np.isfinite(walk.record["full_cost"][:-1]))
+    return known - 1 if known else walk.nit
 
 
 def _together(found: list[Certificate | None]) -> Certificate | None:

@@ -19,9 +19,10 @@ def ending(
     Its outcome is "converged" where the certificate is within `tol`, or rounding, else "floor".  ``final`` is the cost
     and the gradient there, where they are known.
     """
-    outcome = Outcome("converged", str(found))
+    told = str(found)
+    outcome = Outcome("converged", told)
     if found.relative > max(tol, 2.0 * ROUNDING):  # less than rounding is never proved
-        outcome = Outcome("floor", f"no further descent in this arithmetic: {found}, {tol:.0e} was asked")
+        outcome = Outcome("floor", f"no further descent in this arithmetic: {told}, {tol:.0e} was asked")
     nothing = np.empty((0, len(COLUMNS)))
     if final is None:
         final, reads = risk.value_and_gradient(point), reads + 2

@@ -76,8 +76,7 @@ class NewtonWalk:
         V = np.array([point.V for point in points] + [self.here.V])
         path, log = problem.leave(V), np.zeros((len(points), len(COLUMNS)))
         log[:, 0], log[:, 3], log[:, 5] = [point.value for point in points], shares, 1.0
-        G = np.array([point.G for point in points])
-        gradients = problem.leave_gradient(G + problem.l1 * np.sign(V[:-1]) if problem.risk.l1 > 0 else G)
+        gradients = problem.leave_gradient(problem.with_l1(np.array([point.G for point in points]), V[:-1]))
         with np.errstate(all="ignore"):
             log[:, 1], log[:, 2] = _lengths(gradients), _lengths(path[1:] - path[:-1])
         self.log, self.told = [], self.steps
@@ -120,16 +119,17 @@ class NewtonWalk:
 
     def _move(self) -> bool:
         """Take the step, as far as the slope falls along it and the cost is lower."""
-        t, there = 1.0, self.problem.look(self.here.V + self.step)
+        here, t = self.here, 1.0
+        there = self.problem.look(here.V + self.step)
         lower = self._lower(there, t)
         if lower and not self.quadratic:
             t, there = self._further(there)
         if not lower:
             t = self._share(there)
-            there = self.problem.look(self.here.V + t * self.step)
+            there = self.problem.look(here.V + t * self.step)
             if t == 0.0 or not self._lower(there, t):
                 return self._exactly()
-        self.log.append((self.here, t))
+        self.log.append((here, t))
         self._stand(there)
         self.steps += 1
         return True
@@ -185,8 +185,9 @@ class NewtonWalk:
     def _promise(self) -> None:
         """The step to the minimum of the model, and half of what that promises."""
         G = self.here.G
-        self.step = self.metric.solve(-G.ravel()).reshape(G.shape)
-        self.decrement = -0.5 * float(np.vdot(G, self.step))
+        towards = self.metric.solve(G.ravel())
+        self.decrement = 0.5 * float(towards.dot(G.ravel()))
+        self.step = -towards.reshape(G.shape)
 
     def _stale(self, before: float) -> bool:
         """Whether the last step left so much of the decrement `before` it that another Hessian pays."""
@@ -229,7 +230,7 @@ class NewtonWalk:
 
 
 def _lengths(rows: NDArray) -> NDArray:
-    return np.sqrt(np.einsum("ij,ij->i", rows, rows))
+    return np.sqrt(np.add.reduce(rows * rows, axis=1))
 
 
 class Factor(NamedTuple):

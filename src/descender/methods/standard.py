@@ -74,6 +74,7 @@ class Standard:
         self.ridge[:d] = risk.l2 / size**2
         self.l1 = np.zeros(len(self.X))
         self.l1[:d] = risk.l1 / size
+        self.lines, self.shrinks = self.X.T, risk.l1 > 0
         self.fused = self._fused()
 
     def _fused(self) -> Callable[[NDArray], tuple[NDArray, NDArray]] | None:
@@ -87,6 +88,11 @@ class Standard:
         return lambda Z: loss.fuse(Z, sides)
 
     @cached_property
+    def lowest(self) -> float:
+        """What the rows cost at least."""
+        return 0.0 if self.fused is not None else float(self.sigma.dot(self.loss.lowest(self.y)))
+
+    @cached_property
     def rough(self) -> NDArray[np.float32]:
         """The lines in float32."""
         return self.X.astype(np.float32)
@@ -94,7 +100,9 @@ class Standard:
     def enter(self, w: Vector) -> NDArray:
         """The coordinates of a parameter vector of the risk."""
         W, b = self.risk.split(w)
-        V = np.empty((*W.shape[:-1], len(self.X)))
+        V = np.zeros((*W.shape[:-1], len(self.X)))
+        if not np.count_nonzero(w):
+            return V
         V[..., : self.d] = W * self.size
         if self.risk.intercept:
             V[..., self.d] = b + W @ self.mean
@@ -111,6 +119,10 @@ class Standard:
             return self._flat(G * self.size)
         b = G[..., self.d]
         return self._flat(G[..., : self.d] * self.size + b[..., None] * self.mean, b)
+
+    def with_l1(self, G: NDArray, V: NDArray) -> NDArray:
+        """Gradients with the l1 penalty, which at a zero weight counts with slope 0."""
+        return G + self.l1 * np.sign(V) if self.shrinks else G
 
     def _flat(self, W: NDArray, *b: NDArray) -> Vector:
         if self.several:
@@ -130,9 +142,10 @@ class Standard:
             losses, slopes = self._separate(Z)
             loss = float(self.sigma.dot(losses))
         pull = self.ridge * V
-        G = (self.sigma * slopes).dot(self.X.T)
+        G = (self.sigma * slopes).dot(self.lines)
         G += pull
-        return Point(V, Z, loss + 0.5 * float(np.vdot(pull, V)) + self.shrinkage(V), slopes, G)
+        value = loss + 0.5 * float(np.vdot(pull, V))
+        return Point(V, Z, value + self.shrinkage(V) if self.shrinks else value, slopes, G)
 
     def _separate(self, Z: NDArray) -> tuple[NDArray, NDArray]:
         return self.loss.value(Z, self.y), self.loss.slope(Z, self.y)
@@ -144,7 +157,7 @@ class Standard:
 
     def shrinkage(self, V: NDArray) -> float:
         """The l1 penalty."""
-        return float(self.l1 @ np.abs(V)) if self.risk.l1 > 0 else 0.0
+        return float(self.l1.dot(np.abs(V))) if self.shrinks else 0.0
 
     def hessian(self, at: Point, flat: float, cautious: bool, rough: bool = False) -> NDArray:
         """The second derivatives; rows on a straight part of their loss count for the share `flat`.
@@ -216,7 +229,8 @@ class Standard:
             return self._general_proof(at)
         theta, total = -at.slopes, float(self.sigma.dot(at.slopes))
         if risk.intercept and total != 0.0:
-            rooms = room(self.loss, theta, self.y)
+            bends = self.loss.bend if self.fused is not None else None
+            rooms = room(self.loss, theta, self.y) if bends is None else bends(at.slopes)
             free = float(self.sigma.dot(rooms))
             share = total / free if free > 0.0 else np.inf
             if not abs(share) <= 1.0:  # such as where hardly a row is on the curved part of its loss
@@ -227,7 +241,7 @@ class Standard:
         if self.loss.bend is not None:
             # y - theta, a probability near 1, is known to an absolute rounding, which the score multiplies
             bound -= EPSILON * float((self.sigma * np.abs(self.y)).dot(np.abs(at.Z)))
-            bound = max(bound, float(self.sigma.dot(self.loss.lowest(self.y))))
+            bound = max(bound, self.lowest)
         return proved(at.value, at.value - bound, scale)
 
     def _general_proof(self, at: Point) -> Certificate:

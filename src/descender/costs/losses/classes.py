@@ -58,12 +58,12 @@ class LogLoss(BaseLoss):
         """The same into arrays that are there."""
         e = np.multiply(z, sides, out=slope)
         np.exp(e, out=e)
-        u = np.add(e, 1.0, out=value)
-        if u.dtype == np.float32:
+        if e.dtype == np.float32:
+            u = np.add(e, 1.0, out=value)
             e /= u
             np.log(u, out=u)  # which is fast in this one
         else:
-            np.log1p(e, out=u)
+            u = np.log1p(e, out=value)
             e /= 1.0 + e
         e *= sides
         return u, e
@@ -77,12 +77,12 @@ class LogLoss(BaseLoss):
     @staticmethod
     def fuses(y):
         """Those that are sure."""
-        return bool(((y == 0.0) | (y == 1.0)).all())
+        return np.count_nonzero(y) == np.count_nonzero(y == 1.0)
 
     @staticmethod
     def dual(theta, y):
         """-loss*(-theta): the entropy of y - theta."""
-        p = np.clip(y - theta, 0.0, 1.0)
+        p = np.minimum(np.maximum(y - theta, 0.0), 1.0)
         q = 1.0 - p
         return -p * np.log(np.maximum(p, 1e-300)) - q * np.log(np.maximum(q, 1e-300))
 
@@ -99,7 +99,7 @@ class LogLoss(BaseLoss):
     @staticmethod
     def lowest(y):
         """The entropy of y: nothing for a class that is sure."""
-        return LogLoss.dual(0.0, y) if np.any((y != 0.0) & (y != 1.0)) else 0.0 * y
+        return 0.0 * y if LogLoss.fuses(y) else LogLoss.dual(0.0, y)
 
     @staticmethod
     def trivial(y, weights):

@@ -101,7 +101,7 @@ class Huber(BaseLoss):
     def fused(self, z, y):
         """Value and slope by one comparison of the residual."""
         residual = z - y
-        slope = np.clip(residual, -self.delta, self.delta)
+        slope = np.minimum(np.maximum(residual, -self.delta), self.delta)
         return slope * (residual - 0.5 * slope), slope
 
     @staticmethod
