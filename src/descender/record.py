@@ -154,7 +154,7 @@ class Recorder:
         if points is None or len(points) != len(rows):
             self.has_path = self.has_path and not len(rows)
             points = None
-        measured = measured or np.count_nonzero(np.isnan(rows[:, FULL])) < len(rows)
+        measured = measured or bool(np.count_nonzero(np.isnan(rows[:, FULL])) < len(rows))
         self._keep(self.measured if measured else self.steps, rows, points)
 
     def _keep(self, series: _Thinned, rows: NDArray, points: NDArray | None) -> None:

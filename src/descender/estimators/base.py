@@ -360,7 +360,7 @@ def curve(walk: Walk) -> NDArray:
 
 def epochs(walk: Walk) -> int:
     """Steps, or epochs of a method that reads batches."""
-    known = np.count_nonzero(np.isfinite(walk.record["full_cost"][:-1]))
+    known = int(np.count_nonzero(np.isfinite(walk.record["full_cost"][:-1])))
     return known - 1 if known else walk.nit
 
 

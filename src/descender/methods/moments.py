@@ -48,7 +48,7 @@ class Moments:
         height = n if risk.sparse else product_height(risk.X)
         height = height if cells == 1 else max(height, min(64 * cells, n))
         width = -(-(d + 2) // ALIGNED) * ALIGNED
-        self.buffer = np.zeros((0 if risk.sparse else height, width), dtype=risk.X.dtype)
+        self.buffer = np.zeros((0 if risk.sparse else min(height, n), width), dtype=risk.X.dtype)
         for start in range(0, n, max(height, 1)):
             part = slice(start, min(start + height, n))
             for c in [0] if cell is None else np.unique(cell[part]):

@@ -141,9 +141,11 @@ class NormalEquations:
 
     def _sampled(self, cost: Risk, rng: np.random.Generator) -> SampledSquares | None:
         """The walk in the metric of some rows, where that is the cheaper one."""
+        if cost.l1 > 0:
+            return None
         (n, d), few = cost.X.shape, _are_few(cost)
         drawn, whole = plan(n, d, self.tol, cost.X.dtype.itemsize), gram_readings(n, n, d)
-        if cost.l1 > 0 or (few and not drawn.readings < CHEAPER * whole):
+        if few and not drawn.readings < CHEAPER * whole:
             return None
         return SampledSquares(cost, drawn.rows, self.tol, rng, whole if few else np.inf)
 
