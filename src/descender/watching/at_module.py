@@ -77,6 +77,16 @@ def _initialise(module: Any) -> None:
 
 
 @contextmanager
+def linear_end(loop: Any, ear: Any, value: Any) -> Iterator[None]:
+    """The module without the activation that is its last part."""
+    path = [name for name, part in loop.module.named_modules() if not list(part.children())][-1]
+    parent, _, child = path.rpartition(".")
+    if child:
+        setattr(loop.module.get_submodule(parent), child, torch.nn.Identity())
+    yield
+
+
+@contextmanager
 def initialised(loop: Any, ear: Any, value: Any) -> Iterator[None]:
     """Every layer as PyTorch makes it, or by He."""
     for part in loop.module.modules():

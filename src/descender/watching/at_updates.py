@@ -9,6 +9,7 @@ from typing import Any
 
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
+from descender.watching.graph import strays
 from descender.watching.loop import called, pair, plain
 from descender.watching.torch_ import torch
 
@@ -186,19 +187,22 @@ def reset(loop: Any, ear: Any, value: Any) -> Iterator[None]:
 
 @contextmanager
 def all_given(loop: Any, ear: Any, value: Any) -> Iterator[None]:
-    """All parameters that want a gradient are given to the optimizer; with "thaw", all."""
+    """All parameters that want a gradient are given to the optimizer, strays included; with "thaw", all."""
+    astray = strays(loop)
     if value == "thaw":
         for p in loop.module.parameters():
             p.requires_grad_(True)
 
     def before(optimizer: Any) -> None:
         have = {id(p) for group in optimizer.param_groups for p in group["params"]}
-        more = [p for p in loop.module.parameters() if p.requires_grad and id(p) not in have]
+        more = [p for p in (*loop.module.parameters(), *astray) if p.requires_grad and id(p) not in have]
         if more:
             optimizer.add_param_group({"params": more})
 
     def after(optimizer: Any) -> None:
         loop.module.zero_grad()
+        for p in astray:
+            p.grad = None
 
     with _around_updates(before, after):
         yield

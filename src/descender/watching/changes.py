@@ -56,6 +56,7 @@ CHANGES: dict[str, Applier] = {
     "training mode": at_module.training_mode,
     "activation": at_module.activation,
     "initialise": at_module.initialised,
+    "linear end": at_module.linear_end,
     "float32": at_module.single_precision,
     "loss": at_module.loss,
     "activations between": at_module.between,

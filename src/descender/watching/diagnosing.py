@@ -14,6 +14,7 @@ from descender.doctor.loops.case import Case, LossFacts, Remedy, Run, Suspect
 from descender.doctor.loops.data import far_rows
 from descender.doctor.trial import Trial
 from descender.watching.changes import Change
+from descender.watching.graph import strays
 from descender.watching.loop import SAMPLE, called, first, made, numbers, pair, plain, sample
 from descender.watching.loss import ROWS, examine_loss
 from descender.watching.network import (
@@ -103,6 +104,7 @@ class Patient:
             loop = made(self.make, self.seed)
             facts, loss = self._before(loop)
         self.loss = loss
+        began = [p.detach().clone() for p in strays(loop)]
         base, after = self._run(apart=True)
         with quiet_global_rng(self.seed):
             X, y = sample(loop, 1 << 30)
@@ -113,6 +115,7 @@ class Patient:
             base.facts |= {"repeats itself": repeated, "held-out rows known": held_known}
             layers_end = examine_layers(after.module, X[:512]) if base.finite else []
         facts["alike at the end"] = base.facts["alike"]
+        facts["astray"] = [tuple(p.shape) for p, q in zip(began, strays(after), strict=False) if torch.equal(p, q)]
         case = Case(
             X=_table(X), y=_table(y), shape=tuple(X.shape), targets=facts["targets"], output=facts["output"],
             target_shape=tuple(y.shape), outputs=facts["outputs"], predictions=predictions, base=base, loss=loss,
@@ -134,9 +137,10 @@ class Patient:
         back, forth = back_and_forth(loop)
         batches = first(loop.batches, 40)
         both = [rows for rows in map(pair, batches) if rows is not None]
-        matrices = [name for name, p in loop.module.named_parameters() if p.ndim == 2]
+        matrices = [name for name, p in loop.module.named_parameters() if p.ndim > 1]
         facts = {
-            "targets": _kind(y), "outputs": out,
+            "targets": _kind(y), "outputs": out, "whole columns": not X.is_floating_point(),
+            "classes a place": _classes_a_place(y, shaped),
             "output": (len(X), *shaped.shape[1:]) if shaped is not None else (),
             "restores": y.is_floating_point() and y.shape == X.shape and torch.equal(X.to(y.dtype), y),
             "layers": examine_layers(loop.module, some), "back": back, "forth": forth,
@@ -166,13 +170,13 @@ class Patient:
         loop = self.fresh()
         name, value = remedy.change if remedy is not None and remedy.change is not None else ("", None)
         until = value if name == "stop" else None
-        change = Change(name, _loss(value) if name == "loss" else value) if name and name != "stop" else None
+        change = Change(name, _loss(value, loop) if name == "loss" else value) if name and name != "stop" else None
         rows = _kept(loop, value) if name == "without rows" else None
         rows = _blank(loop, value) if name == "without column" and isinstance(value, int) else rows
         with quiet_global_rng(self.seed):
             loss = self.loss
             if name == "loss":
-                shaped, known = self._asked_loss(loop, _loss(value))
+                shaped, known = self._asked_loss(loop, _loss(value, loop))
                 loss = known if shaped is not None else loss
             way = loss.trivial - loss.floor
             reference = (lambda end: (loss.trivial - end) / way) if way > 0 else None
@@ -270,8 +274,28 @@ def diagnose_loop(make: Callable[[int], Any], seed: int = 0, ignore: Iterable[st
     return Diagnosis(without(root_first(findings), ignore), found, case)
 
 
-def _loss(value: Any) -> Any:
-    return torch.nn.CrossEntropyLoss() if value == "cross-entropy" else value
+def _loss(value: Any, loop: Any) -> Any:
+    """A loss, by its name or as it is."""
+    if value == "cross-entropy":
+        return lambda z, y: torch.nn.functional.cross_entropy(z.reshape(-1, z.shape[-1]), y.reshape(-1))
+    if value == "logistic":
+        y = torch.as_tensor(loop.y)
+        middle = 0.5 * (float(y.min()) + float(y.max()))
+        logistic = torch.nn.functional.binary_cross_entropy_with_logits
+        return lambda z, y: logistic(z.reshape(-1), (y > middle).to(z.dtype).reshape(-1))
+    return value
+
+
+def _classes_a_place(y: Any, outputs: Any) -> bool:
+    """Whether the targets of a row are many class numbers, and the outputs scores of each."""
+    scored = isinstance(outputs, torch.Tensor) and outputs.ndim == y.ndim + 1 and outputs.shape[-1] > 1
+    whole = y.ndim > 1 and not y.is_floating_point() and not y.is_complex() and y.numel() > 0
+    return bool(
+        scored
+        and whole
+        and outputs.shape[1:-1] == y.shape[1:]
+        and 0 <= int(y.min()) <= int(y.max()) < outputs.shape[-1]
+    )
 
 
 def _table(tensor: Any) -> np.ndarray | None:

@@ -13,8 +13,9 @@ from typing import Any
 from descender.doctor.finding import Finding, without
 from descender.doctor.loops.case import Layer
 from descender.errors import CapabilityError
+from descender.watching.graph import tensors_of
 from descender.watching.heard import Heard, Look
-from descender.watching.lost import Pass, bare, dense, first_not_finite, sound, tensors_of
+from descender.watching.lost import Pass, bare, dense, first_not_finite, sound
 from descender.watching.network import Activations, Names, modes_matter
 from descender.watching.torch_ import torch
 

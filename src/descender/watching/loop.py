@@ -75,7 +75,11 @@ def sample(loop: Any, most: int = SAMPLE) -> tuple[Any, Any]:
 
 def called(module: Any, X: Any) -> Any:
     """The first tensor among what a module returns."""
-    out = module(X)
+    return first_tensor(module(X))
+
+
+def first_tensor(out: Any) -> Any:
+    """The first tensor among answers."""
     if isinstance(out, torch.Tensor):
         return out
     values = out.values() if isinstance(out, dict) else out
@@ -99,15 +103,27 @@ def cost(loop: Any, rows: tuple[Any, Any] | None = None) -> float:
     modes = [(part, part.training) for part in loop.module.modules()]
     try:
         loop.module.eval()
-        with torch.no_grad():
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)  # a module that draws in evaluation, too, is asked about the same draws each time
             X, y = rows or sample(loop)
-            value = loop.loss_fn(called(loop.module, X), y)
+            value = _loss_of(loop, X, y)
             return float(value.float().mean()) if value.ndim else float(value)
     except Exception:
         return float("nan")
     finally:
         for part, mode in modes:
             part.training = mode
+
+
+def _loss_of(loop: Any, X: Any, y: Any) -> Any:
+    """The loss of all that the module answers, or of the first tensor of it."""
+    out = loop.module(X)
+    if isinstance(out, torch.Tensor):
+        return loop.loss_fn(out, y)
+    try:
+        return loop.loss_fn(out, y)
+    except Exception:
+        return loop.loss_fn(first_tensor(out), y)
 
 
 def reshuffled(loop: Any, seed: int, size: int) -> Iterator[Any]:

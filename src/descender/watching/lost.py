@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import cmath
 import copy
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, is_dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from descender.doctor.finding import Finding
 from descender.doctor.loops.case import Origin
 from descender.doctor.loops.numbers import MODERATE, bounded
+from descender.watching.graph import tensors_of
 from descender.watching.origin import traced
 from descender.watching.torch_ import torch
 
@@ -117,19 +118,6 @@ def sound(p: Any) -> bool:
 def dense(gradient: Any) -> Any:
     """The entries of a gradient that may be sparse."""
     return gradient.coalesce().values() if gradient.is_sparse else gradient
-
-
-def tensors_of(outputs: Any) -> list[Any]:
-    """The outputs of a module through which a gradient may come, in whatever they are packed."""
-    if isinstance(outputs, torch.Tensor):
-        return [outputs] if outputs.is_floating_point() else []
-    if isinstance(outputs, Mapping):
-        outputs = outputs.values()
-    elif is_dataclass(outputs):
-        outputs = vars(outputs).values()
-    elif not isinstance(outputs, tuple | list):
-        return []
-    return [tensor for part in outputs for tensor in tensors_of(part)]
 
 
 def bare(module: Any) -> Any:

@@ -6,10 +6,10 @@ import copy
 import math
 from typing import Any
 
-from torch.autograd.function import BackwardCFunction
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from descender.doctor.loops.case import Layer
+from descender.watching.graph import custom_nodes
 from descender.watching.loop import called, plain, sample
 from descender.watching.torch_ import torch
 
@@ -154,26 +154,11 @@ def back_and_forth(loop: Any) -> tuple[list[tuple[str, float]], list[tuple[str, 
 
 
 def alike(module: Any, nearly: float = 0.0) -> dict[str, float]:
-    """Matrices of layers whose units all have the same weights, or nearly: their name and the first weight."""
+    """Matrices and kernels of layers whose units all have the same weights, or nearly: name and first weight."""
     found = {}
     for name, p in module.named_parameters():
-        if p.ndim == 2 and len(p) > 1 and bool(((p - p[:1]).abs() <= nearly * p.abs().max()).all()):
+        if p.ndim > 1 and len(p) > 1 and bool(((p - p[:1]).abs() <= nearly * p.abs().max()).all()):
             found[name] = float(p.detach().reshape(-1)[0])
-    return found
-
-
-def custom_nodes(value: Any, most: int = 20000) -> list[str]:
-    """The functions in the graph of a value whose derivative was written by hand."""
-    seen: set[Any] = set()
-    todo, found = [value.grad_fn], []
-    while todo and len(seen) < most:
-        node = todo.pop()
-        if node is None or node in seen:
-            continue
-        seen.add(node)
-        if isinstance(node, BackwardCFunction):
-            found.append(type(node).__name__.removesuffix("Backward"))
-        todo += [parent for parent, _ in node.next_functions]
     return found
 
 

@@ -12,13 +12,23 @@ MOST = 20_000
 
 
 class Readings:
-    """The rows that batches hold, counted and told apart; and whether the data stay what they are."""
+    """The rows that batches hold and that the module is asked, counted and told apart; and whether data stay."""
 
     def __init__(self, loop: Any):
         self.loop, self.given = loop, loop.X
         self.first = torch.as_tensor(loop.X).detach().clone()
         self.read = 0
         self.different: set[bytes] = set()
+        self.asked, self.used = 0, set[bytes]()
+        """How many rows the module was asked within steps, and the different ones among them."""
+        self.within = False
+
+    def forward(self, module: Any, args: Any) -> None:
+        """A forward pass of the module begins."""
+        rows = args[0] if args and isinstance(args[0], torch.Tensor) else None
+        if self.within and rows is not None and rows.shape[1:] == self.first.shape[1:] and self.asked < MOST:
+            self.asked += len(rows)
+            self.used |= set(_bytes(rows))
 
     def batch(self, batch: Any) -> None:
         """Before a step."""

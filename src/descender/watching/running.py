@@ -299,6 +299,8 @@ def run(
     error, broken = None, None
     with ExitStack() as stack:
         ear = stack.enter_context(Ear(loop, turns=apart))
+        if readings is not None:
+            stack.callback(loop.module.register_forward_pre_hook(readings.forward).remove)
         if change is not None:
             stack.enter_context(change.applied(loop, ear))
         batches = endless(loop.batches)
@@ -311,6 +313,7 @@ def run(
                 ear.begin()
                 if readings is not None:
                     readings.batch(batch)
+                    readings.within = True
                 look = dissector is not None and step in TAKEN_APART
                 if look and dissector is not None:
                     dissector.before()
@@ -321,6 +324,8 @@ def run(
             except Exception as raised:
                 error = raised
                 break
+            if readings is not None:
+                readings.within = False
             losses.append(told)
             raw[step], rates[step], applied[step] = ear.end(), ear.rate, ear.applied
             if look and dissector is not None:
@@ -353,6 +358,7 @@ def run(
     }  # fmt: skip
     if readings is not None:
         told_run.facts |= {"read": readings.read, "different": len(readings.different), "first X": readings.first,
+                           "rows asked": readings.asked, "rows used": len(readings.used),
                            "changed": readings.changed()}  # fmt: skip
     return told_run
 

@@ -14,8 +14,6 @@ from descender.doctor.loops.case import Case, Remedy, Suspect
 FAMILIES = (numbers, data, rows, targets, code, layers, rates)
 """In this order: what is certain and cheap first, since a root that was found spares the search for its symptoms."""
 
-LITTLE = 0.2
-"""What a training must explain of what a simple model does of held-out targets, to have learnt something."""
 ANOTHER = 0.5
 """The share of a gradient that is not that of the loss on the batch, from which on a step does something else."""
 
@@ -42,9 +40,7 @@ def suspects(case: Case) -> list[Suspect]:
 def not_learning(case: Case) -> Suspect | None:
     """D417: nothing was learnt, no check knows why, and a simple model learns it."""
     told = case.learnable
-    if case.base.error is not None or told is None or told.z < 8 or told.explained < 0.2:
-        return None
-    if not case.failed() and not case.base.explained < LITTLE * told.explained:
+    if case.base.error is not None or told is None or not case.little:
         return None
     evidence = (
         f"the training ended at {case.outcome(case.base)}, a constant guess has "

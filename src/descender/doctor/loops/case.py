@@ -12,6 +12,10 @@ from numpy.typing import NDArray
 
 from descender.doctor.loops.learnable import Learnable, learnable
 
+LITTLE, HALF = 0.2, 0.5
+"""What a training must explain of what a simple model does of held-out targets, to have learnt something; what its
+answers must tell of them where the loss is of other rows, or of another kind."""
+
 
 @dataclass(frozen=True)
 class Remedy:
@@ -213,6 +217,34 @@ class Case:
         if self.X is None or self.y is None or self.y.shape[1] != 1 or not self.targets or self.X.shape[1] > 5000:
             return None
         return learnable(self.X, self.y, self.targets == "classes")
+
+    @cached_property
+    def tells(self) -> float:
+        """How well the answers after training tell the targets, on the scale of what ``learnable`` explains."""
+        out, y = self.predictions, self.y
+        if out is None or y is None or y.shape[1] != 1 or not np.isfinite(out).all() or not np.ptp(y[: len(out)]) > 0:
+            return float("nan")
+        y = y[: len(out), 0]
+        if self.targets == "classes":
+            kinds = np.unique(y)
+            middle = 0.5 if (out >= 0).all() and (out <= 1).all() else 0.0
+            answers = out.argmax(axis=1) if out.shape[1] > 1 else (out[:, 0] > middle).astype(int)
+            right = float(np.mean([np.mean(answers[y == kind] == kind) for kind in kinds]))
+            return (right - 1 / len(kinds)) / (1 - 1 / len(kinds))
+        if out.shape[1] != 1 or not np.ptp(out) > 0:
+            return float("nan")
+        r = np.corrcoef(out[:, 0].argsort().argsort(), y.argsort().argsort())[0, 1]
+        return float(r * abs(r))
+
+    @property
+    def little(self) -> bool:
+        """Whether far less was learnt than simple models learn, and the answers do not tell the targets either."""
+        told = self.learnable
+        if told is None or told.z < 8 or told.explained < LITTLE:
+            return False
+        return (self.failed() or self.base.explained < LITTLE * told.explained) and not (
+            self.tells > HALF * told.explained
+        )
 
     def closed(self, value: float) -> float:
         """How far a loss is on the way from the best constant answer (0) to the lowest conceivable loss (1)."""

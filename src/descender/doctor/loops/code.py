@@ -126,6 +126,14 @@ def not_in_optimizer(case: Case) -> Suspect | None:
         for part in case.parts
         if part.wanted and part.got > 0.5 and part.zero < 1 and not part.given and not part.moved
     ]
+    astray = case.facts.get("astray")
+    if astray and not out:
+        shapes = " and ".join(" x ".join(map(str, shape)) for shape in astray[:4])
+        evidence = f"forward() uses weights that module.parameters() does not have, of {shapes}: no step moves them"
+        code = "self.layers = nn.ModuleList(layers)  # not a Python list; then the optimizer"
+        return Suspect(
+            "not-in-optimizer", "critical", evidence, [Remedy("layers of the module", code, ("all parameters", None))]
+        )
     if not out or not any(part.given for part in case.parts):
         return None
     evidence = f"{_told(out)}: {sum(p.size for p in out):,} weights get a gradient and are in no group of the optimizer"
@@ -160,9 +168,11 @@ def tiny_batches(case: Case) -> Suspect | None:
         return None
     name = min(seen, key=lambda key: seen[key])
     evidence = f"{name} normalises over {seen[name]} values: mean and spread of so few are noise"
+    larger = Remedy("batches of 32", "DataLoader(data, batch_size=32, shuffle=True)", ("join", 32))
+    root = not case.failed() or case.repaired(case.rerun(larger))
     return Suspect(
-        "tiny-batches", "warning", evidence,
-        [Remedy("batches of 32", "DataLoader(data, batch_size=32, shuffle=True)", ("join", 32)),
+        "tiny-batches", "warning" if root else "info", evidence,
+        [larger,
          Remedy("layer normalisation", "nn.LayerNorm(width) instead of nn.BatchNorm1d(width)")],
         {"layer": name},
     )  # fmt: skip

@@ -126,7 +126,7 @@ def leaked_label(case: Case) -> Suspect | None:
     best, told, second = found
     evidence = f"column {best} alone explains {min(told, 1.0):.1%} of the target, the next best {second:.0%}"
     return Suspect(
-        "leaked-label", "warning", evidence,
+        "leaked-label", "info" if case.facts.get("whole columns") else "warning", evidence,
         [Remedy("without the column", f"X = X[:, [j for j in range(X.shape[1]) if j != {best}]]",
                 ("without column", best))],
         {"column": best},

@@ -66,11 +66,13 @@ def thrown(case: Case, run: Run) -> str:
 
 def rate_too_high(case: Case) -> Suspect | None:
     """D101: a thrown loss, and a lower rate that repairs it."""
-    how = thrown(case, case.base)
+    how, by = thrown(case, case.base), 0.2
+    if not how and case.base.finite and case.little:
+        how, by = f"the loss ended at {case.outcome(case.base)}, and simple models tell far more of the targets", 0.4
     if not how or (case.origin is not None and case.origin.start):
         return None
     remedies = [lower(3), lower(10), lower(30), lower(100), lower(1000)]
-    found = case.first_repair(remedies) or _alive(case, remedies)
+    found = case.first_repair(remedies, by) or _alive(case, remedies)
     if found is None:
         return None
     remedy, run = found
@@ -153,6 +155,8 @@ def rate_too_low(case: Case) -> Suspect | None:
     base = case.base
     if not base.finite or len(base.losses) < 20 or not np.isfinite(base.end):
         return None
+    if not np.isfinite(case.loss.floor):
+        return _straight(case)
     closed = (base.start - base.end) / max(base.start - case.loss.floor, 1e-300)
     if not closed < 0.3:
         return None
@@ -172,6 +176,30 @@ def rate_too_low(case: Case) -> Suspect | None:
             )
             return Suspect("learning-rate-too-low", "warning", evidence, [remedy, higher(3)])
     return None
+
+
+def _straight(case: Case) -> Suspect | None:
+    """D108 of a loss whose lowest value is not known: what is gained grows as the rate does, ten times and more."""
+    base = case.base
+    gained, size = base.start - base.end, abs(base.start)
+    if not 0 < gained < 0.05 * size or not _slopes(base.raw) > 0.3:
+        return None
+    before, remedy = gained, higher(10)
+    for factor in (10, 100, 1000, 10_000):
+        run = case.rerun(higher(factor))
+        now = run.start - run.end
+        if not run.finite or (factor == 10 and not 4.0 * gained < now < 40.0 * gained) or not now > before:
+            break
+        before, remedy = now, higher(factor)
+    run = case.rerun(remedy)
+    if not (before > max(0.25 * size, 20.0 * gained) and _validates(base, run, case)):
+        return None
+    rate = base.facts["settings"].get("rate", np.nan)
+    evidence = (
+        f"{len(base.losses):,} steps at rate {rate:.3g} lowered the loss by {gained / size:.1%}; with {remedy.name} it "
+        f"ends at {case.outcome(run)} instead of {case.outcome(base)}"
+    )
+    return Suspect("learning-rate-too-low", "warning", evidence, [remedy, higher(3)])
 
 
 def _slopes(raw: np.ndarray) -> float:

@@ -72,6 +72,11 @@ def few_rows_seen(case: Case) -> Suspect | None:
     facts = case.base.facts
     read, different = facts.get("read", 0), facts.get("different", 0)
     repeated = facts.get("repeats itself", 0.0)
+    asked, used = facts.get("rows asked", 0), facts.get("rows used", 0)
+    if 0 < used < 0.5 * min((1.0 - repeated) * min(case.n, asked / 3), different):
+        evidence = f"the batches held {different:,} different rows, step() asked the module about {used:,} of them"
+        code = "loss = loss_fn(module(batch[0]), batch[1])  # of the batch that step() is given"
+        return Suspect("few-rows-seen", "warning", evidence, [Remedy("the batch of the step", code)])
     if not case.facts.get("tensors") or not 0 < different < 0.5 * (1.0 - repeated) * min(case.n, read / 3):
         return None
     remedy = Remedy(

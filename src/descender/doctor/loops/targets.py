@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from descender.doctor.loops.case import Case, Check, Remedy, Suspect
+from descender.doctor.loops.rates import higher, lower
 
 MANY = 0.2
 """The share of wrong labels among rows that should be sure at which they are a fault, and not how data are."""
@@ -33,6 +34,8 @@ def labels_shuffled(case: Case) -> Suspect | None:
     told = case.learnable
     if told is None or told.z >= CHANCE or case.n < ENOUGH:
         return None
+    if case.failed() and any(case.closed(case.rerun(r).best_validation) > 0.3 for r in (lower(10), higher(10))):
+        return None  # the same training tells them at another rate
     severity = "critical" if np.isfinite(best) and case.tabular else "info" if not case.tabular else "warning"
     evidence = (
         f"neighbours, trees and a linear model tell held-out targets no better than guessing ({told.z:.1f} standard "
@@ -101,11 +104,18 @@ def output_mismatch(case: Case) -> Suspect | None:
         evidence = f"the loss is {loss.always:g} for all outputs"
         return Suspect("output-mismatch", "critical", evidence, [Remedy("outputs", "# one output for each class")])
     kinds = np.unique(y)
-    if case.targets == "classes" and loss.linear and len(case.output) == 2 and case.output[1] > 1:
+    scores = case.facts.get("classes a place") or (case.targets == "classes" and len(case.output) == 2)
+    if scores and loss.linear and case.output[-1] > 1:
         evidence = "the loss is straight in the scores and has no lowest value: it takes logarithms of probabilities"
         code = "loss_fn = torch.nn.CrossEntropyLoss()  # or nn.LogSoftmax(dim=1) at the end of the module"
         remedy = Remedy("cross-entropy", code, ("loss", "cross-entropy"))
         return Suspect("output-mismatch", "critical", evidence, [remedy])
+    if case.facts.get("logits taken") and len(kinds) == 2 and (kinds.min() < 0 or kinds.max() > 1):
+        evidence = f"the targets are {kinds[0]:g} and {kinds[1]:g}, the loss is a cross-entropy that wants 0 and 1"
+        code = f"y = (y == {kinds[1]:g}).float()"
+        return Suspect(
+            "output-mismatch", "critical", evidence, [Remedy("targets of 0 and 1", code, ("loss", "logistic"))]
+        )
     coded = case.targets == "classes" and len(kinds) >= 3 and y.shape[1] == 1 and len(kinds) <= max(30, len(y) // 20)
     wide = len(case.output) == 2 and case.output[1] > int(kinds.max())
     if (
@@ -118,7 +128,28 @@ def output_mismatch(case: Case) -> Suspect | None:
             "cross-entropy", "loss_fn = torch.nn.CrossEntropyLoss()", ("loss", "cross-entropy") if wide else None
         )
         return Suspect("output-mismatch", "critical", evidence, [remedy])
-    return _out_of_reach(case)
+    return _out_of_reach(case) or _rectified_scores(case)
+
+
+def _rectified_scores(case: Case) -> Suspect | None:
+    """Scores of classes that end in a rectifier: a score at 0 has no gradient any more."""
+    out = case.outputs
+    if case.targets != "classes" or case.facts.get("last") not in ("ReLU", "ReLU6") or out is None or not out.size:
+        return None
+    cut = float(np.mean(out == 0))
+    if not (out >= 0).all() or cut < 0.1:
+        return None
+    run = case.rerun(LINEAR_END)
+    if not (case.repaired(run, 0.1) and case.better(run)):
+        return None
+    evidence = (
+        f"the scores come from {case.facts['last']}: {cut:.0%} are exactly 0 and have no gradient; without it the "
+        f"training ends at {case.outcome(run)} instead of {case.outcome(case.base)}"
+    )
+    return Suspect("output-mismatch", "critical", evidence, [LINEAR_END])
+
+
+LINEAR_END = Remedy("a linear output", "module = module[:-1]  # no activation at the end", ("linear end", None))
 
 
 def _out_of_reach(case: Case) -> Suspect | None:
@@ -136,7 +167,7 @@ def _out_of_reach(case: Case) -> Suspect | None:
         f"the outputs come from {case.facts['last']}, which stays within {low:g} and {high:g}: {outside:.0%} of the "
         f"targets, from {y.min():.3g} to {y.max():.3g}, lie outside"
     )
-    return Suspect("output-mismatch", "critical", evidence, [Remedy("a linear output", "module = module[:-1]")])
+    return Suspect("output-mismatch", "critical", evidence, [LINEAR_END])
 
 
 RANGES = {

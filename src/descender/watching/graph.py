@@ -1,0 +1,64 @@
+"""What a module answers with, and the graph behind it: parameters that nobody knows, derivatives written by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import is_dataclass
+from typing import Any
+
+from torch.autograd.function import BackwardCFunction
+
+from descender.watching.loop import called, sample
+from descender.watching.torch_ import torch
+
+
+def tensors_of(outputs: Any) -> list[Any]:
+    """The outputs of a module through which a gradient may come, in whatever they are packed."""
+    if isinstance(outputs, torch.Tensor):
+        return [outputs] if outputs.is_floating_point() else []
+    if isinstance(outputs, Mapping):
+        outputs = outputs.values()
+    elif is_dataclass(outputs):
+        outputs = vars(outputs).values()
+    elif not isinstance(outputs, tuple | list):
+        return []
+    return [tensor for part in outputs for tensor in tensors_of(part)]
+
+
+def _nodes(value: Any, most: int = 20000) -> Iterator[Any]:
+    """The graph of a value."""
+    seen: set[Any] = set()
+    todo = [value.grad_fn]
+    while todo and len(seen) < most:
+        node = todo.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        yield node
+        todo += [parent for parent, _ in node.next_functions]
+
+
+def custom_nodes(value: Any) -> list[str]:
+    """The functions in the graph of a value whose derivative was written by hand."""
+    return [type(n).__name__.removesuffix("Backward") for n in _nodes(value) if isinstance(n, BackwardCFunction)]
+
+
+def strays(loop: Any) -> list[Any]:
+    """Parameters that ``forward()`` uses and ``module.parameters()`` does not have, as of layers in a Python list."""
+    modes = [(part, part.training) for part in loop.module.modules()]
+    known = {id(p) for p in loop.module.parameters()}
+    found: dict[int, Any] = {}
+    try:
+        loop.module.eval()
+        with torch.random.fork_rng(devices=[]), torch.enable_grad():
+            outs = tensors_of(called(loop.module, sample(loop, 8)[0]))
+        for node in (node for out in outs for node in _nodes(out)):
+            leaf = getattr(node, "variable", None)
+            if isinstance(leaf, torch.nn.Parameter) and id(leaf) not in known:
+                found[id(leaf)] = leaf
+    except Exception:
+        return []
+    finally:
+        for part, mode in modes:
+            part.training = mode
+    return list(found.values())
