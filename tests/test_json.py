@@ -49,7 +49,7 @@ RUNS = {
     "verify on other data": [
         FIT, ["verify", "m.descender", "example:heights", "--sql", "SELECT height, 2 * weight AS weight FROM heights"]
     ],
-    "compare": [["compare", "(x-3)**2 + y**4", "--start", "x=0", "y=1"]],
+    "compare": [["compare", "(x-3)**2 + y**4", "--start", "x=0", "y=1", "--evaluations", "200"]],
     "compare on a table": [["compare", "example:heights"]],
 }  # fmt: skip
 
