@@ -14,8 +14,9 @@ from descender.descent import descend
 from descender.errors import DataError
 from descender.estimators.base import two_classes
 from descender.methods.auto import choose
-from descender.methods.centred import Centred, heavy
+from descender.methods.centred import Centred
 from descender.methods.metric import LearntMetric, Others, descend_sample
+from descender.methods.row_curvatures import heavy
 from descender.methods.sampling import draw
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from descender.costs.risk import Risk
 from descender.doctor.finding import Finding
-from descender.methods.centred import column_facts
+from descender.methods.column_facts import column_facts
 
 SPREAD = 1e3
 """The ratio of the largest to the smallest deviation of a column from which a first-order solver is slow."""

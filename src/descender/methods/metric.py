@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from descender.costs.certificate import ROUNDING, Certificate, certificate, cost_scale, relative_gap
 from descender.costs.cost import Cost, Vector
 from descender.costs.risk import Risk
-from descender.methods.centred import Centred, Columns, glance
+from descender.methods.centred import Centred
+from descender.methods.column_facts import Columns, glance
 from descender.methods.curvature import PRODUCTS, Curvature
 from descender.methods.ending import ending
 from descender.methods.method import Block, Budget, one_step

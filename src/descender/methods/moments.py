@@ -14,7 +14,7 @@ from scipy import sparse
 
 from descender.costs.dual_rows import row_weights
 from descender.costs.risk import BLOCK_ROWS, Risk
-from descender.methods.centred import Columns, glance
+from descender.methods.column_facts import Columns, glance
 
 NEAR = 3.0
 """Deviations of a column from zero up to which its moments are taken about zero: they lose one digit at most."""

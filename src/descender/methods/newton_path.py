@@ -12,7 +12,8 @@ from scipy.linalg.lapack import dpotrf, dpotrs
 
 from descender.costs.risk import Risk, block_height
 from descender.data.split import Folds
-from descender.methods.centred import Centred, column_facts
+from descender.methods.centred import Centred
+from descender.methods.column_facts import column_facts
 from descender.methods.lasso import lasso
 from descender.methods.lbfgs import Pairs
 from descender.methods.path import POINT_TOL, Point, Watch, learning

@@ -15,9 +15,9 @@ from scipy.linalg.lapack import dpotrf, dpotrs
 
 from descender.costs.losses import SquaredError
 from descender.methods.advance import COLUMNS
-from descender.methods.centred import FLAT
 from descender.methods.method import Block
 from descender.methods.metrics import Dense
+from descender.methods.row_curvatures import FLAT
 from descender.methods.standard import Point, Standard, diagonal
 
 KEPT = 0.03

@@ -35,8 +35,9 @@ from numpy.typing import NDArray
 from descender.costs.certificate import FREE, ROUNDING
 from descender.costs.cost import Vector
 from descender.costs.dual_rows import room
-from descender.methods.centred import ROUGH_JITTER, SINGLE, SLACK, Centred, Reading
+from descender.methods.centred import ROUGH_JITTER, Centred
 from descender.methods.metrics import Dense, Metric
+from descender.methods.reads import SINGLE, SLACK, Reading
 
 LONGEST, BALANCES = 0.9, 4
 """The largest share of its room by which a theta is moved; and how often their sum is then taken to 0 again."""

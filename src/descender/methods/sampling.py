@@ -11,7 +11,8 @@ from scipy import sparse
 from descender.costs.cost import Vector
 from descender.kernels.sparse_columns import gram_price, with_values
 from descender.kernels.sparse_reads import quick_rows
-from descender.methods.centred import Centred, Columns, column_facts
+from descender.methods.centred import Centred
+from descender.methods.column_facts import Columns, column_facts
 
 PARTS, READINGS, PLENTY = 4, 2.0, 40
 """Of sparse rows one in so many tells the metric, or fewer, whose Hessian costs so many readings of all; so many rows a

@@ -9,7 +9,7 @@ from descender.costs.cost import Vector
 from descender.costs.risk import Risk
 from descender.kernels.sparse_columns import sparse_squares
 from descender.kernels.sparse_reads import Rows, quick_rows
-from descender.methods.centred import FLAT
+from descender.methods.row_curvatures import FLAT
 
 
 class SparseRows:

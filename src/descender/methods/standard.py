@@ -19,7 +19,7 @@ from descender.costs.cost import Vector
 from descender.costs.dual_rows import room
 from descender.costs.losses import Softmax
 from descender.costs.risk import Risk
-from descender.methods.centred import row_curvatures
+from descender.methods.row_curvatures import row_curvatures
 
 EPSILON = float(np.finfo(np.float64).eps)
 FAR = 1e3

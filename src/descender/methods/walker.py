@@ -7,10 +7,11 @@ from numpy.typing import NDArray
 
 from descender.costs.cost import Vector
 from descender.costs.losses import SquaredError
-from descender.methods.centred import Centred, Reading
+from descender.methods.centred import Centred
 from descender.methods.lbfgs import Pairs
 from descender.methods.metrics import Corrected, Dense, Diagonal, Metric, Products
 from descender.methods.proximal import proximal_step
+from descender.methods.reads import Reading
 
 DAMPING = 0.02
 """What is added to the diagonal of a proximal model, as a share of it, after a step that was too long."""

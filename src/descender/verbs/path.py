@@ -25,7 +25,7 @@ from descender.costs.risk import Risk
 from descender.data.split import Folds, crossed, forward, holdout, latest, once, some_groups
 from descender.errors import CapabilityError, OptionError
 from descender.kernels.threads import one_blas_thread
-from descender.methods.centred import column_facts
+from descender.methods.column_facts import column_facts
 from descender.methods.newton_path import newton_path
 from descender.methods.path import POINT_TOL, WIDEST, Point, leave_one_out, rotated
 from descender.methods.squares import keeps_to_rows, squares_path

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from descender.methods.centred import column_facts
+from descender.methods.column_facts import column_facts
 
 
 class RunningColumns:
