@@ -14,7 +14,7 @@ from descender.costs.losses import OneVsRest
 from descender.costs.risk import Risk
 from descender.export import agrees, clipping, loading, title, wild_lines, write_script
 from descender.export_textbook import formula_text, started, textbook_steps, vector
-from descender.kernels.assemble import text_of
+from descender.kernels.texts import text_of
 from descender.methods.auto import READINGS, textbook
 from descender.methods.rules import RULES
 from descender.methods.textbook import Textbook

@@ -27,7 +27,7 @@ from descender.costs.losses import (
 )
 from descender.data.target import TASKS
 from descender.errors import OptionError, TargetError
-from descender.kernels.assemble import text_of
+from descender.kernels.texts import text_of
 
 ONE_SCORE = [loss for loss in LOSSES.values() if loss is not Softmax] + [Huber(0.3), Quantile(0.9)]
 SMOOTH = [loss for loss in ONE_SCORE if loss.differentiable]

@@ -12,7 +12,7 @@ from descender.costs import risk as module
 from descender.costs.losses import LOSSES
 from descender.costs.risk import Risk, block_height
 from descender.errors import DataError, DescenderError, OptionError, ShapeError, TargetError
-from descender.kernels import assemble
+from descender.kernels import cached
 from descender.kernels import rows as row_loops
 
 
@@ -257,11 +257,9 @@ def test_kernel_text_equals_value_and_gradient(loss, kind, case):
 def test_compiled_kernel_equals_value_and_gradient(loss, kind):
     risk = build(loss, {"l2": 0.2, "weighted": True}, kind)
     kernel, w = risk.kernel(), point(risk)
-    text = assemble.HEADER + "".join(
-        f"\n\n{assemble.JIT}def {part}" for part in f"\n\n{kernel.source}".split("\ndef ")[1:]
-    )
-    head, tail = text.rsplit(assemble.JIT, 1)
-    evaluate = assemble.load(head + assemble.JIT_ENTRY + tail).evaluate
+    text = cached.HEADER + "".join(f"\n\n{cached.JIT}def {part}" for part in f"\n\n{kernel.source}".split("\ndef ")[1:])
+    head, tail = text.rsplit(cached.JIT, 1)
+    evaluate = cached.load(head + cached.JIT_ENTRY + tail).evaluate
     value, gradient = evaluate(w, kernel.data, np.arange(31))
     assert value == pytest.approx(risk.value(w), rel=1e-13)
     assert gradient == pytest.approx(risk.gradient(w), rel=1e-12, abs=1e-14)

@@ -15,7 +15,7 @@ from descender.costs.cost import Cost, Kernel, Rows, Vector
 from descender.costs.losses import Loss, OneVsRest, check_targets, parameters, read_loss
 from descender.errors import DataError, OptionError, ShapeError, TargetError
 from descender.kernels import rows as loops
-from descender.kernels.assemble import method_text, text_of
+from descender.kernels.texts import method_text, text_of
 
 BLOCK_BYTES, BLOCK_ROWS = 768 * 1024, 4096
 """A block of a reading: it stays in the second-level cache between the two products, and is so short that sums within

@@ -89,7 +89,8 @@ def second(P, Z, sigma, mean, square):
 @cache
 def _compiled(function: Callable) -> Callable:
     """One of the functions above, with its constants."""
-    from descender.kernels.assemble import HEADER, JIT_ENTRY, load, text_of
+    from descender.kernels.cached import HEADER, JIT_ENTRY, load
+    from descender.kernels.texts import text_of
 
     numbers = {name: value for name, value in globals().items() if isinstance(value, np.float32)}
     constants = "".join(f"{name} = np.float32({float(value)!r})\n" for name, value in numbers.items())

@@ -156,7 +156,8 @@ def descend(top, row, entry, scaled, h, curvature, gradient, l2, l1, w, p, t, sw
 @cache
 def compiled() -> ModuleType:
     """The loops of this page as one compiled module."""
-    from descender.kernels.assemble import HEADER, load, text_of
+    from descender.kernels.cached import HEADER, load
+    from descender.kernels.texts import text_of
 
     loops = (multiply, spread, count, gather, moment, pairs, stand_up, scale, descend)
     return load(f"{HEADER}\n\n" + "\n\n".join(f"{ONE_BY_ONE}{text_of(loop, loop.__name__)}\n" for loop in loops))

@@ -212,7 +212,8 @@ def search(p, y, u, q, goal, lower, upper):
 @cache
 def compiled(function: Callable, loss: Any = None) -> Callable:
     """One of the functions above; :func:`ascend_smooth` with the formulas of a loss."""
-    from descender.kernels.assemble import HEADER, JIT, JIT_ENTRY, load, method_text, text_of
+    from descender.kernels.cached import HEADER, JIT, JIT_ENTRY, load
+    from descender.kernels.texts import method_text, text_of
 
     name, parts = function.__name__, []
     if function is not pack:

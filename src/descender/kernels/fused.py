@@ -13,7 +13,8 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from descender.kernels.assemble import HEADER, JIT_ENTRY, load, text_of
+from descender.kernels.cached import HEADER, JIT_ENTRY, load
+from descender.kernels.texts import text_of
 
 VECTORS = ("w", "g", "origin", "noise")
 

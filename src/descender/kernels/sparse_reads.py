@@ -65,7 +65,8 @@ def unsigned(indices: NDArray) -> NDArray:
 @cache
 def compiled(function: Callable) -> Callable:
     """One of the functions above."""
-    from descender.kernels.assemble import HEADER, load, text_of
+    from descender.kernels.cached import HEADER, load
+    from descender.kernels.texts import text_of
 
     name = function.__name__
     return getattr(load(f"{HEADER}\n\n{REASSOCIATED}{text_of(function, name)}\n"), name)

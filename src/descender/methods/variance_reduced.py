@@ -25,7 +25,7 @@ from descender.costs.formula import Formula
 from descender.costs.risk import Risk
 from descender.errors import CapabilityError
 from descender.kernels import reduced
-from descender.kernels.assemble import text_of
+from descender.kernels.texts import text_of
 from descender.methods.advance import length
 from descender.methods.method import Outcome
 
