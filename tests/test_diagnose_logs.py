@@ -138,6 +138,10 @@ OTHERS = {
     "sweep.csv": '"Step","run-1 - train/loss","run-1 - train/loss__MIN"\n' + "\n".join(
         f'"{k}","{2.0**k}","1"' for k in range(30)
     ),
+    "console.log": "\n".join(str({"loss": f"{2.0**k:.4g}", "grad_norm": k, "epoch": k}) for k in range(30)),
+    "mixed.log": "Epoch 1 starting\n" + "\n".join(
+        f"{'INFO saved' if k % 7 == 6 else ''}\n{json.dumps({'step': k, 'train/loss': 2.0**k})}" for k in range(30)
+    ),
     "train.log": "started\n" + "\n".join(f"12:00 INFO epoch {k} | loss: {2.0**k:.4g} | lr=1e-3" for k in range(30)),
 }  # fmt: skip
 
@@ -239,5 +243,8 @@ def test_the_command(tmp_path, monkeypatch):
     assert "D101 learning rate too high" in done.output
     assert runner.invoke(app, [*words, "--fail-on", "warning"]).exit_code == 1
     assert runner.invoke(app, [*words, "--fail-on", "warning", "--ignore", "D101,exploding-gradient"]).exit_code == 0
+    done = runner.invoke(app, [*words, "--ignore", "D101,exploding-gradient"])
+    assert "not told, as asked: D101 learning-rate-too-high" in done.output
+    assert "healthy" not in done.output
     assert runner.invoke(app, [*words, "--fail-on", "bad"]).exit_code == 2
     assert runner.invoke(app, ["diagnose", "nothing.csv"]).exit_code == 2

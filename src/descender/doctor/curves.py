@@ -92,7 +92,8 @@ def diverged(curves: Curves) -> Finding | None:
     first, lowest, last = seen[0], float(seen.min()), float(np.median(seen[-3:]))
     start = max(abs(first), abs(float(curves.loss[0])))
     if last > max(RISEN * abs(lowest), 1.2 * start) or last > THROWN * start:
-        evidence = f"the loss ends at {last:.3g}; it began at {curves.loss[0]:.3g} and was {lowest:.3g} at its lowest"
+        least = float(np.nanmin(curves.loss))
+        evidence = f"the loss ends at {last:.3g}; it began at {curves.loss[0]:.3g} and was {least:.3g} at its lowest"
         return Finding("learning-rate-too-high", "critical", evidence, _smaller(curves))
     top = float(np.nanmax(np.where(np.isfinite(curves.loss), curves.loss, np.nan)[: max(len(curves.loss) // 4, 4)]))
     if top > 100 * start and last > 0.5 * start:

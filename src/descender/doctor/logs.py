@@ -35,10 +35,11 @@ WORDS: dict[str, set[str]] = {
 HELD = {"val", "valid", "validation", "eval", "test", "dev", "holdout"}
 NEVER = {"min", "max", "std", "scale", "best", "time"}
 PAIR = re.compile(
-    r"([A-Za-z][\w/.-]*)\s*[:=]\s*([-+]?(?:\d+\.?\d*(?:[eE][-+]?\d+)?|nan|inf(?:inity)?)\b)", re.IGNORECASE
+    r"""([A-Za-z][\w/.-]*)['"]?\s*[:=]\s*['"]?([-+]?(?:\d+\.?\d*(?:[eE][-+]?\d+)?|nan|inf(?:inity)?)\b)""",
+    re.IGNORECASE,
 )
 STEP = re.compile(r"\b(step|epoch|iter(?:ation)?|batch)\s*\[?\s*(\d+)", re.IGNORECASE)
-"""``loss: 0.3`` and ``epoch 7`` in a line of plain text."""
+"""``loss: 0.3``, ``{'loss': '0.3'}`` and ``epoch 7`` in a line of plain text."""
 
 
 @dataclass
@@ -63,8 +64,8 @@ def read_curves(source: Any) -> Curves:
     """The curves of a :class:`~descender.Record`, of what has one as ``record`` or ``record_``, or of a file.
 
     A file is a record (.parquet, .jsonl), JSON lines, a JSON object of lists (a Keras history), or CSV.  Lines that
-    are no JSON, or rows with too few cells, are left out and told.  Raises :class:`~descender.errors.RecordError` for a
-    file that has no loss, or is none of these.
+    are no JSON, or rows with too few cells, are left out and told; of plain text what stands behind names is read.
+    Raises :class:`~descender.errors.RecordError` for a file that has no loss, or is none of these.
 
     >>> curves = of_rows([{"step": k, "train_loss": 1.0 / (k + 1)} for k in range(3)], "a log")
     >>> curves.step.tolist(), curves.loss.round(2).tolist()
@@ -116,7 +117,11 @@ def _of_text(text: str, path: Path) -> Curves:
         if isinstance(whole, list):
             return of_rows(_rows_of(whole), str(path))
         if any(line.lstrip().startswith("{") for line in text.splitlines()):  # else plain lines that begin with a date
-            return _of_lines(text, path)
+            try:
+                return _of_lines(text, path)
+            except RecordError:  # dictionaries as Python prints them are words
+                if PAIR.search(text) is None:
+                    raise
     found = _table(text, path)
     return found if found is not None else _of_words(text, path)
 

@@ -45,7 +45,10 @@ class Read(list[Finding]):
         return confirm(self.walk, most, self)
 
     def __str__(self) -> str:
-        return "\n".join(map(str, self)) if self else "nothing found: the curves alone look healthy"
+        if self:
+            return "\n".join(map(str, self))
+        asked = any(note.startswith("not told") for note in self.told)
+        return "nothing else found" if asked else "nothing found: the curves alone look healthy"
 
     @property
     def described(self) -> str:
@@ -96,7 +99,11 @@ def diagnose_log(source: Any, ignore: Iterable[str] | str = ()) -> Read:
     explained |= {"not-learning"} if named else set()
     found = root_first(finding for finding in [*known, *seen.values()] if finding.cause not in explained)
     walk = getattr(source, "walk", source)
-    return Read(without(found, ignore), curves, walk if isinstance(walk, Walk) else None)
+    told = without(found, ignore)
+    if len(told) < len(found):
+        left = ", ".join(f"{finding.code} {finding.cause}" for finding in found if finding not in told)
+        curves.notes.append(f"not told, as asked: {left}")
+    return Read(told, curves, walk if isinstance(walk, Walk) else None)
 
 
 def _own(source: Any) -> list[Finding]:
