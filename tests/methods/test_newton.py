@@ -17,7 +17,7 @@ from descender.methods.newton import FEW_PARAMETERS, LARGEST, Newton
 from descender.methods.newton_walk import Factor
 from descender.methods.normal_equations import NormalEquations
 from descender.methods.proximal_newton import ProximalNewton
-from descender.methods.standard import Standard
+from descender.methods.standard import TURNED, Standard, turned
 from descender.walk import Stop
 
 LOSSES = ("log_loss", "squared_error", "poisson", "huber 1.5", "squared_hinge", "softmax")
@@ -193,3 +193,9 @@ def test_a_walk_to_rounding_ends_with_the_step_that_leads_there():
     walk = walked(risk)
     step = walk.record["step_norm"][walk.nit - 1]
     assert step > 1e-9 * np.linalg.norm(walk.x)
+
+
+@pytest.mark.parametrize("d", [1, 40])
+def test_rows_become_columns_some_at_a_time(d):
+    X = np.random.default_rng(0).normal(size=(TURNED // d + 3, d)).astype(np.float32)
+    np.testing.assert_array_equal(turned(X, np.empty(X.T.shape)), X.T)

@@ -22,6 +22,8 @@ from descender.costs.risk import Risk
 from descender.methods.row_curvatures import row_curvatures
 
 EPSILON = float(np.finfo(np.float64).eps)
+TURNED = 16_384
+"""Numbers of rows that become columns at once."""
 FAR = 1e3
 """Sizes of a column from zero beyond which scores lose digits that those of centred rows keep."""
 
@@ -34,6 +36,14 @@ class Point(NamedTuple):
     value: float
     slopes: NDArray
     G: NDArray
+
+
+def turned(X: NDArray, lines: NDArray) -> NDArray:
+    """The columns of X as `lines`, some rows at a time, so that what is read again is still in the cache."""
+    height = max(TURNED // max(X.shape[1], 1), 256)
+    for start in range(0, len(X), height):
+        lines[:, start : start + height] = X[start : start + height].T
+    return lines
 
 
 def diagonal(H: NDArray) -> NDArray:
@@ -58,12 +68,12 @@ class Standard:
         self.X[d:] = 1.0
         if risk.intercept:
             self.mean = self.sigma.dot(X) / self.sigma.sum()
-            lines = np.subtract(X.T, self.mean[:, None], out=self.X[:d])
+            lines = turned(X, self.X[:d])
+            lines -= self.mean[:, None]
             if np.count_nonzero(still):
                 lines[still] = 0.0  # what is constant adds nothing to the intercept
         else:
-            self.mean, lines = np.zeros(d), self.X[:d]
-            lines[:] = X.T
+            self.mean, lines = np.zeros(d), turned(X, self.X[:d])
             still = still & (low == 0.0)
         size = np.maximum(high - self.mean, self.mean - low)
         size[still | ~(size > 0.0)] = 1.0
