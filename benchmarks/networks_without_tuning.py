@@ -1,6 +1,6 @@
 """What tuning would have gained: MLPClassifier and MLPRegressor as they are, against a grid search by scikit-learn's.
 
-    python benchmarks/networks_without_tuning.py             # all sets: ten minutes
+    python benchmarks/networks_without_tuning.py             # all sets: ten minutes, most of them for the grids
     python benchmarks/networks_without_tuning.py wine moons  # some of them
 
 Of each set a quarter is held out, in several splits.  The grid is `GRID`, 12 settings of rate, batch size and method of
