@@ -13,7 +13,7 @@ from descender.costs.cost import Vector
 from descender.costs.risk import Risk, block_height
 from descender.kernels import class_rows
 from descender.kernels.sparse_columns import with_values
-from descender.methods.kronecker import PRECISE, WIDE, Moments
+from descender.methods.kronecker import HEAVY, PRECISE, WIDE, Moments
 
 FEWEST, A_COLUMN = 2000, 8
 """Rows that the metric is learnt from: so many, and so many a column. MNIST to 1e-2: 26 steps, 37 with 4."""
@@ -187,17 +187,28 @@ class Classes:
     def moments(self, P: NDArray, columns: NDArray | None = None) -> Moments:
         """What the metric at probabilities P is made of, from some rows; of all columns, or some."""
         k = self.d if columns is None else len(columns)
-        step = self._step(k)
-        some = P[:, ::step]
-        h = self.sigma[::step] * (1.0 - np.einsum("ki,ki->i", some, some))
-        h *= float(self.sigma.sum()) / max(float(h.sum()), 1e-300)
-        A = self.covariance(P)
+        step, A = self._step(k), self.covariance(P)
+        h = self._bend(P, step)
         ridge = self.ridge if columns is None else np.append(self.ridge[columns], self.ridge[self.d])
         if k > WIDE:
             X, offset = self._some(step, columns)
             squared = X.multiply(X) if sparse.issparse(X) else np.square(X - offset)
-            return Moments(A, np.append(squared.T @ h, h.sum()), ridge)
+            S = np.append(squared.T @ h, h.sum())
+            return Moments(A, S, ridge, *(self._heavy(P, S) if columns is None else ()))
         return Moments(A, self._products(self._dense(step, columns), h[None])[0], ridge)
+
+    def _heavy(self, P: NDArray, S: NDArray) -> tuple[NDArray, NDArray]:
+        """The columns that weigh most, with that of ones, and their moments."""
+        heavy = np.sort(np.argpartition(S[: self.d], -HEAVY)[-HEAVY:])
+        step = self._step(HEAVY)
+        own = self._products(self._dense(step, heavy), self._bend(P, step)[None])
+        return np.append(heavy, self.d), own[0]
+
+    def _bend(self, P: NDArray, step: int) -> NDArray:
+        """How much one row in so many bends in all classes together, as weights that sum to those of all rows."""
+        some = P[:, ::step]
+        h = self.sigma[::step] * (1.0 - np.einsum("ki,ki->i", some, some))
+        return h * (float(self.sigma.sum()) / max(float(h.sum()), 1e-300))
 
     def own_moments(self, P: NDArray) -> tuple[Moments, NDArray]:
         r"""The same, and what each class bends by itself, from the same rows: (K, d + 1, d + 1) with

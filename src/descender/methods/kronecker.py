@@ -7,8 +7,9 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-WIDE = 2000
-"""Columns from which the columns' part of the metric is its diagonal."""
+WIDE, HEAVY = 2000, 300
+"""Columns from which the columns' part of the metric is its diagonal, and those with most weight whose part is not.  A
+text in 8,000 words to 1e-4: 25 steps with the diagonal, 16 with 50 words beside it, 13 with 300, 12 with 500."""
 PRECISE = 200
 """Columns up to which the moments are decomposed in float64; beyond, float32 is as good a metric for half the time."""
 SPAN = {True: 1e10, False: 1e4}
@@ -17,11 +18,16 @@ stays even, and is then exact in the vectors of S."""
 
 
 class Moments(NamedTuple):
-    """The mean covariance A of the classes, the second moments S of the columns or their diagonal, and the ridges."""
+    """The mean covariance A of the classes, the second moments S of the columns or their diagonal, and the ridges.
+
+    Beside a diagonal the moments of the `heavy` columns are known in full.
+    """
 
     A: NDArray
     S: NDArray
     ridge: NDArray
+    heavy: NDArray | None = None
+    block: NDArray | None = None
 
 
 class Metric(Protocol):
@@ -38,18 +44,19 @@ class Kronecker:
     r"""The inverse of :math:`A \otimes S + \mathrm{ridge}`, applied to (K, d + 1) weights and intercepts."""
 
     def __init__(self, moments: Moments):
-        A, S, ridge = moments
+        A, S, ridge, self.heavy, block = moments
         diagonal = S if S.ndim == 1 else np.diag(S)
         precise = len(S) <= PRECISE
         self.scale = _units(np.maximum(diagonal, 0.0) * float(np.trace(A)) / len(A) + ridge, SPAN[precise])
-        self.free, ridge = ridge == 0.0, ridge * self.scale**2
-        if S.ndim == 1:
-            self.V, self.s, self.ridge = None, S * self.scale**2, ridge
-        else:
-            scaled = S * self.scale[:, None] * self.scale
-            s, V = np.linalg.eigh(scaled.astype(np.float64 if precise else np.float32))
-            # where the ridge is no multiple of the identity, its mean over S's vectors
-            self.V, self.s, self.ridge = V, s.astype(np.float64), (V**2).T @ ridge
+        self.free, self.ridge, self.s = ridge == 0.0, ridge * self.scale**2, diagonal * self.scale**2
+        self.V: NDArray | None = None
+        block = S if S.ndim == 2 else block
+        if block is not None:
+            part = slice(None) if self.heavy is None else self.heavy
+            scaled = block * self.scale[part, None] * self.scale[part]
+            self.s[part], self.V = np.linalg.eigh(scaled.astype(np.float64 if precise else np.float32))
+            # where the ridge is no multiple of the identity, its mean over the vectors
+            self.ridge[part] = (self.V**2).T @ self.ridge[part]
         self.turn(A)
 
     def turn(self, A: NDArray) -> None:
@@ -61,13 +68,22 @@ class Kronecker:
     def solve(self, G: NDArray) -> NDArray:
         """The inverse times G; what is added to all classes alike changes no loss, and without a ridge it stays 0."""
         Y = self.U.T @ (G * self.scale)
-        if self.V is None:
-            Y *= self.inverse
+        if self.V is None or self.heavy is not None:
+            Y = self._mostly_diagonal(Y)
         else:
             Y = ((Y.astype(self.V.dtype, copy=False) @ self.V) * self.inverse).astype(self.V.dtype, copy=False)
             Y = Y @ self.V.T
         Y = (self.U @ Y) * self.scale
         Y[:, self.free] -= Y[:, self.free].mean(axis=0)
+        return Y
+
+    def _mostly_diagonal(self, Y: NDArray) -> NDArray:
+        if self.heavy is None or self.V is None:
+            Y *= self.inverse
+            return Y
+        Y[:, self.heavy] = Y[:, self.heavy] @ self.V
+        Y *= self.inverse
+        Y[:, self.heavy] = Y[:, self.heavy] @ self.V.T
         return Y
 
 

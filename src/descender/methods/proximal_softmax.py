@@ -83,7 +83,7 @@ class Descent:
 
     def proximal(self, slack: float) -> NDArray:
         """The step to the minimum of the model with the penalty."""
-        A, S, ridge = self._learnt()
+        A, S, ridge, *_ = self._learnt()
         places = np.append(self.columns, self.problem.d)
         strengths = np.append(np.full(len(self.columns), self.l1), 0.0)
         G, V = self.G[:, places], self.V[:, places]
@@ -105,7 +105,7 @@ class Descent:
         sign = np.sign(self.V)
         sign[:, d] = 0.0
         assert self.moments is not None
-        A, S, ridge = self.moments
+        A, S, ridge, *_ = self.moments
         diagonal = np.ones_like(self.V)
         places = np.append(self.columns, d)
         diagonal[:, places] = np.outer(np.diag(A), S if S.ndim == 1 else np.diag(S)) + ridge
