@@ -82,6 +82,38 @@ def test_the_metric_is_the_inverse_of_the_product(scales):
         assert np.allclose(whole @ metric.solve(G).ravel(), G.ravel(), rtol=1e-7, atol=1e-7)
 
 
+def test_heavy_columns_beside_a_diagonal():
+    rng = np.random.default_rng(5)
+    M, heavy = rng.standard_normal((40, 7)), np.array([1, 4, 6])
+    block = M[:, heavy].T @ M[:, heavy] / 40
+    S, p, ridge = np.mean(M**2, axis=0), np.array([0.5, 0.3, 0.2]), np.full(7, 0.1)
+    A, G = np.diag(p) - np.outer(p, p), rng.standard_normal((3, 7))
+    whole = np.diag(S)
+    whole[np.ix_(heavy, heavy)] = block
+    metric = Kronecker(Moments(A, S, ridge, heavy, block))
+    assert np.allclose(metric.solve(G), Kronecker(Moments(A, whole, ridge)).solve(G), rtol=1e-6, atol=1e-6)
+
+
+def test_heavy_columns_save_steps(monkeypatch):
+    rng, frequency = np.random.default_rng(0), 1.0 / np.arange(1, 2502) ** 1.3
+    words = rng.permutation(2501)[rng.choice(2501, p=frequency / frequency.sum(), size=(2000, 25))]
+    X = sparse.csr_matrix((np.ones(words.size), words.ravel(), np.arange(0, words.size + 1, 25)), shape=(2000, 2501))
+    scores = X @ rng.standard_normal((2501, 4))
+    risk = Risk(X, np.argmax(scores + rng.gumbel(size=scores.shape), axis=1).astype(float), "softmax", l2=2e-3)
+    problem = Classes(risk)
+    V = problem.enter(risk.default_start())
+    P = problem.look(problem.scores(V), V)[1]
+    moments, (same, own) = problem.moments(P), problem.own_moments(P)
+    assert set(np.argsort(-np.bincount(words.ravel()))[:9]) <= set(moments.heavy)
+    assert np.allclose(np.diag(moments.block), moments.S[moments.heavy], rtol=0.2, atol=1e-3)
+    assert np.allclose(same.S, moments.S, rtol=1e-6)
+    assert np.allclose(own[2, :-1], X.multiply(X).T @ (problem.sigma * P[2] * (1 - P[2])), rtol=1e-6)
+    walk = minimize(risk, tol=1e-6)
+    monkeypatch.setattr(Classes, "_heavy", lambda *_: ())
+    assert walk.success
+    assert walk.nit < 0.7 * minimize(risk, tol=1e-6).nit
+
+
 @pytest.mark.parametrize("intercept", [True, False])
 def test_classes_bend_by_themselves(intercept):
     X, y = drawn(n=300, d=4, K=3)

@@ -80,14 +80,10 @@ class Risk(Cost):
         self.denominator = self.total_weight if reduction == "mean" else 1.0
         self.pulls = True
         self.smooth, self.convex = l1 == 0 and self.loss.differentiable, self.loss.convex
-        features = tuple(features) if features is not None else numbered(d)
-        if self.loss.scores_per_class:
-            classes = [f" ({k})" for k in range(self.n_classes)]
-            self.names = tuple(f + c for c in classes for f in features)
-        else:
-            classes, self.names = [""], features
+        classes = self.n_classes if self.loss.scores_per_class else 0
+        self.names = numbered(d, classes) if features is None else of_classes(tuple(features), classes)
         if intercept:
-            self.names += tuple("intercept" + c for c in classes)
+            self.names += of_classes(("intercept",), classes)
 
     @cached_property
     def extremes(self) -> Extremes:
@@ -301,9 +297,14 @@ def _read_classes(loss: Loss, y: NDArray, n_classes: int | None) -> tuple[Loss, 
 
 
 @cache
-def numbered(d: int) -> tuple[str, ...]:
+def numbered(d: int, classes: int = 0) -> tuple[str, ...]:
     """The names of columns that have none."""
-    return tuple(f"x{j}" for j in range(d))
+    return of_classes(tuple([f"x{j}" for j in range(d)]), classes)
+
+
+def of_classes(features: tuple[str, ...], classes: int) -> tuple[str, ...]:
+    """The names of features in each class; as they are, where there are none."""
+    return tuple([f"{name} ({k})" for k in range(classes) for name in features]) if classes else features
 
 
 def block_height(X: Any) -> int:

@@ -19,14 +19,20 @@ JITTER, TRIES = {4: 1e-6, 8: 1e-10}, 3
 """What is added to unit diagonals, by the bytes of the numbers that they were summed in; and how often a hundred times
 as much is tried where that did not suffice.
 """
+LEAST = 1e-10
+"""The share of the largest curvature that the least may be."""
 
 
 class ClassBlocks:
-    """The mean of the inverses of a Kronecker product and of the classes' blocks, on (K, d + 1)."""
+    """The mean of the inverses of a Kronecker product and of the classes' blocks, or diagonals, on (K, d + 1)."""
 
     def __init__(self, moments: Moments, own: NDArray, itemsize: int = 8):
         self.together = Kronecker(moments)
-        self.inverses = _inverses(own + np.diag(moments.ridge), JITTER[itemsize])
+        if own.ndim == 2:
+            own = own + moments.ridge
+            self.inverses: NDArray | None = 1.0 / np.maximum(own, LEAST * max(float(own.max()), 1e-300))
+        else:
+            self.inverses = _inverses(own + np.diag(moments.ridge), JITTER[itemsize])
 
     def turn(self, A: NDArray) -> None:
         """Take the classes' covariance anew; the rest stays."""
@@ -37,7 +43,8 @@ class ClassBlocks:
         Y = self.together.solve(G)
         if self.inverses is None:
             return Y
-        own = np.matmul(self.inverses, (G - G.mean(axis=0))[:, :, None])[:, :, 0]
+        own = G - G.mean(axis=0)
+        own = np.matmul(self.inverses, own[:, :, None])[:, :, 0] if self.inverses.ndim == 3 else self.inverses * own
         return 0.5 * (Y + own - own.mean(axis=0))
 
 

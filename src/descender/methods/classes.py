@@ -27,6 +27,8 @@ LARGEST = 1e15
 """Beyond this, and below its inverse, single precision does not hold the squares of numbers."""
 LIGHT = 0.05
 """A share of the mean weight: rows with less are together no more of all, and are left out of sums of products."""
+SHARE = 3.0
+"""Numbers of a matrix that is decomposed, times its columns, for an entry of a row and a class."""
 PRODUCT = 0.3
 """What an operation of a product of matrices costs, as a share of one of a reading, whose matrices are thin."""
 WILD = 1e5
@@ -191,16 +193,23 @@ class Classes:
         h = self._bend(P, step)
         ridge = self.ridge if columns is None else np.append(self.ridge[columns], self.ridge[self.d])
         if k > WIDE:
-            X, offset = self._some(step, columns)
-            squared = X.multiply(X) if sparse.issparse(X) else np.square(X - offset)
-            S = np.append(squared.T @ h, h.sum())
+            S = self._squares(step, columns, h[None])[0]
             return Moments(A, S, ridge, *(self._heavy(P, S) if columns is None else ()))
         return Moments(A, self._products(self._dense(step, columns), h[None])[0], ridge)
 
+    def _squares(self, step: int, columns: NDArray | None, h: NDArray) -> NDArray:
+        """Sums of h times the squares of some rows, and of h, for each line of h."""
+        X, offset = self._some(step, columns)
+        squared = X.multiply(X) if sparse.issparse(X) else np.square(X - offset)
+        return np.column_stack([(squared.T @ h.T.astype(squared.dtype)).T, h.sum(axis=1)])
+
     def _heavy(self, P: NDArray, S: NDArray) -> tuple[NDArray, NDArray]:
         """The columns that weigh most, with that of ones, and their moments."""
-        heavy = np.sort(np.argpartition(S[: self.d], -HEAVY)[-HEAVY:])
-        step = self._step(HEAVY)
+        X = self.X
+        entries = float(X.nnz if sparse.issparse(X) else X.size) * self.K
+        most = int(min(max((SHARE * entries) ** (1.0 / 3.0), 50.0), HEAVY))
+        heavy = np.sort(np.argpartition(S[: self.d], -most)[-most:])
+        step = self._step(most)
         own = self._products(self._dense(step, heavy), self._bend(P, step)[None])
         return np.append(heavy, self.d), own[0]
 
@@ -212,16 +221,21 @@ class Classes:
 
     def own_moments(self, P: NDArray) -> tuple[Moments, NDArray]:
         r"""The same, and what each class bends by itself, from the same rows: (K, d + 1, d + 1) with
-        :math:`\sum_i \sigma_i p_{ik} (1 - p_{ik}) x_i x_i^\top`.
+        :math:`\sum_i \sigma_i p_{ik} (1 - p_{ik}) x_i x_i^\top`, or their diagonals where columns are many.
         """
-        step = self._step(self.d)
+        step, total = self._step(self.d), float(self.sigma.sum())
         some = P[:, ::step].astype(np.float64)
         h = some * (1.0 - some) * self.sigma[::step]
-        h *= float(self.sigma.sum()) / max(float(self.sigma[::step].sum()), 1e-300)
+        h *= total / max(float(self.sigma[::step].sum()), 1e-300)
+        bends = max(float(h.sum()), 1e-300)
+        if self.d > WIDE:
+            own = self._squares(step, None, h)
+            S = own.sum(axis=0) * (total / bends)
+            return Moments(self.covariance(P), S, self.ridge, *self._heavy(P, S)), own
         if self._known is None:
             self._known = self._dense(step, None)
         own = self._products(self._known, h)
-        S = own.sum(axis=0) * (float(self.sigma.sum()) / max(float(h.sum()), 1e-300))
+        S = own.sum(axis=0) * (total / bends)
         if not self.risk.intercept:
             S[self.d, self.d] = 1.0
         return Moments(self.covariance(P), S, self.ridge), own
@@ -229,6 +243,8 @@ class Classes:
     def own_price(self) -> float:
         """About how many readings :meth:`own_moments` and the inverses cost, by their operations."""
         rows = -(-self.n // self._step(self.d))
+        if self.d > WIDE:
+            return 1.0
         return PRODUCT * (rows * self.d + 2.0 * self.d**2) / (4.0 * self.n)
 
     def _step(self, columns: int) -> int:

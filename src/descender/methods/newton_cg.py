@@ -26,7 +26,7 @@ from descender.methods.class_moves import PART, worth_moving
 from descender.methods.class_proof import Proof, prove
 from descender.methods.class_walk import descend_classes
 from descender.methods.classes import Classes, fits_single
-from descender.methods.kronecker import PRECISE, Kronecker, Metric
+from descender.methods.kronecker import PRECISE, WIDE, Kronecker, Metric
 from descender.methods.lbfgs import Pairs
 from descender.methods.method import Block, Budget
 
@@ -180,7 +180,7 @@ class Descent:
         afford them.
         """
         problem = self.problem
-        few = problem.d <= PRECISE and problem.K * problem.d**2 <= MOST_NUMBERS
+        few = problem.d > WIDE or (problem.d <= PRECISE and problem.K * problem.d**2 <= MOST_NUMBERS)
         if few and problem.own_price() <= AFFORDED * self.number:
             return ClassBlocks(*problem.own_moments(self.P), problem.kind.itemsize)
         return Kronecker(problem.moments(self.P))
