@@ -37,7 +37,8 @@ REFRESH, FORGET = (1, 2, 4, 8, 16), 4
 """Steps before which the metric is learnt anew, and until when the pairs are forgotten with it: they are of curvatures
 that are gone.  Digits to 1e-6: 48 steps, 57 with a metric of steps 0 and 4 alone."""
 COSTLY = 4
-"""The one of them at which the part of many columns is learnt anew, too: its decomposition is dear."""
+"""The one of them at which the columns' part is learnt anew where columns are many, or the classes' own curvatures too
+dear by then: its decomposition is dear, too."""
 SLOW, PATIENCE = 0.9, 10
 """The contraction of the decrement, a step in the mean over some, above which L-BFGS makes way for a Newton step."""
 ROUGH, SHARP = 1e-2, 1e-24
@@ -168,22 +169,24 @@ class Descent:
 
     def _learn(self) -> None:
         """Take the metric from the probabilities here."""
-        if self.problem.d <= PRECISE or self.number == COSTLY:
+        if (self._affords_own() and self.problem.d <= WIDE) or self.number == COSTLY:
             self.metric = self._metric()
         else:
             self.metric.turn(self.problem.covariance(self.P))
         if self.number <= FORGET:
             self.pairs.pairs.clear()
 
-    def _metric(self) -> Metric:
-        """The metric of the probabilities here; with the classes' own curvatures where a walk of so many steps can
-        afford them.
-        """
+    def _affords_own(self) -> bool:
+        """Whether a walk of so many steps can afford the classes' own curvatures."""
         problem = self.problem
         few = problem.d > WIDE or (problem.d <= PRECISE and problem.K * problem.d**2 <= MOST_NUMBERS)
-        if few and problem.own_price() <= AFFORDED * self.number:
-            return ClassBlocks(*problem.own_moments(self.P), problem.kind.itemsize)
-        return Kronecker(problem.moments(self.P))
+        return few and problem.own_price() <= AFFORDED * self.number
+
+    def _metric(self) -> Metric:
+        """The metric of the probabilities here."""
+        if self._affords_own():
+            return ClassBlocks(*self.problem.own_moments(self.P), self.problem.kind.itemsize)
+        return Kronecker(self.problem.moments(self.P))
 
     def _quasi_newton(self) -> None:
         """The step of L-BFGS, in the precision of the scores."""
