@@ -34,7 +34,7 @@ def walk(kind: str, name: str, rate: float | str) -> None:
     from descender.costs.cost import Cost
     from descender.costs.formula import Formula
     from descender.costs.risk import Risk
-    from descender.methods.advance import COLUMNS
+    from descender.methods.advance import new_log
     from descender.methods.auto import textbook
     from descender.methods.estimates import full_batch, mini_batches
     from descender.methods.textbook import compiled_walk
@@ -48,7 +48,7 @@ def walk(kind: str, name: str, rate: float | str) -> None:
         cost = Risk(csr_array(X) if kind == "sparse" else X, (X[:, 0] > 0).astype(float), "log_loss")
         w, batches = np.zeros(6), next(mini_batches(100, 10, rng))
     method = textbook(cost, name, rate, None if kind != "sparse" else 20)
-    log, path = np.zeros((10, len(COLUMNS))), np.empty((10, w.size))
+    log, path = new_log(10), np.empty((10, w.size))
     began = time.perf_counter()
     step = compiled_walk(cost.kernel(), method)
     none = np.empty((0, w.size))

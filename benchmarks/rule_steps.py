@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from descender.costs.formula import Formula
-from descender.methods.advance import Options
+from descender.methods.advance import Options, new_log
 from descender.methods.auto import textbook
 from descender.methods.estimates import full_batch
 from descender.methods.rules import RULES
@@ -49,7 +49,7 @@ def ours(name: str, rate: Any, steps: int = STEPS) -> tuple[Callable[[], tuple[f
     options = Options(clip_norm=1.0) if name.endswith("clipped") else Options()
     method = textbook(cost, name.split(",")[0], rate, options=options)
     step, batches = compiled_walk(cost.kernel(), method), full_batch(None, steps)
-    log, none = np.zeros((steps, 6)), np.empty((0, 2))
+    log, none = new_log(steps), np.empty((0, 2))
     noise = Noise(method.rule, 2, np.random.default_rng(0)).next(steps, 0)
     positions = [method.position(np.array(START)) for _ in range(TURNS + 1)]  # JAX's start is made beforehand, too
     options = method.options._replace(gradient_tol=-1.0, step_tol=-1.0)

@@ -17,6 +17,7 @@ import numpy as np
 
 from descender import minimize
 from descender.costs.formula import Formula
+from descender.methods.advance import new_log
 from descender.methods.auto import textbook
 from descender.methods.estimates import full_batch
 from descender.methods.textbook import compiled_walk
@@ -36,7 +37,7 @@ def loop_alone() -> Callable[[], tuple[float, ...]]:
     cost = Formula(FORMULA)
     method = textbook(cost, "gd", RATE)
     step, batches = compiled_walk(cost.kernel(), method), full_batch(None, STEPS)
-    log, none = np.zeros((STEPS, 6)), np.empty((0, 2))
+    log, none = new_log(STEPS), np.empty((0, 2))
 
     def run() -> tuple[float, ...]:
         position = method.position(np.array(START))

@@ -12,7 +12,11 @@ import importlib.util
 import inspect
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from descender.kernels import loops
 from descender.kernels.cached import HEADER, JIT, JIT_ENTRY, load
@@ -21,8 +25,8 @@ from descender.kernels.texts import Scalars, text_of
 
 SIDE_BY_SIDE = "\n\n# compiled with LLVM's superword parallelism\n"
 OPERATIONS = (
-    "length", "free_length", "distance", "along", "copy", "forget", "clip", "only", "project",
-    "shrink", "shrunk_length", "penalty_rise", "keep",
+    "square", "length", "free_length", "square_between", "distance", "along", "copy", "forget", "clip", "only",
+    "project", "shrink", "shrunk_length", "penalty_rise", "keep", "least",
 )  # fmt: skip
 OPTIONS = ("clip_norm", "clip_value", "gradient_tol", "step_tol", "whole")
 STATES = ("state", "new_state", "state_before")
@@ -59,7 +63,7 @@ def assemble(
     kind = (advance, evaluate, _kind(rule), _kind(rate), *switches.items(), *rows, min(size, SHORT + 1))
     if kind not in _TEXTS:
         text = entry_text(advance, evaluate, rule, rate, switches, rows, size)
-        pays = size <= SHORT and not switches["clips"]  # branches in each coordinate are better left alone
+        pays = size <= SHORT and not switches["clips"] and _divides(rule)  # else it only moves numbers about
         _TEXTS[kind] = text + SIDE_BY_SIDE * pays  # a part of the text, by whose hash compiled code is found again
     compiled = load(_TEXTS[kind]).advance
     return vectorised(compiled) if _TEXTS[kind].endswith(SIDE_BY_SIDE) else compiled
@@ -71,9 +75,9 @@ def vectorised(compiled: Callable) -> Callable:
     That changes no bit, and roots and quotients, which stand in line for one unit, take half of the time.  Numba leaves
     it off since old versions of LLVM had an error in it, and knows one switch for the whole process only.
     """
+    config: Any = importlib.import_module("numba.core.config")
 
     def call(*arguments: Any) -> Any:
-        config: Any = importlib.import_module("numba.core.config")
         before = config.SLP_VECTORIZE
         config.SLP_VECTORIZE = 1
         try:
@@ -86,6 +90,12 @@ def vectorised(compiled: Callable) -> Callable:
 
 _TEXTS: dict[tuple, str] = {}
 """Each loop's text is written once for every kind of walk; the numbers of a rule or a rate stand in none."""
+
+
+def _divides(rule: Any) -> bool:
+    """Whether a rule takes a root or a quotient in each coordinate."""
+    formulas = (text_of(getattr(rule, name), name) for name in ("formula", "settle") if hasattr(rule, name))
+    return any("/" in text or "sqrt" in text for text in formulas)
 
 
 def _kind(owner: tuple) -> tuple:
@@ -127,11 +137,11 @@ def one_body(advance: Callable, evaluate: str, rule: Any, rate: Any, switches: M
     return [_Numbers().visit(Scalars().visit(line)) for line in written_out(body, functions)]
 
 
-def numbers_of(rule: Any, rate: Any, options: Any) -> list[float]:
+@lru_cache(64)
+def numbers_of(rule: Any, rate: Any, options: Any) -> NDArray[np.float64]:
     """The numbers of a rule, a rate and the options, in the order in which the compiled loop reads them."""
-    return [value for _, value in _named_numbers("p", rule) + _named_numbers("q", rate)] + [
-        float(getattr(options, name)) for name in OPTIONS
-    ]
+    named = _named_numbers("p", rule) + _named_numbers("q", rate)
+    return np.array([value for _, value in named] + [float(getattr(options, name)) for name in OPTIONS])
 
 
 def _named_numbers(name: str, owner: Any) -> list[tuple[str, float]]:
@@ -244,7 +254,7 @@ def rate_texts(rate: Any, first: int) -> list[str]:
     call = f"rate_formula({_arguments(rate.formula, given | {'sums': sums.result})})"
     lines = [*sums.lines, f"rate, {m} = {call}" if m != "()" else f"rate = {call}", "return rate"]
     texts += [formula, _function(f"rate_at(memory, q, t, value, {', '.join(VECTORS)})", lines)]
-    loop = ["for k in range(log.shape[0]):", "    t = first + k", f"    log[k, {RATE}] = {call}"]
+    loop = ["for k in range(log.shape[1]):", "    t = first + k", f"    log[{RATE}, k] = {call}"]
     texts.append(_function("schedule(log, q, first)", loop))
     if hasattr(rate, "ceiling"):
         texts.append(text_of(rate.ceiling, "ceiling"))

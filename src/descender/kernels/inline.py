@@ -210,6 +210,12 @@ class _Switch(ast.NodeTransformer):
         left = [value for value in left if not _is(value, every)]
         return ast.BoolOp(node.op, left) if len(left) > 1 else left[0] if left else ast.Constant(every)
 
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.AST:
+        self.generic_visit(node)
+        if isinstance(node.op, ast.Not) and isinstance(node.operand, ast.Constant):
+            return ast.Constant(not node.operand.value)
+        return node
+
     def visit_If(self, node: ast.If) -> Any:
         node.test = self.visit(node.test)
         node.body, node.orelse = switched(node.body, self.switches), switched(node.orelse, self.switches)
@@ -236,7 +242,30 @@ def unrolled(body: Statements, vectors: Mapping[str, int]) -> Statements:
     s += v_0 * u[0]
     s += v_1 * u[1]
     """
-    return [line for statement in body for line in _Unroller(vectors).lines(statement)]
+    return begun([line for statement in body for line in _Unroller(vectors).lines(statement)])
+
+
+def begun(body: Statements) -> Statements:
+    r"""The statements with sums that begin as their first term, and not as 0: of a short sum that is a step less.
+
+    >>> print(ast.unparse(begun(ast.parse("s = 0.0\ns += a\ns += b").body)))
+    s = a
+    s += b
+    """
+    lines: Statements = []
+    for node in body:
+        for field in ("body", "orelse"):
+            if getattr(node, field, None):
+                setattr(node, field, begun(getattr(node, field)))
+        match lines[-1:], node:
+            case (
+                [ast.Assign(targets=[ast.Name(id=sum_)], value=ast.Constant(value=0.0))],
+                ast.AugAssign(target=ast.Name(id=name), op=ast.Add(), value=term),
+            ) if name == sum_:
+                lines[-1] = _assign(ast.Name(name, ast.Store()), term)
+            case _:
+                lines.append(node)
+    return lines
 
 
 class _Unroller(ast.NodeTransformer):

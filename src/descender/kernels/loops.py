@@ -7,11 +7,17 @@ assembler puts their lines in place of the calls, so each returns at its end or 
 import math
 
 
-def length(v):
-    """The Euclidean norm, without overflow."""
+def square(v):
+    """The square of the Euclidean norm."""
     total = 0.0
     for j in range(v.shape[0]):
         total += v[j] * v[j]
+    return total
+
+
+def length(v):
+    """The Euclidean norm, without overflow."""
+    total = square(v)
     norm = math.sqrt(total)
     if not 1e-280 < total < 1e280:
         largest = 0.0
@@ -37,11 +43,17 @@ def free_length(gradient, w, lower, upper):
     return scale * math.sqrt(total)
 
 
-def distance(a, b):
-    """The norm of a - b."""
+def square_between(a, b):
+    """The square of the norm of a - b."""
     total = 0.0
     for j in range(a.shape[0]):
         total += (a[j] - b[j]) * (a[j] - b[j])
+    return total
+
+
+def distance(a, b):
+    """The norm of a - b."""
+    total = square_between(a, b)
     norm = math.sqrt(total)
     if not 1e-280 < total < 1e280:
         largest = 0.0
@@ -78,15 +90,18 @@ def forget(state):
 def clip(gradient, max_norm, max_value):
     """Scale the gradient down to `max_norm`, bound each component by `max_value`; 1.0 if that changed it, else 0.0."""
     clipped = 0.0
-    norm = length(gradient)
-    if norm > max_norm:
-        clipped = 1.0
-        for j in range(gradient.shape[0]):
-            gradient[j] = gradient[j] / norm * max_norm
-    for j in range(gradient.shape[0]):
-        if abs(gradient[j]) > max_value:
-            gradient[j] = math.copysign(max_value, gradient[j])
+    low = max_norm * max_norm * (1.0 - 1e-15)
+    if low < 1e-280 or not square(gradient) < low:  # most need no root
+        norm = length(gradient)
+        if norm > max_norm:
             clipped = 1.0
+            for j in range(gradient.shape[0]):
+                gradient[j] = gradient[j] / norm * max_norm
+    if max_value < math.inf:
+        for j in range(gradient.shape[0]):
+            if abs(gradient[j]) > max_value:
+                gradient[j] = math.copysign(max_value, gradient[j])
+                clipped = 1.0
     return clipped
 
 
@@ -135,3 +150,9 @@ def keep(path, i, w):
     """Note the point before step i."""
     for j in range(w.shape[0]):
         path[i, j] = w[j]
+
+
+def least(tol):
+    """Above it a square is that of a norm above `tol`, and lost nothing."""
+    tol = max(tol, 0.0)
+    return max(tol * tol * (1.0 + 1e-15), 1e-280)

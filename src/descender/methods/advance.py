@@ -10,8 +10,10 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 COLUMNS = ("cost", "gradient_norm", "step_norm", "learning_rate", "clipped", "evaluations")
+EVALUATIONS = COLUMNS.index("evaluations")
 FEW = 32
 """Numbers up to which Python's own norm is faster than NumPy's."""
 RAN, SMALL_GRADIENT, SMALL_STEP, NOT_FINITE, NO_CHANGE = 0, 1, 2, 3, 4
@@ -33,28 +35,43 @@ class Options(NamedTuple):
     stop_if_not_finite: bool = True
 
 
+def new_log(steps: int) -> NDArray[np.float64]:
+    """What :func:`advance` writes into: a row for each of `COLUMNS`, so that numbers of one kind lie side by side.
+
+    One evaluation a step is noted beforehand; where a rate is searched for, it is written over.
+    """
+    log = np.zeros((len(COLUMNS), steps))
+    log[EVALUATIONS] = 1.0
+    return log
+
+
 def advance(
     evaluate, rate_at, schedule, ceiling_at, remember, update, settle, answer,
-    length, free_length, distance, along, copy, forget, clip, only, project,
-    shrink, shrunk_length, penalty_rise, keep,
+    square, length, free_length, square_between, distance, along, copy, forget, clip, only, project,
+    shrink, shrunk_length, penalty_rise, keep, least,
     clips, coordinates, scheduled, searches, bounded, shrinks, carries, looks_back, remembers, settles, extrapolates,
     answers_apart, stop_if_not_finite,
     p, q, options, data, order, starts, stops,
     w, new, gradient, direction, before, direction_before, ahead, origin, lower, upper, thresholds,
     state, new_state, state_before, memory, noise, first, log, path, answers,
 ):  # fmt: skip
-    """Take a step for each row of `log`, fewer if the walk ends; returns how many rows count, and why it ended.
+    """Take a step for each column of `log`, fewer if the walk ends; returns how many count, and why it ended.
 
     The first parameters are operations and what is switched on; the assembler puts them in.  The samples of step i are
-    ``order[starts[i]:stops[i]]``.  Row i of `log` describes the point before step i and the step that was taken from
+    ``order[starts[i]:stops[i]]``.  Column i of `log` describes the point before step i and the step that was taken from
     it; ``path[i]`` is that point, ``answers[i]`` what the rule makes of it.  The vectors are changed in place: the walk
     goes on from `w` and `state`, and from `before` and `state_before` if `w` turned out not to be finite.
+
+    A norm is looked at, and computed without overflow, only where its square is out of the range of ordinary numbers,
+    or so small that the walk may end: of all other steps the square says that nothing is to be done.
     """
     if scheduled:
         schedule(log, q, first)
-    done = log.shape[0]
+    flat = least(options.gradient_tol)
+    still = least(options.step_tol)
+    done = log.shape[1]
     why = 0
-    for i in range(log.shape[0]):
+    for i in range(log.shape[1]):
         t = first + i
         rows = order[starts[i] : stops[i]]
         evaluations = 0.0
@@ -67,28 +84,34 @@ def advance(
         if shrinks:
             part = min(1.0, rows.shape[0] / options.whole)
             norm = shrunk_length(gradient, w, part, thresholds)
-        else:
-            norm = free_length(gradient, w, lower, upper) if bounded else length(gradient)
-        log[i, 0] = value
-        log[i, 1] = norm
-        if stop_if_not_finite and not math.isfinite(value + norm):
-            done = i
-            why = 3
-            break
+        elif bounded:
+            norm = free_length(gradient, w, lower, upper)
+        size = norm * norm if shrinks or bounded else square(gradient)
+        log[0, i] = value
+        log[1, i] = norm if shrinks or bounded else math.sqrt(size)
+        if not (flat < size < 1e280 and abs(value) < math.inf):
+            if not (shrinks or bounded):
+                norm = length(gradient)
+            log[1, i] = norm
+            if stop_if_not_finite and not math.isfinite(value + norm):
+                done = i
+                why = 3
+                break
+            if norm <= options.gradient_tol:
+                why = 1
         if i < path.shape[0]:
             keep(path, i, w)
         if answers_apart and i < answers.shape[0]:
             answer(answers, i, p, w, state, t)
-        clipped = 0.0
         if clips or coordinates:
             copy(direction, gradient)
         if coordinates:
             only(direction, t % direction.shape[0])
         if clips:
-            clipped = clip(direction, options.clip_norm, options.clip_value)
+            log[4, i] = clip(direction, options.clip_norm, options.clip_value)
 
         if scheduled:
-            rate = float(log[i, 3])
+            rate = float(log[3, i])
         else:
             rate = rate_at(memory, q, t, value, w, direction, before, direction_before, origin)
         if remembers:
@@ -99,7 +122,7 @@ def advance(
         if bounded:
             wanted = distance(new, w)
             project(new, lower, upper)
-            if carries and distance(new, w) <= options.step_tol < wanted and norm > options.gradient_tol:
+            if carries and distance(new, w) <= options.step_tol < wanted and why == 0:
                 forget(state)  # the bounds stop a velocity, not the descent
                 update(new, new_state, memory, p, w, direction, state, origin, noise, i, rate, t)
                 project(new, lower, upper)
@@ -118,7 +141,7 @@ def advance(
                     evaluations += 1.0
                     memory[1] = evaluate(ahead, new, data, rows)
                     if extrapolates:  # the parabola of this rate must lie above the cost, but for its rounding
-                        promise = drop + 0.5 * distance(new, w) ** 2 / rate + 4e-16 * abs(value)
+                        promise = drop + 0.5 * square_between(new, w) / rate + 4e-16 * abs(value)
                     else:
                         promise = q.share * drop
                     if memory[1] <= ceiling + promise:
@@ -136,12 +159,20 @@ def advance(
             project(new, lower, upper)
         if extrapolates and searches:
             memory[1] = math.nan  # the search did not read the cost there
-        step = distance(new, w)
         memory[0] = rate
-        log[i, 2] = step
-        log[i, 3] = rate
-        log[i, 4] = clipped
-        log[i, 5] = evaluations
+        if not scheduled:
+            log[3, i] = rate
+        if searches:
+            log[5, i] = evaluations
+        size = square_between(new, w)
+        log[2, i] = math.sqrt(size)
+        if not still < size < 1e280:
+            step = distance(new, w)
+            log[2, i] = step
+            if stop_if_not_finite and not math.isfinite(step):
+                why = 3
+            elif step <= options.step_tol and why == 0:
+                why = 2
 
         copy(before, w)
         copy(w, new)
@@ -149,23 +180,18 @@ def advance(
         copy(state, new_state)
         if looks_back:
             copy(direction_before, direction)
-        if stop_if_not_finite and not math.isfinite(step):
+        if searches and memory[2] >= 50.0 and options.gradient_tol == 0.0 and why == 0:
+            why = 4  # an exact search has nothing to go by
+        if why > 0:
             done = i + 1
-            why = 3
-            break
-        if norm <= options.gradient_tol:
-            done = i + 1
-            why = 1
-            break
-        if step <= options.step_tol:
-            done = i + 1
-            why = 2
-            break
-        if searches and memory[2] >= 50.0 and options.gradient_tol == 0.0:  # an exact search has nothing to go by
-            done = i + 1
-            why = 4
             break
     return done, why
+
+
+def square(v):
+    """The square of the norm, whose root is the norm to the last bit."""
+    norm = length(v)
+    return norm * norm
 
 
 def length(v):
@@ -186,6 +212,12 @@ def length(v):
 def free_length(gradient, w, lower, upper):
     """The norm of the projected gradient, w - P(w - g): what points out of the bounds does not count."""
     return length(np.minimum(np.maximum(gradient, w - upper), w - lower))
+
+
+def square_between(a, b):
+    """The square of the norm of a - b."""
+    norm = distance(a, b)
+    return norm * norm
 
 
 def distance(a, b):
@@ -256,8 +288,14 @@ def keep(path, i, w):
     path[i] = w
 
 
+def least(tol):
+    """Above it a square is that of a norm above `tol`, and lost nothing."""
+    tol = max(tol, 0.0)
+    return max(tol * tol * (1.0 + 1e-15), 1e-280)
+
+
 OPERATIONS = (
-    length, free_length, distance, along, copy, forget, clip, only, project,
-    shrink, shrunk_length, penalty_rise, keep,
+    square, length, free_length, square_between, distance, along, copy, forget, clip, only, project,
+    shrink, shrunk_length, penalty_rise, keep, least,
 )  # fmt: skip
 """The vector operations on arrays, in the order of the parameters; their loops stand in `descender.kernels.loops`."""

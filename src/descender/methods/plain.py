@@ -46,7 +46,7 @@ def schedule(rate: Any) -> Callable[..., None]:
     """The rates of the coming steps, of a rate that depends on their numbers alone."""
 
     def fill(log, q, first):
-        log[:, RATE] = [rate.formula(q, t) for t in range(first, first + len(log))]
+        log[RATE] = [rate.formula(q, t) for t in range(first, first + log.shape[1])]
 
     return fill
 
@@ -173,6 +173,10 @@ class InPlace:
         for at in range(0, w.size, PIECE):
             few = min(PIECE, w.size - at)
             self.passes(c, *[v[at : at + few] for v in vectors], *[v[:few] for v in self.scratch])
+
+    def square_between(self, new, w):
+        """The square of the norm of the last step."""
+        return self.norm * self.norm
 
     def distance(self, new, w):
         """The norm of the last step."""

@@ -25,7 +25,6 @@ from descender.methods.variance_reduced import Judge, Reduced, Reduction
 PLAIN_STEPS, PLAIN_BLOCK = 256, 32
 """Steps that are taken before a compiler is asked: a short walk never waits for one.  They come in blocks, too, but
 singly from a function of a user, who may be waiting for each."""
-TRIALS = walk.COLUMNS.index("evaluations")
 BLOCK = 4096
 """Steps of one compiled block: under a millisecond of a small formula, so that a key press is heard."""
 LONG = 4096
@@ -128,11 +127,12 @@ class Textbook:
             batches = reader.next(int(min(wide, budget.steps - taken)))
             step, now = compiled or uncompiled, with_rate(self.rate, first_rate(self.rate) * scale)
             count = len(batches.starts)
-            log = np.zeros((count, len(walk.COLUMNS)))
+            notes = walk.new_log(count)
+            log = notes.T
             path = np.empty((count if traced and count * w.size <= PATH_NUMBERS else 0, w.size), dtype=w.dtype)
             answers = np.empty((len(path) if hasattr(self.rule, "answer") else 0, w.size), dtype=w.dtype)
-            done, why = step(now, options, batches, position, noise.next(count, taken), taken, log, path, answers)
-            rows = (batches.stops - batches.starts)[:done] * log[:done, TRIALS].astype(np.intp)
+            done, why = step(now, options, batches, position, noise.next(count, taken), taken, notes, path, answers)
+            rows = (batches.stops - batches.starts)[:done] * log[:done, walk.EVALUATIONS].astype(np.intp)
             rows = cost.reads(rows) if isinstance(cost, Reduced) else rows
             ended, note, found = reader.used(done), None, None
             lost = self._lost(why, log[:done], batches, position, path)
@@ -268,7 +268,11 @@ def plain_walk(cost: Cost, method: Textbook, in_place: bool = False, mean: MeanP
     if in_place:
         stepper = plain.InPlace(rule)
         formulas = (*formulas[:4], stepper.update, *formulas[5:])
-        own_way: dict[Any, Any] = {walk.copy: stepper.copy, walk.distance: stepper.distance}
+        own_way: dict[Any, Any] = {
+            walk.copy: stepper.copy,
+            walk.square_between: stepper.square_between,
+            walk.distance: stepper.distance,
+        }
         operations = tuple(own_way.get(operation, operation) for operation in operations)
     if mean is not None:
         formulas = (*formulas[:4], mean.within(formulas[4], MEAN_EVERY), *formulas[5:])
@@ -306,7 +310,7 @@ def compiled_walk(kernel: Kernel, method: Textbook) -> Step:
         if names not in loops:
             loops[names] = assemble(advance, kernel.source, method.rule, q, switches._asdict(), names, size)
         return loops[names](
-            np.array(numbers_of(method.rule, q, options)), data, batches.order, batches.starts, batches.stops,
+            numbers_of(method.rule, q, options), data, batches.order, batches.starts, batches.stops,
             position.vectors, position.states, position.memory, noise, first, log, path, answers,
         )  # fmt: skip
 

@@ -166,13 +166,13 @@ class Online:
             self._compiled = self._compiled or compiled_walk(kernel, self._book)
             step = partial(self._compiled, data=kernel.data)
         batches = next(mini_batches(len(targets), 1, np.random.default_rng(0), shuffle=False))
-        log, none = np.zeros((len(targets), len(walk.COLUMNS))), np.empty((0, len(self.w)))
+        log, none = walk.new_log(len(targets)), np.empty((0, len(self.w)))
         position = self._position
         noise = self._noise.next(len(targets), self.samples)
         done, why = step(rate, self.options, batches, position, noise, self.samples, log, none, none)
         sound = why != walk.NOT_FINITE
         if not sound:  # the sample that led there leaves no trace
-            done = int(np.isfinite(log).all(axis=1).argmin())
+            done = int(np.isfinite(log).all(axis=0).argmin())
             self.spread = before
             self.columns.back(kept)
             if self.automatic:
@@ -181,7 +181,7 @@ class Online:
                 position.back()
         self.samples += done
         self.w = position.answer(self.samples)
-        self.losses = np.concatenate([self.losses, log[:done, 0]])
+        self.losses = np.concatenate([self.losses, log[0, :done]])
         return sound
 
     def _risk(self, X: Any, y: NDArray, s: NDArray | None = None) -> Risk:

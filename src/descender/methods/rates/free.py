@@ -116,7 +116,7 @@ class DistanceOverGradients(NamedTuple):
     first: float = 1e-6
     epsilon: float = 1e-8
 
-    memory = ("distance", "squares")
+    memory = ("squared_distance", "squares")
     along_gradient = True
 
     @staticmethod
@@ -126,7 +126,8 @@ class DistanceOverGradients(NamedTuple):
 
     @staticmethod
     def formula(q, sums, m):
-        """The rate of a step, the distance and the sum of squares."""
-        distance = max(m[0], q.first * (1.0 + math.sqrt(sums[2])), math.sqrt(sums[0]))
+        """The rate of a step, the square of the distance and the sum of squares."""
+        first = q.first * (1.0 + math.sqrt(sums[2]))
+        distance = max(m[0], first * first, sums[0])
         squares = m[1] + sums[1]
-        return q.rate * (distance / math.sqrt(squares + q.epsilon)), (distance, squares)
+        return q.rate * math.sqrt(distance / (squares + q.epsilon)), (distance, squares)

@@ -75,8 +75,8 @@ class ScheduleFree(NamedTuple):
     @staticmethod
     def settle(p, new, s, m):
         """The fast point within its bounds goes into the mean; between the two the next gradient is read."""
-        x = s[1] + m[2] * (new - s[1])
-        return p.beta * x + (1.0 - p.beta) * new, (new, x)
+        way = new - s[1]
+        return s[1] + (p.beta * m[2] + (1.0 - p.beta)) * way, (new, s[1] + m[2] * way)
 
     @staticmethod
     def answer(s):

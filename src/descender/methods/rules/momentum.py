@@ -122,7 +122,7 @@ class Fista(NamedTuple):
     def weigh(p, sums, m):
         """The next theta and the weight of the momentum."""
         theta = np.maximum(m[0], 1.0)
-        larger = 0.5 * (1.0 + np.sqrt(1.0 + 4.0 * theta * theta))
+        larger = 0.5 + np.sqrt(0.25 + theta * theta)
         uphill = p.restart * sums[0] > 0.0
         return np.where(uphill, 1.0, larger), np.where(uphill, 0.0, (theta - 1.0) / larger)
 
