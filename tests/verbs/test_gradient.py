@@ -172,6 +172,17 @@ def test_a_gradient_that_becomes_wrong_later_is_told_where(often):
     assert f"at step {walk.nit:,}, w = [" in walk.message
 
 
+def test_a_wrong_gradient_is_told_where_the_walk_stands_still():
+    for wrong in (lambda w: -rosen_der(w), lambda w: rosen_der(w) * [1.0, 1.0, -1.0, 1.0, 1.0]):
+        walk = minimize(rosen, [1.3, 0.7, 0.8, 1.9, 1.2], gradient=wrong)
+        assert walk.status == "wrong_gradient"
+        assert not walk.success
+        assert walk.nfev < 1000
+        assert [finding.code for finding in walk.findings] == ["D210"]
+    kinked = minimize(lambda w: abs(w[0]) + abs(w[1] - 1.0), [3.0, 3.0], gradient=lambda w: np.sign(w - [0.0, 1.0]))
+    assert kinked.status != "wrong_gradient"
+
+
 def test_compiled_walks_are_checked_too():
     class Later(Formula):
         def value_and_gradient(self, w, rows=None):

@@ -171,7 +171,6 @@ REFUSED = {
     "gradient twice": (lambda m: m(rosen, X0, jac=rosen_der, gradient=rosen_der), OptionError, "gradient .*jac"),
     "steps twice": (lambda m: m(rosen, X0, max_steps=3, options={"maxiter": 3}), OptionError, "options maxiter"),
     "method twice": (lambda m: m(rosen, X0, "gd", method="gd"), OptionError, "method is given twice"),
-    "hess": (lambda m: m(rosen, X0, hess=rosen_hess), OptionError, "hess: .*leave it out"),
     "constraints": (lambda m: m(rosen, X0, constraints={"type": "eq"}), CapabilityError, "only bounds"),
     "constraint": (lambda m: m(rosen, X0, constraints=[{"type": "eq"}]), CapabilityError, "only bounds"),
     "an unknown option": (lambda m: m(rosen, X0, options={"maxiters": 3}), OptionError, "did you mean maxiter"),
@@ -196,8 +195,8 @@ def test_a_method_of_scipy_that_is_not_here_says_what_is(method):
 
 
 def test_options_without_effect_are_told():
-    walk = descender.minimize(rosen, X0, options={"disp": True, "eps": 1e-8})
-    assert walk.notes[-1] == "without effect here: options disp, options eps"
+    walk = descender.minimize(rosen, X0, hess=rosen_hess, constraints={}, options={"disp": True, "eps": 1e-8})
+    assert walk.notes[-1] == "without effect here: hess, options disp, options eps"
     assert in_our_words({"options": dict.fromkeys(WITHOUT_EFFECT, 1)})[0] == {}
 
 

@@ -8,12 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from descender.costs.cost import Cost, Vector
-from descender.errors import CostError
+from descender.costs.gradient_check import check_gradient
+from descender.errors import CostError, DescenderError
 from descender.methods.advance import COLUMNS, length
 from descender.methods.bounds import Bounds
 from descender.methods.critical import FLAT_MEASURED, LARGEST, Critical, classify, lanczos, leave, probe, units
 from descender.methods.linesearch import Found
 from descender.methods.method import Block, Outcome, one_step
+
+NAMED = 20
+"""Parameters up to which a walk that stands still since its gradient is wrong looks for the worst of them."""
 
 SHARE, DOUBT = 10, 4
 """One in so many evaluations may be spent on curvature at the end; and where the end was not quick."""
@@ -134,6 +138,8 @@ def arrive(
     `still` tells that the model promised more, but no lower point was found.
     """
     here = Block(np.empty((0, len(COLUMNS))), w, 0, w[None, :][:0], final=(value, gradient))
+    if still and not story.escaped and (wrong := _contradicted(cost, story)):
+        return here._replace(outcome=wrong), None
     if cost.convex:
         return here._replace(outcome=_end(still, "converged", "the minimum of a convex cost", story, w, gradient)), None
     whole = max(story.gained(value), story.first_value - value)
@@ -169,6 +175,19 @@ def arrive(
         if plateau(cost, here.w, value, story.box):
             kind, text = "plateau", PLATEAU
     return here._replace(outcome=_end(still, kind, text, story, here.w, gradient)), None
+
+
+def _contradicted(cost: Cost, story: Arrival) -> Outcome | None:
+    """The outcome of a walk that is stuck since the gradient which it was handed is not that of J, at its start."""
+    if getattr(cost, "given", None) in (None, "jax", "torch") or story.box is not None:
+        return None
+    try:
+        check = check_gradient(cost, story.start)
+        if not check.ok and len(story.start) <= NAMED:
+            check = check_gradient(cost, story.start, full=True)
+    except DescenderError:
+        return None
+    return None if check.ok else Outcome("wrong_gradient", f"{check.message}, at the start")
 
 
 def _falling(cost: Cost, here: Block, critical: Critical, story: Arrival) -> tuple[str, int]:

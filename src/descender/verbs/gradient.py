@@ -17,6 +17,7 @@ from descender.errors import DescenderError, OptionError
 from descender.methods.method import Outcome
 from descender.verbs.reading import read_cost
 
+WRONG = "the gradient is wrong: "
 NAMED = 2_000
 """Parameters up to which a walk that found its gradient wrong looks for the worst of them."""
 
@@ -98,15 +99,16 @@ class GradientLook:
         except DescenderError:  # not finite here: that is the walk's business
             return None
         place = f"at step {steps:,}, w = {shown(w)}"
-        self.found = Finding(
-            "wrong-gradient",
-            "critical",
-            f"{place}: {check.message.removeprefix('the gradient is wrong: ')}; {check.relative_error:.1e} apart",
-            f"look at its formula for {check.worst}, or let it be made: gradient='jax', 'torch', or None"
-            if check.worst in self.cost.names
-            else "look at its formula, or let it be made: gradient='jax', 'torch', or None",
-        )
+        told = f"{place}: {check.message.removeprefix(WRONG)}; {check.relative_error:.1e} apart"
+        self.found = wrong_gradient(told, self.cost, check.worst)
         return Outcome("wrong_gradient", f"{check.message}, {place}")
+
+
+def wrong_gradient(told: str, cost: Cost, worst: str = "") -> Finding:
+    """D210 with its evidence, and the parameter to look at where it is known."""
+    part = f" for {worst}" * (worst in cost.names)
+    remedy = f"look at its formula{part}, or let it be made: gradient='jax', 'torch', or None"
+    return Finding("wrong-gradient", "critical", told.removeprefix(WRONG), remedy)
 
 
 def look_at_gradient(cost: Cost, often: Any) -> GradientLook | None:

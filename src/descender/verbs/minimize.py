@@ -16,13 +16,14 @@ from descender.costs.function import Function
 from descender.costs.risk import Risk
 from descender.descent import descend
 from descender.doctor.descent import examine
+from descender.doctor.finding import Finding
 from descender.doctor.lost_network import lost_network
 from descender.doctor.undefined import undefined
 from descender.errors import OptionError
 from descender.kernels.threads import one_blas_thread
 from descender.methods.bounds import read_bounds
 from descender.verbs.choosing import budgets, check_numbers, check_spelling, check_words, choose_method, down_to, within
-from descender.verbs.gradient import look_at_gradient
+from descender.verbs.gradient import look_at_gradient, wrong_gradient
 from descender.verbs.judging import judge, leave_critical_start, lost, rerun
 from descender.verbs.layers import look_at_layers
 from descender.verbs.reading import describe, read_cost
@@ -197,19 +198,16 @@ def minimize(
         walk.notes.append(f"J is not defined everywhere on the way: {undefined_at}")
     if box is not None and not box.contains(w):
         walk.notes.insert(0, "the start was outside of the bounds: moved to the nearest point within")
-    hurried = walk.status == "interrupted"  # who pressed Ctrl-C waits for no judgement
-    if isinstance(target, Risk) and walk.certificate is None and box is None and not hurried:
-        with one_blas_thread():
-            walk.certificate = certificate(target, walk.x)
-    if not hurried:
-        judge(target, walk, chosen)
+    if walk.status == "wrong_gradient" and not look:  # found out where the walk stood still
+        walk.findings.append(wrong_gradient(walk.message, target))
     walk.findings += [look.found] if look and look.found else []
     if layers and layers.names:
         walk.record.facts["layers"] = layers.facts
-    if not hurried or isinstance(target, Formula):  # a formula costs next to nothing
-        walk.findings += examine(target, w, walk, rerun(target, first, chosen, walk, seed))
-    if isinstance(target, Formula) and (gone := lost(target, first, chosen, walk, seed)):
-        walk.findings += undefined(target, *gone)
+    hurried = walk.status == "interrupted"  # who pressed Ctrl-C waits for no judgement, but a formula takes no time
+    if not hurried:
+        _judge(target, walk, chosen, certifies=box is None)
+    if not hurried or isinstance(target, Formula):
+        walk.findings += _findings(target, w, walk, chosen, first, seed)
     walk.findings = lost_network(walk)
     if walk.findings:
         walk.record.facts["findings"] = [finding.as_dict() for finding in walk.findings]
@@ -220,3 +218,19 @@ def minimize(
     if exact and not hurried:
         walk.stationary = stationary_points(count.cost, seconds=SECONDS if exact is True else exact)
     return walk
+
+
+def _judge(cost: Cost, walk: Walk, method: Any, certifies: bool) -> None:
+    """Say how far from the bottom the walk ended, and what its end is."""
+    if isinstance(cost, Risk) and walk.certificate is None and certifies:
+        with one_blas_thread():
+            walk.certificate = certificate(cost, walk.x)
+    judge(cost, walk, method)
+
+
+def _findings(cost: Cost, start: Vector, walk: Walk, method: Any, first: Vector, seed: int) -> list[Finding]:
+    """What went wrong on the way; `first` is where it began, if not at the start itself."""
+    found = examine(cost, start, walk, rerun(cost, first, method, walk, seed))
+    if isinstance(cost, Formula) and (gone := lost(cost, first, method, walk, seed)):
+        found += undefined(cost, *gone)
+    return found

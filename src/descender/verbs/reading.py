@@ -55,9 +55,12 @@ def numbers_of(start: Any, example: str) -> Vector:
     """The start as a new array of float64: numbers, arrays, tensors of any library."""
     try:
         tensor = hasattr(start, "detach")  # of PyTorch, which may carry a gradient
-        return np.array(start.detach().cpu().numpy() if tensor else start, dtype=np.float64, ndmin=1)
+        numbers = start.detach().cpu().numpy() if tensor else start
+        if np.iscomplexobj(numbers):
+            raise TypeError
+        return np.array(numbers, dtype=np.float64, ndmin=1)
     except (TypeError, ValueError):
-        raise StartError(f"start={start!r}: expected numbers, such as {example}") from None
+        raise StartError(f"start={start!r}: expected real numbers, such as {example}") from None
 
 
 def read_start(names: tuple[str, ...], start: Any, columns: Iterable[str] = ()) -> Vector:

@@ -31,9 +31,11 @@ OPTIONS = {
     "ftol": "cost_tol",
 }
 WITHOUT_EFFECT = (
-    "disp", "iprint", "return_all", "norm", "eps", "finite_diff_rel_step", "maxcor", "maxls", "c1", "c2", "workers"
+    "disp", "iprint", "return_all", "norm", "eps", "finite_diff_rel_step", "maxcor", "maxls", "c1", "c2", "workers",
+    "xrtol", "hess_inv0",
 )  # fmt: skip
-"""Options that tune SciPy's own methods or its printing: accepted, and noted on the walk."""
+"""Options that tune SciPy's own methods or its printing: accepted, and noted on the walk.  So are ``hess`` and
+``hessp``, without which SciPy's methods by gradients do as well."""
 
 
 def speaks_scipy(verb: Callable[..., Any]) -> Callable[..., Any]:
@@ -87,17 +89,14 @@ def in_our_words(given: Mapping[str, Any], positional: int = 0) -> tuple[dict[st
             words = once(words, ours, given[name], name)
     if "gradient" in words and "jac" in given:
         words["gradient"] = gradient_word(given["jac"])
-    for name in ("hess", "hessp"):
-        if given.get(name) is not None:
-            raise OptionError(f"{name}: the methods here learn curvature from the gradients; leave it out")
+    unused = [name for name in ("hess", "hessp") if given.get(name) is not None]
     constraints = words.pop("constraints", ())
-    if not isinstance(constraints, tuple | list) or len(constraints):
+    if not (constraints is None or (isinstance(constraints, tuple | list | dict) and not constraints)):
         raise CapabilityError("constraints: only bounds of the variables are kept here; use bounds=, or SciPy's SLSQP")
     if "method" in words:
         words["method"] = method_word(words["method"])
     if words.get("callback") is not None:
         words["callback"] = callback_of(words["callback"])
-    unused = []
     for name, value in dict(given.get("options") or {}).items():
         if name in WITHOUT_EFFECT:
             unused.append(f"options {name}")
@@ -124,7 +123,8 @@ def method_word(method: Any) -> Any:
     if method is None:
         return "auto"
     if not isinstance(method, str):
-        raise OptionError(f"method={described(method)}: expected a name; {suggest('', METHODS)}")
+        advice = "; a function that minimises is called by itself" if callable(method) else ""
+        raise OptionError(f"method={described(method)}: expected a name{advice}; {suggest('', METHODS)}")
     name = method.lower()
     if name in METHODS:
         return name
