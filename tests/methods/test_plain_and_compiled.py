@@ -82,6 +82,17 @@ def test_compiled_walk_stops_where_the_plain_one_does():
     assert float(np.linalg.norm(compiled.jac)) <= 1e-3
 
 
+@pytest.mark.parametrize("scale", [1e-200, 1e180], ids=["underflow", "overflow"])
+def test_norms_whose_squares_are_no_numbers(scale):
+    method = Textbook("gd", GradientDescent(), Constant(0.1 / scale), options=Options(gradient_tol=1e-10 * scale))
+    plain, compiled = both_ways(method, Formula(f"{scale} * (x**2 + y**2)"), steps=400)
+    assert plain.status == compiled.status == "small_gradient"
+    assert plain.nit == compiled.nit
+    gradients = 2.0 * scale * np.hypot(*plain.record.path.T)
+    for walk in (plain, compiled):
+        assert walk.record["gradient_norm"][:100] == pytest.approx(gradients[:100], rel=1e-14)
+
+
 def test_compiled_walk_takes_back_what_the_plain_one_does():
     method = Textbook("gd", GradientDescent(), Constant(30.0), recover=True)
     plain, compiled = both_ways(method, Formula("(x-1)**2 + 3*(y-2)**2"), steps=2000)
