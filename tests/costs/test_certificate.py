@@ -11,6 +11,8 @@ from descender.costs import certificate as module
 from descender.costs.certificate import Certificate, certificate, cost_scale, relative_gap
 from descender.costs.losses import Softmax
 from descender.costs.risk import Risk
+from descender.descent import descend
+from descender.methods.auto import choose
 
 LOSSES = ("squared_error", "log_loss", "softmax")
 OTHERS = ("huber 0.3", "poisson", "squared_hinge", "quantile 0.8", "hinge")
@@ -461,3 +463,21 @@ def test_the_dual_point_is_feasible(seed, weighted, away):
                 p = risk.y - theta[0]
                 assert p.min() >= -1e-15
                 assert p.max() <= 1 + 1e-15
+
+
+@pytest.mark.parametrize("loss", ["log_loss", "huber 1.35", "squared_error", "poisson"])
+def test_a_penalty_below_rounding_is_left_out_of_the_dual(loss):
+    """Columns of 1e6 and l2 of 1e-17: what rounding leaves of sums over rows would be more than the cost, over l2."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 4))
+    z = X @ rng.normal(size=4)
+    y = rng.poisson(np.exp(0.3 * z)) if loss == "poisson" else z + rng.logistic(size=300)
+    y = (y > 0).astype(float) if loss == "log_loss" else y
+    risk = Risk(1e6 * X, y, loss, l2=1e-17)
+    walk = descend(risk, np.zeros(5), choose(risk, 1e-6)[0])
+    assert walk.success
+    assert walk.certificate.relative <= 1e-6
+    for far in (1e-1, 1e-3):
+        w = walk.x + far * rng.normal(size=5) * np.array([1e-6, 1e-6, 1e-6, 1e-6, 1.0])
+        found, true = certificate(risk, w), risk.value(w) - walk.fun
+        assert true <= found.gap <= 10.0 * true + 1e-12

@@ -78,7 +78,8 @@ class Reads:
         self.intercept, self.l2 = risk.intercept, risk.l2
         self.size = self.d + self.intercept
         self.quick = quick_rows(X) if sparse.issparse(X) else None
-        self.height, self.far, self.unit = min(TALL * block_height(X), BLOCK_ROWS), far, unit
+        height = min(TALL * block_height(X), BLOCK_ROWS)
+        self.height, self.far, self.unit = max(height - height % RUN, min(height, RUN)), far, unit
         even = self.n > 0 and bool((sigma == sigma[0]).all())
         self.even = float(sigma[0]) if even else None
         self.fused = risk.loss.fused if risk.loss.fuses(y) else None
@@ -323,7 +324,8 @@ def summed(r: NDArray, rows: Any) -> NDArray:
         return np.matmul(r, rows)
     whole = len(r) - len(r) % RUN
     runs = np.matmul(r[:whole].reshape(-1, 1, RUN), rows[:whole].reshape(-1, RUN, rows.shape[1]))
-    return runs.sum(axis=(0, 1), dtype=np.float64) + np.matmul(r[whole:], rows[whole:])
+    sums = runs.sum(axis=(0, 1), dtype=np.float64)
+    return sums if whole == len(r) else sums + np.matmul(r[whole:], rows[whole:])
 
 
 def _near_zero(y: NDArray, width: float) -> bool:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from descender.costs.certificate import Certificate, certificate, proved
+from descender.costs.certificate import Certificate, certificate, is_slight, proved
 from descender.costs.cost import Vector
 from descender.costs.dual_rows import room
 from descender.costs.losses import Softmax
@@ -252,6 +252,9 @@ class Standard:
             # y - theta, a probability near 1, is known to an absolute rounding, which the score multiplies
             bound -= EPSILON * float((self.sigma * np.abs(self.y)).dot(np.abs(at.Z)))
             bound = max(bound, self.lowest)
+        penalty = 0.5 * float(np.vdot(self.ridge * at.V, at.V))
+        if is_slight(risk, penalty, at.value - bound, at.value):
+            return self._general_proof(at)
         return proved(at.value, at.value - bound, scale)
 
     def _general_proof(self, at: Point) -> Certificate:
