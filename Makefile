@@ -40,6 +40,7 @@ demo: $(READY)  ## descend a straight line and fit 336,776 real flights, into ./
 	@echo "To look at:"
 	@echo "  $(CURDIR)/$(OUT)/line.png   the walk on the cost of slope and intercept"
 	@echo "  $(CURDIR)/$(OUT)/late.html  the report on the flights, in any browser"
+	@echo "To go on: source .venv/bin/activate, then descender --help"
 
 test: lint  ## lint, then the whole test suite with its doctests
 	$(BIN)/pytest

@@ -101,6 +101,13 @@ def test_patience_ends_the_walk_and_answers_with_the_lowest_held_out_cost(batch_
     assert f"step {int(walk.record['step'][best])}" in walk.message
 
 
+def test_patience_is_how_many_epochs_may_pass_without_a_lower_cost():
+    cost = risk(n=12)
+    walk = descend(cost, np.zeros(4), gd(0.1, batch_size=4), Stop(patience=3), holdout=lambda w: 1.0)
+    assert (walk.status, walk.nit) == ("held_out", 4 * 3)  # the fourth of three steps is one too many
+    assert (walk.x == 0).all()
+
+
 def test_a_budget_with_patience_answers_with_the_lowest_held_out_cost_too():
     held_out = lambda w: float(np.sum(w**2))  # noqa: E731 - best at the start
     walk = descend(risk(40), np.zeros(4), gd(0.1, batch_size=8), Stop(max_steps=7, patience=9), holdout=held_out)
