@@ -45,6 +45,8 @@ POLISHED = 4e-24
 """The tol of a walk to rounding: Newton's decrement is the square of the distance that is left."""
 GROWTH = 1.1
 """By how much a rate grows with each accelerated step until the search shortens it."""
+MEMORY = 100
+"""Steps that are remembered where an evaluation costs more than the method."""
 LARGEST_INTERIOR = 6000
 """Columns up to which a matrix of curvatures, and its factor, may stand by for a dual ascent that gains little."""
 
@@ -136,11 +138,11 @@ def _for_kinks(cost: Risk, tol: float) -> tuple[Method, str]:
 def quasi_newton(cost: Cost, bounds: Bounds | None = None) -> LBFGS:
     """L-BFGS: down to rounding where the cost knows its curvature; sparing of the evaluations of a function.
 
-    A function costs more than the method, which then remembers up to 100 steps, and ends about where SciPy's do.
+    A function costs more than the method, which then remembers many steps, and ends about where SciPy's do.
     """
     if not isinstance(cost, Function):
         return LBFGS(bounds=bounds)
-    return LBFGS(memory=min(max(cost.n_parameters, 20), 100), tol=1e-11, thrifty=True, bounds=bounds)
+    return LBFGS(memory=MEMORY, tol=1e-11, thrifty=True, bounds=bounds)
 
 
 def polishing_tol(cost: Cost, tol: float) -> float:

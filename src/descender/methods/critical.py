@@ -16,6 +16,9 @@ LARGEST = 200
 FLAT_EXACT, FLAT_MEASURED, FLAT_PROBED = 1e-13, 1e-7, 1e-5
 """Curvatures below this share of the largest count as zero: exact ones, from differences, from a few products."""
 
+MEASURED, NOISE = 1e-5, 4e-11
+"""How far apart two gradients are taken that are measured themselves; the noise of one, as a share of J."""
+
 
 class Critical(NamedTuple):
     """``kind`` is minimum, maximum, saddle, flat or unknown.
@@ -82,8 +85,10 @@ def classify(
         return Critical("unknown", "the second derivatives are not finite here", np.empty(0))
     curvatures, directions = np.linalg.eigh(0.5 * (H + H.T))
     scale = float(np.abs(curvatures).max(initial=0.0))
-    positive = int((curvatures > tolerance * scale).sum())
-    negative = int((curvatures < -tolerance * scale).sum())
+    least = tolerance * scale
+    if gradient is not None and hessian is None and _measured_step(cost) == MEASURED:
+        least = max(least, NOISE / MEASURED * abs(cost.value(w)) / float(units(w)[free].min()))
+    positive, negative = int((curvatures > least).sum()), int((curvatures < -least).sum())
     zero = len(curvatures) - positive - negative
     directions = np.eye(len(w))[:, free] @ directions
     if positive == len(curvatures):
@@ -105,6 +110,11 @@ def units(w: Vector) -> Vector:
     return np.maximum(1.0, np.abs(w))
 
 
+def _measured_step(cost: Cost) -> float:
+    """How far apart two gradients are taken of which a product is made, in units of the parameters."""
+    return MEASURED if getattr(cost, "given", True) is None else 1e-7
+
+
 def products(
     cost: Cost, w: Vector, gradient: Vector | None, directions: NDArray[np.floating], box: Bounds | None = None
 ) -> NDArray[np.floating]:
@@ -112,7 +122,7 @@ def products(
     gradient = cost.gradient(w) if gradient is None else gradient
     columns = []
     for v in directions.T:
-        h = 1e-7
+        h = _measured_step(cost)
         if box is not None and box.room(w, v) < h:
             h = -min(h, box.room(w, -v))
         point = w + h * v

@@ -31,28 +31,30 @@ class Pairs:
 
     Pairs without measured positive curvature, :math:`s\cdot y \le 10^{-12} |s||y|`, and those whose squares
     are no numbers are left out.  `unit` are the units
-    of the parameters, 1 unless given, and `factor` is what the cost was multiplied by.
+    of the parameters, 1 unless given, and `factor` is what the cost was multiplied by.  `ratio` is how much longer the
+    last y is than it was measured: the scale of the first metric is that of the measured one.
     """
 
     def __init__(self, memory: int, unit: Vector | None = None):
         self.pairs: deque[tuple[Vector, Vector, float]] = deque(maxlen=memory)
-        self.unit, self.factor = unit, 1.0
+        self.unit, self.factor, self.ratio = unit, 1.0, 1.0
 
-    def add(self, s: Vector, y: Vector) -> bool:
-        """Remember a step and the change of the gradient over it."""
+    def add(self, s: Vector, y: Vector, ratio: float = 1.0) -> bool:
+        """Remember a step and the change of the gradient over it, and how much longer that is than was measured."""
         sy, yy = float(s @ y), float(y @ y)
         if not sy > 1e-12 * float(np.linalg.norm(s)) * float(np.linalg.norm(y)):
             return False
         if not (1e-300 < sy < 1e300 and 1e-300 < yy < 1e300):  # of which no inverse is a number
             return False
         self.pairs.append((s, y, 1.0 / sy))
+        self.ratio = ratio
         return True
 
     def within(self, free: NDArray[np.bool_]) -> Pairs:
         """The same pairs, of the free parameters alone."""
         part = Pairs(self.pairs.maxlen or len(self.pairs), None if self.unit is None else self.unit[free])
         for s, y, _ in self.pairs:
-            part.add(s[free], y[free])
+            part.add(s[free], y[free], self.ratio)
         return part
 
     def metric(self) -> Callable[[Vector], Vector] | None:
@@ -65,7 +67,7 @@ class Pairs:
             curvature = rho * float(y @ (unit**2 * y))
         if not 0.0 < curvature < np.inf:
             return None
-        square = unit**2 / curvature
+        square = self.ratio * unit**2 / curvature
         return lambda q: square * q
 
     def solve(self, g: Vector, metric: Callable[[Vector], Vector] | None = None) -> Vector:
@@ -83,7 +85,7 @@ class Pairs:
             q = metric(q)
         elif self.pairs:
             _, y, rho = self.pairs[-1]
-            q /= rho * float(y @ y)
+            q *= self.ratio / (rho * float(y @ y))
         for (s, y, rho), a in zip(self.pairs, reversed(factors), strict=True):
             q += (a - rho * float(y @ q)) * s
         return q
@@ -192,7 +194,7 @@ class LBFGS:
             path, after = w[None, :], _ahead(w, direction, t, box)
             step = after - w
             log = one_step(value, norm, length(step), t.step, evaluations)
-            pairs.add(step, changed(step, value, gradient, t.value, t.gradient))
+            self._learn(pairs, step, value, gradient, t)
             story.walked(step, value - t.value, evaluations)
             w, value, gradient, evaluations = after, t.value, t.gradient, 0
             yield Block(log, w, rows * int(log[0, 5]), path, pairs=pairs)
@@ -204,6 +206,23 @@ class LBFGS:
         if story.remaining() <= least:
             sure = least
         return max(min(least, sure), ROUNDING * max(scale, story.first_value - value))
+
+    def _learn(self, pairs: Pairs, step: Vector, value: float, gradient: Vector, t: Trial) -> None:
+        r"""Remember a step with the curvature of its end, which a vector u brings into the change of the gradient.
+
+        .. math:: y + \frac{\theta}{s\cdot u} u
+
+        Where evaluations are spared u = y, so that the units of the parameters do not matter (M. Biggs, *A note on
+        minimization algorithms which make use of non-quadratic properties of the objective function*, IMA J. Appl.
+        Math. 12 (1973) 337-338); else u = s, which changes nothing across the step: along a tail it is the quicker one.
+        """
+        y = t.gradient - gradient
+        theta = bend(step, y, value, t, float((gradient + t.gradient) @ step))
+        if not self.thrifty:
+            pairs.add(step, y if theta == 0.0 else y + theta / float(step @ step) * step)
+            return
+        ratio = 1.0 if theta == 0.0 else 1.0 + theta / float(step @ y)
+        pairs.add(step, ratio * y, ratio)
 
     def _direction(self, pairs: Pairs, w: Vector, gradient: Vector) -> Vector:
         """The quasi-Newton step; the first is as long as a tenth of w, at least 1, in units of the parameters."""
@@ -229,21 +248,21 @@ class LBFGS:
         return direction
 
 
-def changed(step: Vector, value: float, gradient: Vector, new_value: float, new_gradient: Vector) -> Vector:
-    r"""The change y of the gradient over a step s, with what the values of J tell about its third derivative.
+def bend(step: Vector, change: Vector, value: float, t: Trial, slopes: float) -> float:
+    r"""By how much the curvature along a step s is larger at its end than on the way, as the values of J tell it.
 
-    .. math:: y + \frac{\theta}{s\cdot s} s, \qquad \theta = 6 (J - J^+) + 3 (g + g^+)\cdot s
+    .. math:: \theta = 6 (J - J^+) + 3 (g + g^+)\cdot s, \qquad -\tfrac12 s\cdot y \le \theta \le 2 s\cdot y
 
-    The curvature along s is then that of the new point and no mean.  J. Zhang, N. Deng, L. Chen, *New quasi-Newton
-    equation and related methods for unconstrained optimization*, JOTA 102 (1999) 147-167.  Where the difference of the
-    values drowns in rounding, and beyond half and three times the mean curvature, y is left as it is or cut.
+    y is the `change` of the gradient, `slopes` is :math:`(g + g^+)\cdot s`.  Zero where the difference of the values
+    drowns in rounding.
+
+    J. Zhang, N. Deng, L. Chen, *New quasi-Newton equation and related methods for unconstrained optimization*, JOTA 102
+    (1999) 147-167.
     """
-    y = new_gradient - gradient
-    mean = float(step @ y)
-    if not 1e-12 * max(abs(value), abs(new_value)) < mean < np.inf:
-        return y
-    theta = 6.0 * (value - new_value) + 3.0 * float((gradient + new_gradient) @ step)
-    return y + min(max(theta, -0.5 * mean), 2.0 * mean) / float(step @ step) * step
+    mean = float(step @ change)
+    if not 1e-12 * max(abs(value), abs(t.value)) < mean < np.inf:
+        return 0.0
+    return min(max(6.0 * (value - t.value) + 3.0 * slopes, -0.5 * mean), 2.0 * mean)
 
 
 def _ahead(w: Vector, direction: Vector, t: Trial, box: Bounds | None) -> Vector:
