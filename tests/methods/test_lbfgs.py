@@ -13,7 +13,7 @@ from descender.costs.cost import Cost
 from descender.costs.risk import Risk
 from descender.descent import descend
 from descender.methods.critical import Critical
-from descender.methods.lbfgs import LBFGS, Pairs
+from descender.methods.lbfgs import LBFGS, Pairs, changed
 from descender.methods.linesearch import CURVATURE, FAR, SUFFICIENT, search
 from descender.walk import Stop
 
@@ -569,3 +569,30 @@ def test_a_promise_beyond_the_numbers_is_one():
     step, promise = point.newton(np.array([1e200, 1e299]))
     assert (step.tolist(), promise) == ([0.0, pytest.approx(-1e9)], pytest.approx(5e307))
     assert point.newton(np.array([0.0, 1e303]))[1] == np.inf
+
+
+def test_many_parameters_need_no_matrix():
+    """A matrix of 100,000 x 100,000 would take 80 GB."""
+    curvature = np.linspace(1.0, 10.0, 100_000)
+    found = minimize(lambda w: (float(0.5 * w @ (curvature * w)), curvature * w), np.ones(100_000), gradient=True)
+    assert found.success, found.message
+    assert found.fun < 1e-5
+
+
+def test_the_change_of_the_gradient_is_that_of_the_end_in_all_units():
+    """Of a cubic along the step the curvature at its end is met, and y is lengthened only, in any units."""
+    rng = np.random.default_rng(4)
+    A, b, unit = np.diag([2.0, 3.0, 5.0]), rng.normal(size=3), np.array([1e-3, 1.0, 1e4])
+
+    def cubic(w):
+        return 0.5 * w @ A @ w + (b @ w) ** 3 / 60, A @ w + (b @ w) ** 2 / 20 * b
+
+    w, s = np.ones(3), np.array([0.1, -0.2, 0.3])
+    (f, g), (after, slope) = cubic(w), cubic(w + s)
+    end = s @ (A @ s) + (b @ (w + s)) * (b @ s) ** 2 / 10
+    plain, longer = changed(s, f, g, after, slope), changed(s, f, g, after, slope, lengthen=True)
+    assert s @ plain == pytest.approx(end, rel=1e-10)
+    assert s @ longer == pytest.approx(end, rel=1e-10)
+    in_units = changed(s / unit, f, g * unit, after, slope * unit, lengthen=True)
+    np.testing.assert_allclose(in_units / unit, longer, rtol=1e-10)
+    assert not np.allclose(changed(s / unit, f, g * unit, after, slope * unit) / unit, plain, rtol=1e-2)

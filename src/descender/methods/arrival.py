@@ -313,9 +313,8 @@ def _probe(
     cost: Cost, w: Vector, gradient: Vector, affordable: int, story: Arrival, free: NDArray[np.bool_], quick: bool
 ) -> tuple[Critical, int]:
     """Look across the walk, where that can be complete or is long enough to find an extreme curvature."""
-    across = story.untaken(w) if len(w) <= LARGEST else np.empty((len(w), len(w)))
-    count = across.shape[1]
-    if free.all() and quick and count <= affordable:
+    across = story.untaken(w) if len(w) <= LARGEST else None  # of many a matrix would not fit in memory
+    if across is not None and free.all() and quick and (count := across.shape[1]) <= affordable:
         return probe(cost, w, gradient, across, story.box) if count else (MINIMUM, 0)
     if affordable >= ENOUGH:
         return lanczos(cost, w, gradient, affordable // 2, free, story.box)

@@ -208,21 +208,10 @@ class LBFGS:
         return max(min(least, sure), ROUNDING * max(scale, story.first_value - value))
 
     def _learn(self, pairs: Pairs, step: Vector, value: float, gradient: Vector, t: Trial) -> None:
-        r"""Remember a step with the curvature of its end, which a vector u brings into the change of the gradient.
-
-        .. math:: y + \frac{\theta}{s\cdot u} u
-
-        Where evaluations are spared u = y, so that the units of the parameters do not matter (M. Biggs, *A note on
-        minimization algorithms which make use of non-quadratic properties of the objective function*, IMA J. Appl.
-        Math. 12 (1973) 337-338); else u = s, which changes nothing across the step: along a tail it is the quicker one.
-        """
-        y = t.gradient - gradient
-        theta = bend(step, y, value, t, float((gradient + t.gradient) @ step))
-        if not self.thrifty:
-            pairs.add(step, y if theta == 0.0 else y + theta / float(step @ step) * step)
-            return
-        ratio = 1.0 if theta == 0.0 else 1.0 + theta / float(step @ y)
-        pairs.add(step, ratio * y, ratio)
+        """Remember a step; where evaluations are spared whatever the units of the parameters are."""
+        y = changed(step, value, gradient, t.value, t.gradient, lengthen=self.thrifty)
+        measured = float(step @ (t.gradient - gradient)) if self.thrifty else 0.0
+        pairs.add(step, y, float(step @ y) / measured if 1e-300 < measured < np.inf else 1.0)
 
     def _direction(self, pairs: Pairs, w: Vector, gradient: Vector) -> Vector:
         """The quasi-Newton step; the first is as long as a tenth of w, at least 1, in units of the parameters."""
@@ -248,21 +237,29 @@ class LBFGS:
         return direction
 
 
-def bend(step: Vector, change: Vector, value: float, t: Trial, slopes: float) -> float:
-    r"""By how much the curvature along a step s is larger at its end than on the way, as the values of J tell it.
+def changed(
+    step: Vector, value: float, gradient: Vector, new_value: float, new_gradient: Vector, lengthen: bool = False
+) -> Vector:
+    r"""The change y of the gradient over a step s, with what the values of J tell about its third derivative.
 
-    .. math:: \theta = 6 (J - J^+) + 3 (g + g^+)\cdot s, \qquad -\tfrac12 s\cdot y \le \theta \le 2 s\cdot y
+    .. math:: y + \frac{\theta}{s\cdot u} u, \qquad \theta = 6 (J - J^+) + 3 (g + g^+)\cdot s
 
-    y is the `change` of the gradient, `slopes` is :math:`(g + g^+)\cdot s`.  Zero where the difference of the values
-    drowns in rounding.
+    The curvature along s is then that of the new point and no mean.  The vector u is free: it is s, which changes
+    nothing across the step and is quicker along a tail, or to `lengthen` y it is y itself, and the units of the
+    parameters do not matter.  Where the difference of the values drowns in rounding, and beyond half and three times
+    the mean curvature, y is left as it is or cut.
 
     J. Zhang, N. Deng, L. Chen, *New quasi-Newton equation and related methods for unconstrained optimization*, JOTA 102
-    (1999) 147-167.
+    (1999) 147-167; with u = y M. Biggs, *A note on minimization algorithms which make use of non-quadratic properties
+    of the objective function*, IMA J. Appl. Math. 12 (1973) 337-338.
     """
-    mean = float(step @ change)
-    if not 1e-12 * max(abs(value), abs(t.value)) < mean < np.inf:
-        return 0.0
-    return min(max(6.0 * (value - t.value) + 3.0 * slopes, -0.5 * mean), 2.0 * mean)
+    y = new_gradient - gradient
+    mean = float(step @ y)
+    if not 1e-12 * max(abs(value), abs(new_value)) < mean < np.inf:
+        return y
+    theta = 6.0 * (value - new_value) + 3.0 * float((gradient + new_gradient) @ step)
+    u = y if lengthen else step
+    return y + min(max(theta, -0.5 * mean), 2.0 * mean) / float(step @ u) * u
 
 
 def _ahead(w: Vector, direction: Vector, t: Trial, box: Bounds | None) -> Vector:
