@@ -596,3 +596,9 @@ def test_the_change_of_the_gradient_is_that_of_the_end_in_all_units():
     in_units = changed(s / unit, f, g * unit, after, slope * unit, lengthen=True)
     np.testing.assert_allclose(in_units / unit, longer, rtol=1e-10)
     assert not np.allclose(changed(s / unit, f, g * unit, after, slope * unit) / unit, plain, rtol=1e-2)
+
+
+def test_noise_is_not_called_a_saddle_without_a_doubt():
+    found = minimize(lambda w: (w[0] - 1) ** 2 + 10 * (w[1] + 2) ** 2 + 1e-8 * np.sin(1e9 * w[0]), [5.0, 5.0])
+    np.testing.assert_allclose(found.x, [1.0, -2.0], atol=1e-3)
+    assert found.success or "noisy" in found.message or "smooth" in found.message

@@ -54,6 +54,7 @@ MIXED, EXACT = 0.1, 1e-4
 AROUND, FAR = 4, (0.1, 1.0, 10.0, 100.0)
 """Directions at random along which both sides of a flat start are looked at, and how far, in units of w."""
 PLATEAU = "a plateau: the gradient and all curvatures are zero, and J has no walls around; start elsewhere"
+DOUBTED = ", as measured, but J is lower nowhere along it: is the cost noisy?"
 MINIMUM = Critical("unknown", "a minimum: J curves upward along every direction of the walk", np.empty(0))
 PRESUMED = Critical("unknown", "a minimum as far as the walk tells: its curvatures were not measured", np.empty(0))
 
@@ -379,7 +380,7 @@ def _judged(
     if not critical.stable:
         if critical.faint(w, least):
             return "converged", "a minimum as far as curvature tells: it is too small here"
-        return "stuck", critical.text
+        return "stuck", critical.text if cost.hessian(w) is not None else f"{critical.text}{DOUBTED}"
     if ahead[0] > ahead[1] * size:
         return "no_minimum", "no minimum within reach: J still falls, ever more slowly, however far one goes"
     return "converged", critical.text
