@@ -51,10 +51,17 @@ def test_d104_a_plateau_is_said():
     assert codes(minimize("tanh(x)**2", "x=1", "gd", learning_rate=0.1, max_steps=500)) == []
 
 
-@pytest.mark.parametrize(("rate", "steps", "said"), [(1e-9, 200, ["D104"]), (1e-9, 50, []), (1e-5, 200, [])])
-def test_d104_is_of_many_steps_that_gained_next_to_nothing(rate, steps, said):
-    """The gains are a millionth of the cost, a fourth of that within too few steps, and a hundredth."""
-    assert codes(minimize("x**2", "x=1", "gd", learning_rate=rate, max_steps=steps)) == said
+@pytest.mark.parametrize(
+    ("cost", "rate", "steps", "said"),
+    [
+        ("x**2", 1e-9, 200, ["D104"]),
+        ("x**2", 1e-9, 50, []),  # too few steps to tell
+        ("x**2", 1e-5, 200, []),  # a hundredth was gained
+        ("1e8 + x**2", 5e-3, 200, []),  # the gradient falls
+    ],
+)
+def test_d104_is_of_many_steps_that_gained_next_to_nothing_on_the_same_slope(cost, rate, steps, said):
+    assert codes(minimize(cost, "x=1", "gd", learning_rate=rate, max_steps=steps)) == said
 
 
 @pytest.mark.parametrize(("cost", "start"), [("1 - exp(-(x-1)**2)", "x=9"), ("-exp(-(x**2 + y**2) / 2)", "x=8 y=5")])
