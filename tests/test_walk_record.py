@@ -1,5 +1,7 @@
 """What the record of a walk says, and held-out samples that end one."""
 
+import itertools
+
 import numpy as np
 import pytest
 from scipy.optimize import rosen, rosen_der
@@ -106,6 +108,11 @@ def test_patience_is_how_many_epochs_may_pass_without_a_lower_cost():
     walk = descend(cost, np.zeros(4), gd(0.1, batch_size=4), Stop(patience=3), holdout=lambda w: 1.0)
     assert (walk.status, walk.nit) == ("held_out", 4 * 3)  # the fourth of three steps is one too many
     assert (walk.x == 0).all()
+    falls = itertools.count()
+    stop = Stop(patience=3, patience_tol=1e-3, max_steps=60)
+    walk = descend(cost, np.zeros(4), gd(0.1, batch_size=4), stop, holdout=lambda w: 1.0 - 1e-4 * next(falls))
+    assert (walk.status, walk.nit) == ("held_out", 4 * 3)  # lower, but by less than what counts
+    assert (walk.x != 0).any()
 
 
 def test_a_budget_with_patience_answers_with_the_lowest_held_out_cost_too():
