@@ -89,7 +89,8 @@ def minimize(
         ``"torch"`` if it is written for that library; None for difference quotients
     check_gradient
         True or a number k: compare the gradient with difference quotients at the start and after 1, 2, 4 ... or every
-        k steps, some 15 evaluations each; a wrong one ends the walk with status ``"wrong_gradient"`` and a finding
+        k steps, some 15 evaluations each; a wrong one ends the walk with status ``"wrong_gradient"`` and a finding.
+        Without it a gradient that was handed over is compared once, where L-BFGS or CG first finds nothing downhill
     n_samples
         makes a function one of samples, ``fun(w, rows, *args)`` with an array of row indices below `n_samples`, all or
         some of them: the mean over those rows; then batches and epochs apply
