@@ -5,6 +5,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from descender import minimize
 from descender.costs.risk import Risk
@@ -19,6 +20,7 @@ from descender.errors import (
     TargetError,
 )
 from descender.verbs.online import Online
+from descender.verbs.standardise import RunningColumns
 
 
 def samples(n, d=3, seed=0, kind="squared_error", noise=0.1):
@@ -373,3 +375,15 @@ def test_options_are_checked():
 def test_options_without_effect_are_refused(options):
     with pytest.raises(OptionError):
         Online(**options).learn([[1.0]], [1.0])
+
+
+def test_sparse_columns_are_over_their_root_mean_square_so_far():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(9, 4)) * (rng.random((9, 4)) < 0.6)
+    rows = sparse.csr_array(X)
+    columns = RunningColumns(rows[:1])
+    found = sparse.vstack([columns.learn(rows[:2]), columns.learn(rows[2:])]).toarray()
+    sizes = np.sqrt(np.cumsum(X**2, axis=0) / np.arange(1.0, 10.0)[:, None])
+    np.testing.assert_allclose(found, X / np.where(sizes > 0, sizes, 1.0), rtol=1e-14)
+    np.testing.assert_allclose(columns.scale, sizes[-1], rtol=1e-14)
+    np.testing.assert_allclose(columns.standardised(rows).toarray(), X / sizes[-1], rtol=1e-14)
