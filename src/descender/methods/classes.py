@@ -26,7 +26,7 @@ classes of 40 columns: by four times."""
 LARGEST = 1e15
 """Beyond this, and below its inverse, single precision does not hold the squares of numbers."""
 LIGHT = 0.05
-"""A share of the mean weight: rows with less are together no more of all, and are left out of sums of products."""
+"""A share of the mean weight: rows with less are together no more of all, and are left out of what a class bends."""
 SHARE = 3.0
 """Numbers of a matrix that is decomposed, times its columns, for an entry of a row and a class."""
 PRODUCT = 0.3
@@ -234,7 +234,7 @@ class Classes:
             return Moments(self.covariance(P), S, self.ridge, *self._heavy(P, S)), own
         if self._known is None:
             self._known = self._dense(step, None)
-        own = self._products(self._known, h)
+        own = self._products(self._known, h, LIGHT)
         S = own.sum(axis=0) * (total / bends)
         if not self.risk.intercept:
             S[self.d, self.d] = 1.0
@@ -269,13 +269,13 @@ class Classes:
         rows *= (1.0 / size).astype(kind)
         return rows, size
 
-    def _products(self, scaled: tuple[NDArray, NDArray], h: NDArray) -> NDArray:
+    def _products(self, scaled: tuple[NDArray, NDArray], h: NDArray, light: float = 0.0) -> NDArray:
         """Sums of h x x' over rows that are over their sizes, in units of the columns, for each line of h."""
         rows, size = scaled
         out, units = np.empty((len(h), len(size), len(size))), np.outer(size, size)
         for S, line in zip(out, h, strict=True):
             total = float(line.sum())
-            heavy = np.flatnonzero(line > LIGHT * total / len(line))
+            heavy = np.flatnonzero(line > light * total / len(line))
             line = line[heavy]
             line *= total / max(float(line.sum()), 1e-300)
             weighted = rows[heavy]
