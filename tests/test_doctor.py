@@ -72,6 +72,12 @@ def test_d104_a_tail_so_flat_that_its_curvature_is_rounding_is_no_saddle(cost, s
     assert "steps from beside it would not leave" in walk.findings[0].evidence
 
 
+def test_d102_is_not_said_of_a_bottom_below_zero_on_the_way():
+    walk = minimize("x**2 - 10", "x=3", "gd", learning_rate=1e-3, max_steps=300)
+    assert walk.fun < -6
+    assert codes(walk) == []
+
+
 # --- D101
 
 

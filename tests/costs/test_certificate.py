@@ -8,7 +8,7 @@ from scipy import sparse
 from scipy.optimize import linprog, minimize
 
 from descender.costs import certificate as module
-from descender.costs.certificate import Certificate, certificate, cost_scale, proved, relative_gap
+from descender.costs.certificate import Certificate, certificate, cost_scale, proved, relative_gap, total_certificate
 from descender.costs.losses import Softmax
 from descender.costs.risk import Risk
 from descender.descent import descend
@@ -278,6 +278,13 @@ def test_without_l2_the_gap_is_of_second_order(loss, l2, l1, kind):
     support = best != 0
     gaps = [certificate(risk, best + size * support * np.array([1.0, -1.0, 0.5, 1.0])).gap for size in (1e-2, 1e-4)]
     assert gaps[1] < 1e-3 * gaps[0] or gaps[1] < 1e-9 * risk.value(best)
+
+
+def test_a_sum_is_as_rigorous_as_its_least_part():
+    risk = make("log_loss", 3, 0.1, 0.0, True)
+    one = certificate(risk, np.zeros(risk.n_parameters))
+    assert total_certificate(risk, [one, one]).rigorous
+    assert not total_certificate(risk, [one, one._replace(rigorous=False)]).rigorous
 
 
 def test_a_gap_is_never_below_the_rounding_of_the_cost():
