@@ -248,7 +248,8 @@ class Online:
 
         The iterator may be endless; at most a few hundred samples are held at a time.
 
-        >>>         >>> stream = (((x,), 2.0 * x) for x in itertools.cycle([0.0, 1.0, 2.0]))
+        >>> import itertools
+        >>> stream = (((x,), 2.0 * x) for x in itertools.cycle([0.0, 1.0, 2.0]))
         >>> seen = list(itertools.islice(Online().follow(stream, every=500), 3))
         >>> [s.samples for s in seen], seen[-1].loss < 1e-3
         ([500, 1000, 1500], True)
