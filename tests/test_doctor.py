@@ -2,13 +2,14 @@
 
 import re
 import runpy
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from descender import fit, minimize
+from descender import MLPRegressor, diagnose, fit, minimize
 from descender.costs.formula import Formula
 from descender.costs.risk import Risk
 from descender.data.encode import Encoder
@@ -261,6 +262,16 @@ def test_d102_errors_that_were_not_squared():
 )
 def test_d102_with_a_rate_of_ones_own(cost, start, data):
     assert codes(minimize(cost, start, "gd", learning_rate=0.1, data=data)) == ["D102"]
+
+
+def test_d102_is_not_said_of_a_bottom_far_away_nor_of_a_cost_that_rose():
+    assert "D102" not in codes(minimize("1000 + sqrt(1 + x**2)", "x=1e4", "gd", learning_rate=0.01, max_steps=200))
+    X = np.linspace(-1, 1, 40)[:, None]
+    with warnings.catch_warnings(action="ignore"):
+        thrown = MLPRegressor((20,), solver="sgd", learning_rate_init=3.0, max_iter=40).fit(X, X[:, 0] ** 2)
+    found = [finding.code for finding in diagnose(thrown)]
+    assert found[0] == "D101"
+    assert "D102" not in found
 
 
 # --- D103

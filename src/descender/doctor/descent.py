@@ -175,7 +175,8 @@ def _straight(cost: Cost, w: Vector) -> bool:
         g = cost.gradient(w)
         # not along (1, ..., 1): raising all scores of a softmax by one number changes nothing
         shift = np.random.default_rng(0).standard_normal(len(w))
-        ways = (shift, -2.5 * shift)
+        far = 4.0 * (1.0 + np.abs(w)) * shift  # beyond where a bottom is that is far away
+        ways = (shift, -2.5 * shift, far, -far)
         return bool(g.any()) and all(np.allclose(cost.gradient(w + way), g, rtol=1e-9, atol=0) for way in ways)
     return False
 

@@ -64,7 +64,8 @@ def judge(cost: Cost, walk: Walk, method: Any) -> None:
     free = np.ones(len(walk.x), dtype=bool) if box is None else ~box.held(walk.x, walk.jac)
     critical: Critical = classify(cost, walk.x, free=free, box=box)
     newton, promise = critical.newton(np.where(free, walk.jac, 0.0))
-    edge = "not finite" in " ".join(walk.notes) and length(walk.jac) > STEEPER * walk.record["gradient_norm"][0]
+    steeper = length(walk.jac) > STEEPER * walk.record["gradient_norm"][0] and walk.fun < walk.record["cost"][0]
+    edge = steeper and "not finite" in " ".join(walk.notes)
     if not critical.stable and edge:
         walk.success, walk.status = False, "unbounded"
         walk.message = (
