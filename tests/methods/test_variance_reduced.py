@@ -113,31 +113,26 @@ def path_of(cost, name, rate, size, start, steps=STEPS):
     return walk.record.path[np.unique(walk.record["step"], return_index=True)[1]]
 
 
+KINDS = [
+    ("log", 1), ("squared through zero", 5), ("softmax", 1), ("sparse log weighted", 1), ("squared summed weighted", 5)
+]  # fmt: skip
+LONG = [(kind, size, 1000) for kind, _ in KINDS for size in (1, 5)]
+
+
 @pytest.mark.parametrize(
-    ("kind", "size"),
-    [
-        ("log", 1),
-        ("squared through zero", 5),
-        ("softmax", 1),
-        ("sparse log weighted", 1),
-        ("squared summed weighted", 5),
-        pytest.param("log", 5, marks=pytest.mark.slow),
-        pytest.param("squared through zero", 1, marks=pytest.mark.slow),
-        pytest.param("softmax", 5, marks=pytest.mark.slow),
-        pytest.param("sparse log weighted", 5, marks=pytest.mark.slow),
-        pytest.param("squared summed weighted", 1, marks=pytest.mark.slow),
-    ],
+    ("kind", "size", "steps"),
+    [*((*kind, STEPS) for kind in KINDS), *(pytest.param(*case, marks=pytest.mark.slow) for case in LONG)],
 )
 @each
 @plain_and_compiled
-def test_steps_are_those_of_the_paper(name, size, kind, plain_steps, monkeypatch):
+def test_steps_are_those_of_the_paper(name, size, kind, steps, plain_steps, monkeypatch):
     monkeypatch.setattr(textbook, "PLAIN_STEPS", plain_steps)
     risk, sample, penalty = make(kind)
     rate = 0.3 / sample_curvature(risk, np.zeros(risk.n_parameters))
     start = np.full(risk.n_parameters, 0.2)
-    ours = path_of(risk, name, rate, size, start)
-    theirs = RECURSIONS[name](sample, penalty, start, 30, rate, batches_of(30, size, STEPS))
-    assert len(ours) == STEPS + 1
+    ours = path_of(risk, name, rate, size, start, steps)
+    theirs = RECURSIONS[name](sample, penalty, start, 30, rate, batches_of(30, size, steps))
+    assert len(ours) == steps + 1
     assert ours == pytest.approx(theirs, rel=1e-12, abs=1e-12)
 
 
