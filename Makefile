@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+DEMO := .venv/.demo
 OUT := out
 
 .DEFAULT_GOAL := help
@@ -14,18 +15,26 @@ help:  ## print this list
 	@echo
 	@echo "The environment is .venv, made by PYTHON=$(PYTHON) (3.11 or newer)."
 
+define install
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+  echo "descender needs Python 3.11 or newer, and $(PYTHON) is: $$($(PYTHON) --version 2>&1)"; \
+  echo "name another one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+@test -x $(BIN)/python -a -x $(BIN)/pip || { echo "making .venv"; $(PYTHON) -m venv --clear .venv; } || { \
+  echo "$(PYTHON) cannot make an environment; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
+@echo "installing descender and what $(2) needs into .venv: a minute or two, once"
+@$(BIN)/pip install --quiet --disable-pip-version-check -e '$(1)'
+endef
+
 $(READY): pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	  echo "descender needs Python 3.11 or newer, and $(PYTHON) is: $$($(PYTHON) --version 2>&1)"; \
-	  echo "name another one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
-	@test -x $(BIN)/python -a -x $(BIN)/pip || { echo "making .venv"; $(PYTHON) -m venv --clear .venv; } || { \
-	  echo "$(PYTHON) cannot make an environment; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
-	@echo "installing descender and what it needs into .venv: a minute or two, once"
-	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	$(call install,.[dev],its development)
+	@touch $(DEMO) $@
+
+$(DEMO): pyproject.toml
+	$(call install,.[examples],the demonstration)
 	@touch $@
 
 LINE := "mean((weight - (m*(height - 170)/10 + c))**2)" --data example:heights --start m=1 c=0
-demo: $(READY)  ## descend a straight line and fit 336,776 real flights, into ./out
+demo: $(DEMO)  ## descend a straight line and fit 336,776 real flights, into ./out
 	@mkdir -p $(OUT)
 	@echo "1. A straight line through the weights of 30 people, step by step down the slope of its squared error"
 	@echo
