@@ -286,3 +286,16 @@ def test_numbers_beyond_single_precision_are_walked_on_in_double():
     risk = Risk(X * 1e20, y, "softmax", l2=1e36)
     assert not fits_single(risk)
     assert minimize(risk, tol=1e-5).success
+
+
+@pytest.mark.parametrize("rows", [np.asarray, sparse.csr_array], ids=["dense", "sparse"])
+def test_with_l1_a_row_that_weighs_more_is_one_that_is_repeated(rows):
+    """The planted fault: a number added to all intercepts costs nothing, and conjugate gradients went along it."""
+    rng = np.random.default_rng(1)
+    X, y, s = rng.random((15, 30)), rng.integers(0, 3, 15), rng.integers(0, 5, 15)
+    weighted = minimize(Risk(rows(X), y, "softmax", l1=0.01, l2=1e-4, sample_weight=s), tol=1e-20)
+    repeated = minimize(Risk(rows(X.repeat(s, axis=0)), y.repeat(s), "softmax", l1=0.01, l2=1e-4), tol=1e-20)
+    assert weighted.x == pytest.approx(repeated.x, abs=1e-6)
+    for walk in (weighted, repeated):
+        assert abs(walk.x[-3:].sum()) < 1e-9
+        assert walk.certificate.relative < 1e-13

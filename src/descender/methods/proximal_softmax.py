@@ -36,8 +36,9 @@ SETTLED = 0.02
 PATIENCE = 5
 """Proximal steps after which a Newton step is tried all the same: what adds to all classes alike costs only l1, so that
 a weight or two may come and go for ever."""
-CONJUGATE, SHARPER = 60, 1e-6
-"""Steps of conjugate gradients for a Newton step; the share of the residuals' square at which they end."""
+CONJUGATE, SHARPER, SHARPEST = 60, 1e-6, 1e-12
+"""Steps of conjugate gradients for a Newton step; the share of the residuals' square at which they end: far from the
+minimum, and where as much is left of the cost."""
 NOISE = 4e-15
 """The share of a cost that its summation may lose."""
 INFLATE = 4.0
@@ -116,7 +117,7 @@ class Descent:
             y = r / diagonal
             size = float(np.sum(r * y))
             first = min(first, size)
-            if size <= SHARPER * first or size == 0.0:
+            if size <= max(min(SHARPER, first / max(abs(self.value), 1e-300)), SHARPEST) * first or size == 0.0:
                 break
             direction, past = y + (size / past) * direction, size
             Hd = np.where(on, problem.curve(self.P, direction), 0.0)
@@ -124,6 +125,7 @@ class Descent:
             if not curvature > 0.0:
                 break
             step, r = step + (size / curvature) * direction, r - (size / curvature) * Hd
+        step[:, d] -= step[:, d].mean()  # a number added to all intercepts changes nothing but their digits
         crossed = on & (sign * (self.V + step) < 0)
         return np.where(crossed, -self.V, step)
 
@@ -136,7 +138,7 @@ class Descent:
         value, off = self.value, self.off()
         share, step = self._step(goal)
         rests = share == 0.0 or (self.value >= value and self.off() > 0.5 * off)
-        self.still = self.still + 1 if rests else 0
+        self.still, self.stands = self.still + 1 if rests else 0, self.stands or rests
         self.spent = self.still >= MOST_STILL
         return share, share * float(np.linalg.norm(step))
 
@@ -161,8 +163,10 @@ class Descent:
         """Take the step or a share of it that lowers the cost, by scores known at both of its ends; the share or 0."""
         problem = self.problem
         dZ = problem.scores(step)
-        change = self.absolute(self.V + step) - self.absolute(self.V)
-        slope, t = float(np.sum(self.G * step)) + change, 1.0
+        V, d = self.V, problem.d
+        stays = V * (V + step) > 0  # where what a small step changes is known to all of its digits
+        change = np.where(stays, np.sign(V) * step, np.abs(V + step) - np.abs(V))
+        slope, t = float(np.sum(self.G * step)) + self.l1 * float(change[:, :d].sum()), 1.0
         if not slope < 0:
             return 0.0
         for _ in range(30):
