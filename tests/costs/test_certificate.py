@@ -8,15 +8,7 @@ from scipy import sparse
 from scipy.optimize import linprog, minimize
 
 from descender.costs import certificate as module
-from descender.costs.certificate import (
-    FEASIBLE,
-    Certificate,
-    certificate,
-    cost_scale,
-    proved,
-    relative_gap,
-    total_certificate,
-)
+from descender.costs.certificate import Certificate, certificate, cost_scale, proved, relative_gap, total_certificate
 from descender.costs.losses import Softmax
 from descender.costs.risk import Risk
 from descender.descent import descend
@@ -153,7 +145,7 @@ def test_no_rigorous_gap_is_below_the_true_one(loss, seed, l2, l1, intercept, we
     found = certificate(risk, w)
     if l2 > 0 or l1 > 0:
         assert found.rigorous
-        assert found.kind == "duality gap" or (found.kind == FEASIBLE and l1 == 0)  # where the penalty is slight
+        assert found.kind == "duality gap" or (found.kind == module.FEASIBLE and l1 == 0)  # where the penalty is slight
     if found.rigorous:
         assert_honest(found, risk, w, lowest(risk, w, best))
 

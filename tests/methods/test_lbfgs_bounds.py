@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 import scipy.optimize
+from bottoms import booth, booth_der, powell, powell_der
 from scipy.optimize import rosen, rosen_der
 
 from descender.costs.cost import Cost
@@ -28,26 +29,6 @@ class Fenced(Cost):
     def value_and_gradient(self, w, rows=None):
         assert self.box.contains(w), "evaluated outside the box"
         return float(self.fun(w)), np.asarray(self.slope(w), dtype=float)
-
-
-def booth(w):
-    return (w[0] + 2 * w[1] - 7) ** 2 + (2 * w[0] + w[1] - 5) ** 2
-
-
-def booth_der(w):
-    p, q = w[0] + 2 * w[1] - 7, 2 * w[0] + w[1] - 5
-    return np.array([2 * p + 4 * q, 4 * p + 2 * q])
-
-
-def powell(w):
-    a, b, c, d = w
-    return (a + 10 * b) ** 2 + 5 * (c - d) ** 2 + (b - 2 * c) ** 4 + 10 * (a - d) ** 4
-
-
-def powell_der(w):
-    a, b, c, d = w
-    p, q, r, s = 2 * (a + 10 * b), 10 * (c - d), 4 * (b - 2 * c) ** 3, 40 * (a - d) ** 3
-    return np.array([p + s, 10 * p + r, q - 2 * r, -q - s])
 
 
 FUNCTIONS = {

@@ -98,6 +98,8 @@ def test_the_rounding_of_a_reading_in_float32_is_bounded(rows):
         problem, _ = Centred.of(Risk(X, (rng.random(n) < 0.3).astype(float), "log_loss", l2=1e-3))
         v = 0.3 * rng.normal(size=problem.size)
         quick, exact = problem.read(v), problem.read(v, exact=True)
+        size = np.sqrt(np.sum(X.astype(np.float64) ** 2) * problem.sigma[0])
+        assert problem.far or size <= problem.length <= 1.02 * size
         ones, single = np.ones(n), np.dtype(np.float32)
         off = problem.spread(ones) - problem.spread(ones, single)
         assert np.linalg.norm(off) <= problem.noise(ones, single) / problem.sigma[0]

@@ -315,32 +315,30 @@ def block_height(X: Any) -> int:
 
 
 class Extremes(NamedTuple):
-    """The least and the largest entry of each column, and the sum of squares of all entries."""
+    """The least and the largest entry of each column."""
 
     low: NDArray
     high: NDArray
-    square: float
 
 
 def column_extremes(X: NDArray) -> Extremes:
     """The extremes of dense columns; not finite where an entry is not.
 
-    Rows are taken together until they are long enough for the processor's vectors, and stay in the cache for all three.
+    Rows are taken together until they are long enough for the processor's vectors, and stay in the cache for both.
     """
     n, d = X.shape
     if d == 0 or (n < EXTREME_WIDTH and X.nbytes <= EXTREME_BYTES):
-        return Extremes(X.min(axis=0, initial=np.inf), X.max(axis=0, initial=-np.inf), float(np.vdot(X, X)))
+        return Extremes(X.min(axis=0, initial=np.inf), X.max(axis=0, initial=-np.inf))
     many = max(EXTREME_WIDTH // d, 1)
     wide, rest = X[: n - n % many].reshape(n // many, many * d), X[n - n % many :]
     height = max(EXTREME_BYTES // (many * d * X.itemsize), 1)
-    low, high, square = wide[0].copy(), wide[0].copy(), float(np.vdot(rest, rest))
+    low, high = wide[0].copy(), wide[0].copy()
     for start in range(0, len(wide), height):
         block = wide[start : start + height]
         np.minimum(low, block.min(axis=0), out=low)
         np.maximum(high, block.max(axis=0), out=high)
-        square += float(np.vdot(block, block))
     ends = (np.concatenate([end.reshape(many, d), rest]) for end in (low, high))
-    return Extremes(next(ends).min(axis=0), next(ends).max(axis=0), square)
+    return Extremes(next(ends).min(axis=0), next(ends).max(axis=0))
 
 
 def check_rows(X: Any, y: Any, sample_weight: Any) -> tuple[Any, NDArray, NDArray | None]:
@@ -388,7 +386,7 @@ def finite_extremes(X: Any) -> Extremes:
     dense = isinstance(X, np.ndarray)
     values = X if dense else X.data
     with np.errstate(all="ignore"):  # a sum is finite only if each entry is; one that overflows is told apart
-        extremes = column_extremes(X) if dense else Extremes(np.empty(0), np.empty(0), math.nan)
+        extremes = column_extremes(X) if dense else Extremes(np.empty(0), np.empty(0))
         told = float(extremes[0].dot(extremes[1]) if dense else np.sum(values))
     if not math.isfinite(told) and not np.isfinite(values).all():
         row, column = _first_not_finite(X)

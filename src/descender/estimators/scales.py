@@ -69,7 +69,7 @@ def column_scales(X: Any, weights: NDArray | None, power: int = 4) -> Scales:
     share = np.full(X.shape[0], 1.0) if weights is None else np.asarray(weights, dtype=np.float64)
     share = share / share.sum()
     if isinstance(X, np.ndarray):
-        low, high, _ = column_extremes(X)
+        low, high = column_extremes(X)
         unit, eps = _units(np.maximum(-low, high)), np.finfo(X.dtype).eps
         center = _moments(X, share, unit, np.zeros(X.shape[1]), (1,))[0]
         square, high = _moments(X, share, unit, center, (2, power))

@@ -101,6 +101,6 @@ def _centre(risk: Risk) -> Vector:
     """Where the rows are looked at from: zero, but for columns that are far from it."""
     if risk.sparse or not risk.intercept:
         return np.zeros(risk.n_features)
-    low, high, _ = risk.extremes
+    low, high = risk.extremes
     middle = 0.5 * (low + high)
     return np.where(np.abs(middle) > FAR * (high - low), middle, 0.0)

@@ -29,7 +29,7 @@ def glance(risk: Risk, sigma: NDArray, centre: bool, whole: bool = True) -> Colu
     rows = np.linspace(0, risk.X.shape[0] - 1, min(FEW_ROWS, risk.X.shape[0])).astype(np.intp)
     some = risk.X.take(rows, axis=0)
     found = column_facts(some, sigma[rows], centre)
-    low, high = risk.extremes[:2] if whole else (some.min(axis=0), some.max(axis=0))
+    low, high = risk.extremes if whole else (some.min(axis=0), some.max(axis=0))
     largest = np.square(np.maximum(high - found.mean, found.mean - low))
     share = float(sigma[rows].sum()) / max(float(sigma.sum()), 1e-300)
     return Columns(found.mean, found.squares / max(share, 1e-300), largest)

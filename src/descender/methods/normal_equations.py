@@ -175,7 +175,7 @@ class Equations:
         diagonal = np.diag(self.fit.G)
         self.known = bool(np.isfinite(self.fit.G).all())
         if not self.known or not (diagonal > 0.0).all():
-            low, high, _ = risk.extremes  # which tells whether the rows are finite, too
+            low, high = risk.extremes  # which tells whether the rows are finite, too
             self.known = self.known and bool(np.all((diagonal > 0.0) | (low == high)))
         if not self.known:
             return

@@ -111,10 +111,9 @@ class Reads:
         far = bool(np.any(moving & (columns.mean**2 * sigma.sum() > width**2 * columns.squares)))
         problem = cls(risk, risk.X, risk.y, sigma, columns.mean, far)
         if whole and not far:
-            low, high, square = risk.extremes
-            problem.length = SLACK * math.sqrt(square * float(sigma.max()))
+            low, high = risk.extremes
             problem.lengths = np.maximum(high, -low) * math.sqrt(float(sigma.sum()))
-        problem.measures = not whole and not far and risk.X.dtype == np.float32
+        problem.measures = not far and risk.X.dtype == np.float32
         if centre and not moving.all():
             problem.moving = moving
         return problem, columns

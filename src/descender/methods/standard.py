@@ -62,7 +62,7 @@ class Standard:
             self.sigma = np.full(self.n, 1.0 / risk.denominator)
         else:
             self.sigma = risk.sample_weight / risk.denominator
-        low, high = (X.min(axis=0), X.max(axis=0)) if risk.sparse else risk.extremes[:2]
+        low, high = (X.min(axis=0), X.max(axis=0)) if risk.sparse else risk.extremes
         still = low == high
         self.X = np.empty((d + risk.intercept, self.n))
         self.X[d:] = 1.0
