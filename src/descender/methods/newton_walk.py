@@ -26,7 +26,7 @@ QUICK = 1_000_000
 """Products in a Hessian up to which the calls cost most of it, and it is taken at every step but the last."""
 FIRST = 0.1
 """A relative decrement above which a step leaves too much for its Hessian to be kept."""
-SETTLED, AT_REST = 1e-9, 1e-3
+SETTLED, AT_REST = 1e-6, 1e-3
 """A relative decrement from which on a Hessian that leaves more than this share of it is renewed, once: the next one
 leads to rounding."""
 ROUGH, ROUNDED, ROWS_A_COLUMN, FEW = 1e-6, 1e-7, 2, 10_000
@@ -38,6 +38,8 @@ NOISE, MOST_IDLE = 1e-15, 3
 FALLEN, LEAST_SHARE, LARGEST_SHARE = 0.1, 0.1, 4.0
 """The share of the slope along a step that may be left at its end, or have turned; how far it is followed where more
 is."""
+TOLD = 1e-12
+"""A decrement, as a share of the cost, below which rounding hides how much lower a step led."""
 MOST_STEPS = 1000
 
 
@@ -204,12 +206,11 @@ class NewtonWalk:
         return float(np.vdot(there.G, self.step)) <= 0.0 or there.value <= self.here.value - promised
 
     def _further(self, there: Point) -> tuple[float, Point]:
-        """From the end of a whole step to where the slope along it is about zero, if that is elsewhere and lower."""
-        slope = float(np.vdot(there.G, self.step))
-        if not abs(slope) > FALLEN * 2.0 * self.decrement:
+        """From the end of a whole step to where a cubic is lowest, if the slope is not about zero there already."""
+        slope, first = float(np.vdot(there.G, self.step)), -2.0 * self.decrement
+        if not abs(slope) > -FALLEN * first or self.decrement < TOLD * abs(self.here.value):
             return 1.0, there
-        bend = self.problem.curvature_along(there, there.Z - self.here.Z, self.step)
-        t = min(max(1.0 - slope / bend, LEAST_SHARE), LARGEST_SHARE) if bend > 0.0 else LARGEST_SHARE
+        t = min(max(cubic_minimum(there.value - self.here.value, first, slope), LEAST_SHARE), LARGEST_SHARE)
         further = self.problem.look(self.here.V + t * self.step)
         return (t, further) if further.value < there.value else (1.0, there)
 
@@ -227,6 +228,21 @@ class NewtonWalk:
                 break
             t *= 0.6
         return best
+
+
+def cubic_minimum(rise: float, first: float, last: float) -> float:
+    """Where a cubic that begins with the slope `first`, below 0, and at 1 has risen by `rise` to `last`, is lowest.
+
+    Infinite where it goes down for ever.
+
+    >>> cubic_minimum(-0.5, -1.0, 0.0), cubic_minimum(-0.75, -1.0, -0.5), cubic_minimum(-1.0, -1.0, -1.0)
+    (1.0, 2.0, inf)
+    """
+    cubed = 3.0 * (first + last - 2.0 * rise)
+    squared = last - first - cubed
+    bend = squared * squared - 4.0 * cubed * first
+    below = squared + math.sqrt(bend) if bend >= 0.0 else 0.0
+    return -2.0 * first / below if below > 0.0 else math.inf
 
 
 def _lengths(rows: NDArray) -> NDArray:

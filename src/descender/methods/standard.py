@@ -193,16 +193,6 @@ class Standard:
                 return known
         return row_curvatures(self.loss, at.Z, self.y, flat, cautious)
 
-    def curvature_along(self, at: Point, dZ: NDArray, step: NDArray) -> float:
-        """The second derivative of the cost along a step that changes the scores by dZ."""
-        if self.several:
-            P = Softmax.predict(at.Z)
-            across = (P * dZ).sum(axis=0)
-            bends = (P * dZ * dZ).sum(axis=0) - across * across
-        else:
-            bends = self._curvatures(at, 0.0, False) * dZ * dZ
-        return float(self.sigma.dot(bends)) + float(np.vdot(self.ridge * step, step))
-
     def _of_classes(self, Z: NDArray, cautious: bool) -> NDArray:
         r"""Of softmax, :math:`\sum_i \sigma_i (\mathrm{diag}\,p_i - p_i p_i') \otimes x_i x_i'`.
 
