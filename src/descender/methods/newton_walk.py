@@ -123,13 +123,14 @@ class NewtonWalk:
         """Take the step, as far as the slope falls along it and the cost is lower."""
         here, t = self.here, 1.0
         there = self.problem.look(here.V + self.step)
-        lower = self._lower(there, t)
-        if lower and not self.quadratic:
-            t, there = self._further(there)
-        if not lower:
+        slope = float(self.problem.inner(there.G, self.step))
+        if self._lower(there, t, slope):
+            if not self.quadratic:
+                t, there = self._further(there, slope)
+        else:
             t = self._share(there)
             there = self.problem.look(here.V + t * self.step)
-            if t == 0.0 or not self._lower(there, t):
+            if t == 0.0 or not self._lower(there, t, float(self.problem.inner(there.G, self.step))):
                 return self._exactly()
         self.log.append((here, t))
         self._stand(there)
@@ -198,16 +199,16 @@ class NewtonWalk:
         known = self.renewed <= SETTLED * self.unit and self.decrement < 0.5 * self.best
         return self.decrement > AT_REST * before and not known
 
-    def _lower(self, there: Point, t: float) -> bool:
+    def _lower(self, there: Point, t: float, slope: float) -> bool:
         """Whether the cost is lower: for sure where the slope along the step has not turned, as the cost is convex."""
         if not math.isfinite(there.value):
             return False
         promised = 2e-4 * t * self.decrement - NOISE * abs(self.here.value)
-        return float(np.vdot(there.G, self.step)) <= 0.0 or there.value <= self.here.value - promised
+        return slope <= 0.0 or there.value <= self.here.value - promised
 
-    def _further(self, there: Point) -> tuple[float, Point]:
-        """From the end of a whole step to where a cubic is lowest, if the slope is not about zero there already."""
-        slope, first = float(np.vdot(there.G, self.step)), -2.0 * self.decrement
+    def _further(self, there: Point, slope: float) -> tuple[float, Point]:
+        """From the end of a whole step, if its slope has not fallen to about zero, to where a cubic is lowest."""
+        first = -2.0 * self.decrement
         if not abs(slope) > -FALLEN * first or self.decrement < TOLD * abs(self.here.value):
             return 1.0, there
         t = min(max(cubic_minimum(there.value - self.here.value, first, slope), LEAST_SHARE), LARGEST_SHARE)
@@ -258,7 +259,7 @@ class Factor(NamedTuple):
     def of(cls, H: NDArray, jitter: float) -> Factor | None:
         """With the share `jitter` of each diagonal added to it; None where it is singular to rounding."""
         diagonal(H)[:] *= 1.0 + jitter
-        lower, failed = dpotrf(H, lower=1, clean=0)
+        lower, failed = dpotrf(H.T, lower=1, clean=0)  # without a turned copy, as H is its own transpose
         return None if failed else cls(lower)
 
     def solve(self, g: NDArray) -> NDArray:

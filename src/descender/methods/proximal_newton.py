@@ -77,10 +77,10 @@ class ProximalWalk(NewtonWalk):
         self.step = U - V
         self.decrement = -0.5 * float(G @ self.step + l1 @ (np.abs(U) - np.abs(V)))
 
-    def _lower(self, there: Point, t: float) -> bool:
+    def _lower(self, there: Point, t: float, slope: float) -> bool:
         """Whether the cost is lower by a share of what is promised."""
         return there.value <= self.here.value - 2e-4 * t * self.decrement + 1e-15 * abs(self.here.value)
 
-    def _further(self, there: Point) -> tuple[float, Point]:
+    def _further(self, there: Point, slope: float) -> tuple[float, Point]:
         """A whole step is the end: weights that came to zero leave it again beyond."""
         return 1.0, there

@@ -82,9 +82,11 @@ class Standard:
         self.far = np.count_nonzero(np.abs(self.mean) > FAR * size) > 0
         self.ridge = np.zeros(len(self.X))
         self.ridge[:d] = risk.l2 / size**2
-        self.l1 = np.zeros(len(self.X))
-        self.l1[:d] = risk.l1 / size
         self.lines, self.shrinks = self.X.T, risk.l1 > 0
+        if self.shrinks:
+            self.l1 = np.zeros(len(self.X))
+            self.l1[:d] = risk.l1 / size
+        self.inner = np.vdot if self.several else np.dot
         self.fused = self._fused()
 
     def _fused(self) -> Callable[[NDArray], tuple[NDArray, NDArray]] | None:
@@ -94,13 +96,18 @@ class Standard:
             return None
         if loss.fuse is None:
             return lambda Z: loss.fused(Z, y)
-        sides = loss.sides(y)
-        return lambda Z: loss.fuse(Z, sides)
+        fuse, sides = loss.fuse, loss.sides(y)
+        return lambda Z: fuse(Z, sides)
 
     @cached_property
     def lowest(self) -> float:
         """What the rows cost at least."""
         return 0.0 if self.fused is not None else float(self.sigma.dot(self.loss.lowest(self.y)))
+
+    @cached_property
+    def scaled(self) -> NDArray:
+        """Where the lines are scaled for a Hessian."""
+        return np.empty_like(self.X)
 
     @cached_property
     def rough(self) -> NDArray[np.float32]:
@@ -154,7 +161,7 @@ class Standard:
         pull = self.ridge * V
         G = (self.sigma * slopes).dot(self.lines)
         G += pull
-        value = loss + 0.5 * float(np.vdot(pull, V))
+        value = loss + 0.5 * float(self.inner(pull, V))
         return Point(V, Z, value + self.shrinkage(V) if self.shrinks else value, slopes, G)
 
     def _separate(self, Z: NDArray) -> tuple[NDArray, NDArray]:
@@ -176,12 +183,13 @@ class Standard:
         """
         if self.several:
             return self._of_classes(at.Z, cautious)
-        root = np.sqrt(self.sigma * self._curvatures(at, flat, cautious))
+        root = self.sigma * self._curvatures(at, flat, cautious)
+        np.sqrt(root, out=root)
         if rough:
             scaled = self.rough * root.astype(np.float32)
             H = scaled.dot(scaled.T).astype(np.float64)
         if not rough or not math.isfinite(H.trace()):
-            scaled = self.X * root
+            scaled = np.multiply(self.X, root, out=self.scaled)
             H = scaled.dot(scaled.T)
         diagonal(H)[:] += self.ridge
         return H
