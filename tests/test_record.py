@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from descender.errors import OutputError, RecordError
-from descender.record import COLUMNS, FORMAT, Record, Recorder, _Thinned, write_beside
+from descender.record import COLUMNS, FORMAT, Record, Recorder, Stretch, _Thinned, rows_of, write_beside
 
 FORMATS = pytest.mark.parametrize("suffix", [".parquet", ".jsonl"])
 
@@ -104,6 +105,60 @@ def test_an_empty_recorder_makes_an_empty_record():
     assert len(record) == 0
     assert record["cost"].shape == (0,)
     assert record.path is None
+
+
+def stretches(*counts, first=0, reads=10):
+    """Blocks of so many steps, with what a walk knows of each, as one method logs them into the same array."""
+    log, at, seen, asked = np.empty((max(counts), 6)), first, first * 10, 2 * first
+    for count in counts:
+        part, points = log[:count], np.full((count, 1), 0.0)
+        part[:] = np.nan
+        part[:, 0], part[:, 5], points[:, 0] = 1.0 / (1 + np.arange(at, at + count)), 2.0, np.arange(at, at + count)
+        asked += 2 * count
+        each = reads if np.ndim(reads) == 0 else np.resize(reads, count)
+        yield Stretch(part, points, count, at, seen, 0.5 * at, 0.5 * (at + count), asked, 2 * count, each, None)
+        at, seen = at + count, seen + int(np.sum(np.broadcast_to(each, count)))
+
+
+@pytest.mark.parametrize("waiting", [0, 50, 1 << 14])
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=20))
+def test_steps_become_the_same_rows_whenever_they_do(waiting, counts):
+    recorder, steps = Recorder(), sum(counts)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("descender.record.WAITING", waiting)
+        for stretch in stretches(*counts):
+            recorder.note(stretch)
+    record = recorder.record({})
+    assert record["step"].tolist() == list(range(steps)) == record.path[:, 0].tolist()
+    assert record["seconds"] == pytest.approx(0.5 * np.arange(steps))
+    assert record["rows_seen"].tolist() == list(range(0, 10 * steps, 10))
+    assert record["evaluations"].tolist() == list(range(2, 2 * steps + 2, 2))
+    assert record["cost"].tolist() == (1.0 / (1 + np.arange(steps))).tolist()
+
+
+def test_steps_may_read_and_ask_unlike_one_another():
+    first, second = stretches(3, 2, reads=np.array([1, 2]))
+    first.log[:, 5] = [1, 2, 3]  # both have one log, which the second changed
+    first = first._replace(log=first.log.copy(), evaluations=12, own=12)
+    rows = rows_of([first, second._replace(kept=1, held=np.array([7.0]))])
+    assert rows[:, 0].tolist() == [0, 1, 2, 3]
+    assert rows[:, 2].tolist() == [0, 1, 3, 4]
+    assert rows[:, 3].tolist() == [2, 6, 12, 7]  # each told evaluation was two; of the last block one step was cut off
+    np.testing.assert_array_equal(rows[:, 10], [np.nan, np.nan, np.nan, 7.0])
+
+
+def test_a_record_is_made_once_and_pickles_whole():
+    made = []
+    record = Record.later(lambda: made.append(1) or ({"step": np.arange(2)}, np.zeros((2, 1))), {"method": "gd"})
+    assert not made
+    assert record.facts == {"method": "gd"}
+    again = pickle.loads(pickle.dumps(record))
+    assert len(record) == len(again) == 2
+    assert made == [1]
+    assert (again.path == record.path).all()
+    assert again.facts == record.facts
+    with pytest.raises(AttributeError, match="a record has no colour"):
+        _ = record.colour
 
 
 # --- saving and loading --------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
@@ -22,7 +23,7 @@ from descender.errors import DivergedError, StartError
 from descender.kernels.threads import one_blas_thread
 from descender.methods.advance import length, shrunk_length
 from descender.methods.method import Block, Budget, Method, Outcome
-from descender.record import COLUMNS, Recorder
+from descender.record import COLUMNS, Recorder, Stretch
 from descender.walk import Lost, Step, Stop, Walk
 
 FIRST = 256
@@ -194,18 +195,15 @@ class _Watch:
 
     def see(self, block: Block) -> Outcome | None:
         """Note a block; the outcome if the walk ends with it."""
-        outcome, log, w = block.outcome, block.log, block.w
+        outcome, w, count, at = block.outcome, block.w, len(block.log), self.steps
         early = self._early_stop(block)
         if early is not None:
             count, outcome = early
             found = block.path if block.answers is None else block.answers
             w = found[count] if found is not None and count < len(found) else w
-            log = log[:count]
         self.w = w
-        claimed = int(block.log[:, 5].sum()) + block.evaluations
-        self.count.tell(max(0, claimed - (self.count.asked - self.asked)))  # what was done without asking the cost
-        at = self.steps
-        self._append(log, block, len(log) < len(block.log))
+        self.count.tell(max(0, block.asked - (self.count.asked - self.asked)))  # what was done without asking the cost
+        self._append(block, count)
         if block.lost is not None and early is None:
             self.lose(at + block.lost[0], *block.lost[1:])
         if block.note:
@@ -244,7 +242,9 @@ class _Watch:
 
     def _early_stop(self, block: Block) -> tuple[int, Outcome] | None:
         """How many steps of a block count, if a callback or the change of the cost ends the walk within it."""
-        log, points = block.log, block.path
+        if self.callback is None and self.stop.gradient_tol <= 0 and self.stop.cost_tol <= 0:
+            return None
+        log, points = np.asarray(block.log), block.path
         if self.callback is not None:
             for i in range(len(log)):
                 point = points[i] if points is not None and len(points) > i else block.w
@@ -268,45 +268,42 @@ class _Watch:
                 return i, Outcome("small_change", f"the cost changes by less than {self.stop.cost_tol:g} of itself")
         return None
 
-    def _append(self, log: NDArray, block: Block, cut: bool) -> None:
-        now, count = time.perf_counter(), len(log)
+    def _append(self, block: Block, count: int) -> None:
+        """Note the first `count` steps of a block."""
+        now = time.perf_counter()
         before, self.evaluations = self.evaluations, self.count.nfev
         if count:
-            rows, number = np.empty((count, len(COLUMNS))), np.arange(count)
-            rows[:, 9:] = np.nan
-            rows[:, 0] = self.steps + number
-            rows[:, 1] = (self.last_time - self.began) + number * ((now - self.last_time) / count)
             reads = block.rows[:count] if isinstance(block.rows, np.ndarray) else int(block.rows)
-            rows[:, 2] = self.rows_seen + (reads * number if isinstance(reads, int) else np.cumsum(reads) - reads)
-            done = np.cumsum(block.log[:, 5])
-            each = max(1.0, (self.evaluations - before) / max(done[-1], 1.0))  # calls, for one that the method counts
-            rows[:, 3] = np.rint(self.evaluations - each * (done[-1] - done[:count]))
-            rows[:, 4:9] = log[:, :5]
-            if (
-                self.holdout is not None
-                and block.path is not None
-                and np.all(np.asarray(reads) >= (self.cost.n_samples or 0))
-            ):
-                answers = (block.path if block.answers is None else block.answers)[:count]
-                rows[:, 10] = [self.holdout(w) for w in answers]
-                if self.stop.patience is not None:
-                    for i, w in enumerate(answers):
-                        self.best.see(rows[i, 10], w, self.steps + i)
-            self.recorder.append(rows, None if block.path is None else block.path[:count])
+            path = None if block.path is None else block.path if count == len(block.log) else block.path[:count]
+            self.recorder.note(Stretch(
+                block.log, path, count, self.steps, self.rows_seen, self.last_time - self.began, now - self.began,
+                self.evaluations, self.evaluations - before, block.rows, self._held(block, count, reads),
+            ))  # fmt: skip
             self.rows_seen += reads * count if isinstance(reads, int) else int(reads.sum())
             self.steps += count
-            self.previous = log[-1, 0]
-            self.first = log[0, 0] if np.isnan(self.first) else self.first
+            self.previous = block.cost(count - 1)
+            self.first = block.cost(0) if math.isnan(self.first) else self.first
         self.last_time = now
         if self.stop.patience is not None and self.holdout is None:
-            self.batch_costs.append(log[:, 0])
-        if block.epoch_ends and not cut:
+            self.batch_costs.append(block.log[:count, 0])
+        if block.epoch_ends and count == len(block.log):
             self.epochs += 1
             if self.batch_costs:
                 self.best.see(float(np.concatenate(self.batch_costs).mean()), None, self.steps)
                 self.batch_costs.clear()
             power = self.epochs & (self.epochs - 1) == 0
             self.measure(not self.cost.seldom_read or (power and self.epochs >= 4))
+
+    def _held(self, block: Block, count: int, reads: NDArray | int) -> NDArray | None:
+        """The held-out costs before the first `count` steps of a block, if each of them read all rows."""
+        if self.holdout is None or block.path is None or not np.all(np.asarray(reads) >= (self.cost.n_samples or 0)):
+            return None
+        answers = (block.path if block.answers is None else block.answers)[:count]
+        held = np.array([self.holdout(w) for w in answers])
+        if self.stop.patience is not None:
+            for i, w in enumerate(answers):
+                self.best.see(held[i], w, self.steps + i)
+        return held
 
     def measure(self, whole: bool = True) -> None:
         """Note the held-out cost before and after each epoch of batches, and that of all samples if `whole`."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,10 @@ COLUMNS = (
 )
 FULL = COLUMNS.index("full_cost")
 """``cost`` is what the method saw (of its batch); ``full_cost`` and ``holdout_cost`` are measured now and then."""
+Table = tuple[dict[str, NDArray], NDArray | None]
+"""The columns of a record, and its path."""
+WAITING = 1 << 14
+"""Numbers of logs and points up to which they wait to become rows until somebody looks."""
 
 
 class Record:
@@ -46,15 +50,33 @@ class Record:
     (2, np.float64(1.0))
     """
 
+    _read: Callable[[], Table]
+
     def __init__(
         self,
         columns: Mapping[str, NDArray],
         path: NDArray | None = None,
         facts: Mapping[str, Any] | None = None,
     ):
-        self.columns = {name: np.asarray(values) for name, values in columns.items()}
+        self.columns: dict[str, NDArray] = {name: np.asarray(values) for name, values in columns.items()}
         self.path = path
         self.facts: dict[str, Any] = dict(facts or {})
+
+    @classmethod
+    def later(cls, read: Callable[[], Table], facts: Mapping[str, Any]) -> Record:
+        """A record whose columns and path are made when somebody first looks at them."""
+        record = cls.__new__(cls)
+        record._read, record.facts = read, dict(facts)
+        return record
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in ("columns", "path") or "_read" not in self.__dict__:
+            raise AttributeError(f"a record has no {name}")
+        self.columns, self.path = self.__dict__.pop("_read")()
+        return self.__dict__[name]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"columns": self.columns, "path": self.path, "facts": self.facts}
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()), ()))
@@ -138,6 +160,72 @@ class Record:
         return cls(columns, points, facts)
 
 
+class Stretch(NamedTuple):
+    """Some consecutive steps, and what a record says of them besides their log.
+
+    ``log`` has for each of them the columns of a record from ``cost`` to ``clipped``, then its evaluations; ``path``
+    the point before each of those that are ``kept``, or None.  ``step``, ``seen`` and ``began`` are the number of the
+    first, the rows and the seconds before it; ``reads`` the rows that one of them read, or each; ``evaluations`` those
+    of J until the last, which they made ``own`` of; ``held`` the held-out costs, where there are any.
+    """
+
+    log: Any
+    path: Any
+    kept: int
+    step: int
+    seen: int
+    began: float
+    ended: float
+    evaluations: int
+    own: int
+    reads: Any
+    held: NDArray | None
+
+    @property
+    def numbers(self) -> int:
+        """How much there is to be remembered."""
+        return self.log.size + (0 if self.path is None else self.path.size)
+
+    def copied(self) -> Stretch:
+        """With arrays of its own."""
+        log, path = (part.copy() if isinstance(part, np.ndarray) else part for part in (self.log, self.path))
+        return self._replace(log=log, path=path)
+
+
+def rows_of(stretches: Sequence[Stretch]) -> NDArray:
+    """The rows of a record about the steps that are kept."""
+    logs = [np.asarray(part.log) for part in stretches]
+    counts = np.array([len(log) for log in logs])
+    facts = np.array([part[2:9] for part in stretches], dtype=np.float64)
+    kept, step, seen, began, ended, evaluations, own = np.repeat(facts, counts, axis=0).T
+    reads, log = [np.broadcast_to(part.reads, len(log)) for part, log in zip(stretches, logs, strict=True)], logs[0]
+    if len(logs) > 1:
+        log = np.concatenate(logs)
+    last = np.cumsum(counts) - 1
+    first = np.repeat(last - counts, counts)  # the row before
+
+    def before(values: NDArray) -> NDArray:
+        """The sum over the rows of a stretch up to each."""
+        total = np.append(np.cumsum(values), 0)
+        return total[:-1] - total[first]
+
+    number = np.arange(len(log)) - first - 1
+    each, done = np.concatenate(reads), before(log[:, 5])
+    whole = np.repeat(done[last], counts)
+    rows = np.empty((len(log), len(COLUMNS)))
+    rows[:, 0] = step + number
+    rows[:, 1] = began + number * ((ended - began) / kept)
+    rows[:, 2] = seen + before(each) - each
+    rows[:, 3] = np.rint(evaluations - np.maximum(1.0, own / np.maximum(whole, 1.0)) * (whole - done))
+    rows[:, 4:9] = log[:, :5]
+    rows[:, 9:] = np.nan
+    rows = rows[number < kept]
+    if any(part.held is not None for part in stretches):
+        nothing = [np.full(part.kept, np.nan) if part.held is None else part.held for part in stretches]
+        rows[:, 10] = np.concatenate(nothing)
+    return rows
+
+
 class Recorder:
     """Gathers rows as they come; beyond about twice `limit` every other one is dropped, again and again.
 
@@ -148,6 +236,23 @@ class Recorder:
         self.steps, self.measured = _Thinned(limit), _Thinned(limit)
         self.path_limit, self.has_path = path_limit, True
         self.last: tuple[NDArray, NDArray] | None = None
+        self.waiting: list[Stretch] = []
+        self.numbers = 0
+
+    def note(self, stretch: Stretch) -> None:
+        """Add steps, which become rows later, many at once, where they are few."""
+        self.numbers += stretch.numbers
+        few = self.numbers <= WAITING
+        self.waiting.append(stretch.copied() if few else stretch)
+        if not few:
+            self._settle()
+
+    def _settle(self) -> None:
+        if not self.waiting:
+            return
+        stretches, self.waiting, self.numbers = self.waiting, [], 0
+        known = all(part.path is not None and len(part.path) == part.kept for part in stretches)
+        self.append(rows_of(stretches), np.concatenate([part.path for part in stretches]) if known else None)
 
     def append(self, rows: NDArray, points: NDArray | None, measured: bool = False) -> None:
         """Add rows of `COLUMNS`, and the points before them where the method gave them; of steps, or `measured`."""
@@ -172,10 +277,15 @@ class Recorder:
 
     def take_back(self) -> float:
         """Forget the newest step, which led to a point that is not finite; returns its learning rate."""
+        self._settle()
         return float(self.steps.pop()[COLUMNS.index("learning_rate")])
 
     def record(self, facts: Mapping[str, Any]) -> Record:
         """What was gathered."""
+        return Record.later(self._table, facts)
+
+    def _table(self) -> Table:
+        self._settle()
         last = [] if self.last is None else [self.last]
         rows = np.concatenate(
             [np.empty((0, len(COLUMNS))), *self.steps.rows, *self.measured.rows, *(r for r, _ in last)]
@@ -190,7 +300,7 @@ class Recorder:
         columns: dict[str, NDArray] = dict(zip(COLUMNS, np.ascontiguousarray(rows.T), strict=True))
         for name in ("step", "rows_seen", "evaluations"):
             columns[name] = columns[name].astype(np.int64)
-        return Record(columns, path, facts)
+        return columns, path
 
 
 class _Thinned:

@@ -65,7 +65,7 @@ def test_what_it_sees_is_what_the_risk_says(loss):
     at = problem.look(problem.enter(w))
     np.testing.assert_allclose(problem.leave(at.V), w, rtol=1e-12, atol=1e-12)
     assert at.value == pytest.approx(value, rel=1e-12)
-    np.testing.assert_allclose(problem.leave_gradient(at.G), gradient, rtol=1e-9, atol=1e-9 * np.abs(gradient).max())
+    np.testing.assert_allclose(problem.gradient(at), gradient, rtol=1e-9, atol=1e-9 * np.abs(gradient).max())
 
 
 @EACH

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from descender.doctor.finding import Finding
 from descender.errors import DataError, OptionError, ShapeError, TargetError, suggest
 from descender.methods.auto import polishing_tol
 from descender.methods.normal_equations import looks_itself
+from descender.record import Record
 from descender.verbs.minimize import minimize
 from descender.verbs.online import Online
 from descender.verbs.path import PenaltyPath, choose_penalty
@@ -55,7 +56,7 @@ class Linear(CallbackSupportMixin, BaseEstimator):
     l1_: Any
     certificate_: Certificate | None
     findings_: list[Finding]
-    loss_curve_: Any
+    record_: Any
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -80,6 +81,17 @@ class Linear(CallbackSupportMixin, BaseEstimator):
         check_is_fitted(self)
         X = self._check(X, reset=False)
         return X @ self.coef_.T.astype(X.dtype, copy=False) + np.asarray(self.intercept_, dtype=X.dtype)
+
+    @cached_property
+    def loss_curve_(self) -> Any:
+        """The cost at each step, or epoch, of the fit; of each output, where there are several."""
+        return curve(self.record_) if isinstance(self.record_, Record) else [curve(one) for one in self.record_]
+
+    @cached_property
+    def n_iter_(self) -> int:
+        """Steps, or epochs, of the longest walk, at least 1."""
+        records = [self.record_] if isinstance(self.record_, Record) else self.record_
+        return max(1, *(epochs(one) for one in records))
 
     def _strengths(self, total_weight: float) -> tuple[dict[str, Any], list[str]]:
         """The penalty of a risk, and which of its strengths is to be chosen."""
@@ -204,10 +216,10 @@ class Linear(CallbackSupportMixin, BaseEstimator):
         """The attributes of a finished fit, and a warning if it did not reach what was asked."""
         self.__dict__.pop("_online", None)
         self.__dict__.update(attributes)
-        records, curves = [walk.record for walk in walks], [curve(walk) for walk in walks]
+        records = [walk.record for walk in walks]
         self.record_ = records[0] if len(walks) == 1 else records
-        self.loss_curve_ = curves[0] if len(walks) == 1 else curves
-        self.n_iter_ = max(max(epochs(walk) for walk in walks), 1)
+        for name in ("loss_curve_", "n_iter_"):  # which tell of the last fit
+            self.__dict__.pop(name, None)
         self.certificate_ = _together([walk.certificate for walk in walks])
         self.findings_ = [finding for walk in walks for finding in walk.findings]
         found = self.certificate_
@@ -349,19 +361,19 @@ def learn_classes(
     return codes, class_weighted(estimator, y, codes, s)
 
 
-def curve(walk: Walk) -> NDArray:
+def curve(record: Record) -> NDArray:
     """The cost at each step; where batches only estimate it, at each epoch."""
-    full, step = walk.record["full_cost"], walk.record["step"]
+    full, step = record["full_cost"], record["step"]
     known = np.isfinite(full[:-1])
     if not np.count_nonzero(known):
-        return walk.record["cost"]
+        return record["cost"]
     return full[np.append(known, step[-1] > step[:-1][known][-1])]
 
 
-def epochs(walk: Walk) -> int:
+def epochs(record: Record) -> int:
     """Steps, or epochs of a method that reads batches."""
-    known = int(np.count_nonzero(np.isfinite(walk.record["full_cost"][:-1])))
-    return known - 1 if known else walk.nit
+    known = int(np.count_nonzero(np.isfinite(record["full_cost"][:-1])))
+    return known - 1 if known else int(record["step"][-1])
 
 
 def _together(found: list[Certificate | None]) -> Certificate | None:

@@ -298,7 +298,7 @@ class Perceptron(BaseEstimator):
         batched = walk.method != "lbfgs"
         self.loss_ = walk.fun
         costs, seen = (self.loss_curve_, self.t_) if warm else (np.empty(0), 0)
-        new = walk.record.epoch_costs(network.n_samples) if batched else curve(walk)
+        new = walk.record.epoch_costs(network.n_samples) if batched else curve(walk.record)
         self.loss_curve_ = np.concatenate([costs, new])
         self.n_iter_ = max(len(self.loss_curve_) if batched else walk.nit, 1)
         self.t_ = seen + max(len(new) if batched else walk.nit, 1) * network.n_samples

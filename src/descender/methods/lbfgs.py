@@ -147,7 +147,7 @@ class LBFGS:
             return
         scaled = Scaled(cost, 2.0 ** -min(max(int(np.log2(largest)), -1000), 1000))
         for block in self._walk(scaled, w, value * scaled.factor, gradient * scaled.factor):
-            log = block.log.copy()
+            log = np.array(block.log)
             log[:, :2] /= scaled.factor
             final = block.final and (block.final[0] / scaled.factor, block.final[1] / scaled.factor)
             if block.pairs is not None:

@@ -110,5 +110,5 @@ def walked(walk: NewtonWalk, tol: float, scale: float, budget: Budget) -> Genera
 def end_of(walk: NewtonWalk, tol: float, found: Certificate) -> Block:
     """The last block; cost and gradient are known but where columns are so far from zero that digits are lost."""
     problem, here = walk.problem, walk.here
-    final = None if problem.far else (here.value, problem.leave_gradient(problem.with_l1(here.G, here.V)))
+    final = None if problem.far else (here.value, problem.gradient(here))
     return ending(problem.risk, tol, problem.leave(here.V), found, 1, final)

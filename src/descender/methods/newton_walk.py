@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 from scipy.linalg.lapack import dpotrf, dpotrs
 
 from descender.costs.losses import SquaredError
-from descender.methods.advance import COLUMNS
-from descender.methods.method import Block
+from descender.methods.method import Block, Later, Log
 from descender.methods.metrics import Dense
 from descender.methods.row_curvatures import FLAT
-from descender.methods.standard import Point, Standard, diagonal
+from descender.methods.standard import Point, Standard, Trail, diagonal
 
 KEPT = 0.03
 """What share of a decrement a step with the last Hessian may leave for it to be kept: another costs four looks."""
@@ -74,15 +73,10 @@ class NewtonWalk:
 
     def block(self) -> Block:
         """The steps since the last block."""
-        problem, (points, shares) = self.problem, zip(*self.log, strict=True)
-        V = np.array([point.V for point in points] + [self.here.V])
-        path, log = problem.leave(V), np.zeros((len(points), len(COLUMNS)))
-        log[:, 0], log[:, 3], log[:, 5] = [point.value for point in points], shares, 1.0
-        gradients = problem.leave_gradient(problem.with_l1(np.array([point.G for point in points]), V[:-1]))
-        with np.errstate(all="ignore"):
-            log[:, 1], log[:, 2] = _lengths(gradients), _lengths(path[1:] - path[:-1])
-        self.log, self.told = [], self.steps
-        return Block(log, path[-1], problem.n, path[:-1])
+        units, costs = self.problem.units, [point.value for point, _ in self.log]
+        trail = Trail(units, [(point.V, point.G, point.value, t) for point, t in self.log], self.here.V)
+        self.log, self.told, w = [], self.steps, units.leave(self.here.V)
+        return Block(Log(costs, trail.log), w, self.problem.n, Later((len(costs), len(w)), trail.path))
 
     def done(self, goal: float) -> bool:
         """Whether no more than the share `goal` of the cost is promised."""
@@ -244,10 +238,6 @@ def cubic_minimum(rise: float, first: float, last: float) -> float:
     bend = squared * squared - 4.0 * cubed * first
     below = squared + math.sqrt(bend) if bend >= 0.0 else 0.0
     return -2.0 * first / below if below > 0.0 else math.inf
-
-
-def _lengths(rows: NDArray) -> NDArray:
-    return np.sqrt(np.add.reduce(rows * rows, axis=1))
 
 
 class Factor(NamedTuple):

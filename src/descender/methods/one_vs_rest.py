@@ -40,12 +40,12 @@ class ClassByClass:
                     values[k] = block.final[0] if block.final is not None else risk.value(block.w)
                     yield block._replace(w=w.copy(), outcome=None, final=None, certificate=None)
                     break
-                log = block.log.copy()
+                log = np.array(block.log)
                 log[:, 0] += values.sum() - values[k]
                 path = None
                 if block.path is not None:
                     path = np.tile(w, (len(block.path), 1))
-                    for before, part in zip(path, block.path, strict=True):
+                    for before, part in zip(path, np.asarray(block.path), strict=True):
                         cost.set_part(before, k, part)
                 w = w.copy()
                 cost.set_part(w, k, block.w)

@@ -19,6 +19,7 @@ from descender.costs.cost import Vector
 from descender.costs.dual_rows import room
 from descender.costs.losses import Softmax
 from descender.costs.risk import Risk
+from descender.methods.advance import COLUMNS
 from descender.methods.row_curvatures import row_curvatures
 
 EPSILON = float(np.finfo(np.float64).eps)
@@ -49,6 +50,89 @@ def turned(X: NDArray, lines: NDArray) -> NDArray:
 def diagonal(H: NDArray) -> NDArray:
     """The diagonal of a matrix whose rows lie one after the other, to be written to."""
     return H.reshape(-1)[:: len(H) + 1]
+
+
+class Units(NamedTuple):
+    """The coordinates of a problem: the size and the mean of each column, whether there is an intercept, and whether a
+    row has several scores; the l1 penalty in them.
+    """
+
+    size: NDArray
+    mean: NDArray
+    intercept: bool
+    several: bool
+    l1: NDArray | None
+
+    @property
+    def width(self) -> int:
+        """Coordinates of a score."""
+        return len(self.size) + self.intercept
+
+    def enter(self, W: NDArray, b: NDArray) -> NDArray:
+        """The coordinates of weights and intercepts."""
+        V = np.zeros((*W.shape[:-1], self.width))
+        V[..., : len(self.size)] = W * self.size
+        if self.intercept:
+            V[..., -1] = b + W @ self.mean
+        return V
+
+    def leave(self, V: NDArray) -> Vector:
+        """The parameter vector of the risk with coordinates V, or those of several points, stacked in front."""
+        if not self.intercept:
+            return self._flat(V / self.size)
+        W = V[..., :-1] / self.size
+        return self._flat(W, V[..., -1] - W.dot(self.mean))
+
+    def leave_gradient(self, G: NDArray) -> Vector:
+        """The gradient by the risk's own parameters, or those at several points."""
+        if not self.intercept:
+            return self._flat(G * self.size)
+        b = G[..., -1]
+        return self._flat(G[..., :-1] * self.size + b[..., None] * self.mean, b)
+
+    def with_l1(self, G: NDArray, V: NDArray) -> NDArray:
+        """Gradients with the l1 penalty, which at a zero weight counts with slope 0."""
+        return G if self.l1 is None else G + self.l1 * np.sign(V)
+
+    def _flat(self, W: NDArray, *b: NDArray) -> Vector:
+        if self.several:
+            return np.concatenate([W.reshape(*W.shape[:-2], -1), *b], axis=-1)
+        if not b:
+            return W
+        out = np.empty((*W.shape[:-1], self.width))
+        out[..., :-1], out[..., -1] = W, b[0]
+        return out
+
+
+class Trail:
+    """What a log says of the steps between points, worked out when somebody looks."""
+
+    def __init__(self, units: Units, steps: list[tuple[NDArray, NDArray, float, float]], end: NDArray):
+        """Of each step where it began, the gradient and the cost there, and the share of it that was taken."""
+        self.units, self.steps, self.end = units, steps, end
+
+    @cached_property
+    def points(self) -> NDArray:
+        """The parameter vectors before each step, and after the last."""
+        return self.units.leave(np.array([V for V, *_ in self.steps] + [self.end]))
+
+    def path(self) -> NDArray:
+        """Those before each step."""
+        return self.points[:-1]
+
+    @np.errstate(all="ignore")
+    def log(self) -> NDArray:
+        """A row for each step."""
+        V, G, costs, shares = (np.array(part) for part in zip(*self.steps, strict=True))
+        log = np.zeros((len(costs), len(COLUMNS)))
+        log[:, 0], log[:, 3], log[:, 5] = costs, shares, 1.0
+        log[:, 1] = _lengths(self.units.leave_gradient(self.units.with_l1(G, V)))
+        log[:, 2] = _lengths(self.points[1:] - self.points[:-1])
+        return log
+
+
+def _lengths(rows: NDArray) -> NDArray:
+    return np.sqrt(np.add.reduce(rows * rows, axis=1))
 
 
 class Standard:
@@ -86,6 +170,7 @@ class Standard:
         if self.shrinks:
             self.l1 = np.zeros(len(self.X))
             self.l1[:d] = risk.l1 / size
+        self.units = Units(size, self.mean, risk.intercept, self.several, self.l1 if self.shrinks else None)
         self.inner = np.vdot if self.several else np.dot
         self.fused = self._fused()
 
@@ -116,39 +201,15 @@ class Standard:
 
     def enter(self, w: Vector) -> NDArray:
         """The coordinates of a parameter vector of the risk."""
-        W, b = self.risk.split(w)
-        V = np.zeros((*W.shape[:-1], len(self.X)))
-        if not np.count_nonzero(w):
-            return V
-        V[..., : self.d] = W * self.size
-        if self.risk.intercept:
-            V[..., self.d] = b + W @ self.mean
-        return V
+        return self.units.enter(*self.risk.split(w))
 
     def leave(self, V: NDArray) -> Vector:
-        """The parameter vector of the risk with coordinates V, or those of several points, stacked in front."""
-        W = V[..., : self.d] / self.size
-        return self._flat(W, V[..., self.d] - W.dot(self.mean)) if self.risk.intercept else self._flat(W)
+        """The parameter vector of the risk with coordinates V."""
+        return self.units.leave(V)
 
-    def leave_gradient(self, G: NDArray) -> Vector:
-        """The gradient by the risk's own parameters, or those at several points."""
-        if not self.risk.intercept:
-            return self._flat(G * self.size)
-        b = G[..., self.d]
-        return self._flat(G[..., : self.d] * self.size + b[..., None] * self.mean, b)
-
-    def with_l1(self, G: NDArray, V: NDArray) -> NDArray:
-        """Gradients with the l1 penalty, which at a zero weight counts with slope 0."""
-        return G + self.l1 * np.sign(V) if self.shrinks else G
-
-    def _flat(self, W: NDArray, *b: NDArray) -> Vector:
-        if self.several:
-            return np.concatenate([W.reshape(*W.shape[:-2], -1), *b], axis=-1)
-        if not b:
-            return W
-        out = np.empty((*W.shape[:-1], self.d + 1))
-        out[..., : self.d], out[..., self.d] = W, b[0]
-        return out
+    def gradient(self, at: Point) -> Vector:
+        """The gradient by the risk's own parameters."""
+        return self.units.leave_gradient(self.units.with_l1(at.G, at.V))
 
     def look(self, V: NDArray) -> Point:
         """What one reading of the rows tells at V."""
