@@ -112,9 +112,14 @@ class Centred(Reads):
 
     def curvatures(self, scores: NDArray, cautious: bool = False) -> Vector:
         """The diagonal of :meth:`hessian`, for rows with too many columns for the whole."""
-        h = self.weights(scores, cautious)
+        diagonal = self.diagonal(self.weights(scores, cautious))
+        diagonal[: self.d] += self.l2
+        return diagonal
+
+    def diagonal(self, h: NDArray) -> Vector:
+        """That of :meth:`moment`."""
         diagonal = np.empty(self.size)
-        diagonal[: self.d] = self._squares(h) + self.l2
+        diagonal[: self.d] = self._squares(h)
         if self.intercept:
             diagonal[self.d] = h.sum()
         return diagonal

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
+from descender.costs.losses import Loss
 from descender.methods.centred import Centred
 from descender.methods.metrics import Corrected, Diagonal, Metric, Products, gram_readings
 from descender.methods.walker import Walker
@@ -19,9 +22,16 @@ DEAR = 2.0
 MOST_PRODUCTS, LEFT = 10, 0.1
 """The products that a solution takes at most, where it needs more a matrix is worth it; and the share of the right
 side, squared, that it may leave: the rows that are not in the part change more."""
+UNBOUNDED = 8.0
+"""The same where nothing bounds the curvatures of the loss."""
 LEAST, FRESH, AGAIN = 3.0, (5, 3, 1, 1), 6
 """Readings that a walk in a new metric needs anyway; those after which a metric of each kind is judged, and how many
 of the last ones tell its pace."""
+
+
+def dearest(loss: Loss) -> float:
+    """The readings that a first Hessian may cost: more where curvatures have no bound, which no diagonal keeps up with."""
+    return DEAR if math.isfinite(loss.curvature_bound) else UNBOUNDED
 
 
 class Curvature:
@@ -33,7 +43,7 @@ class Curvature:
 
     def __init__(self, walker: Walker, part: Centred, rows: NDArray | None, before: Curvature | None = None):
         self.walker, self.part, self.rows = walker, part, rows
-        dear = part.unit is not None and walker.l1 == 0 and self.price(part.n) > DEAR
+        dear = part.unit is not None and walker.l1 == 0 and self.price(part.n) > dearest(part.loss)
         known = before is not None and before.exact
         self.kind = PART if known or not dear else DIAGONAL if rows is None or part.n >= walker.problem.n else PRODUCTS
         self.before = before

@@ -22,13 +22,14 @@ from descender.costs.cost import Cost, Vector
 from descender.costs.risk import Risk
 from descender.methods.centred import Centred
 from descender.methods.column_facts import Columns, glance
-from descender.methods.curvature import PRODUCTS, Curvature
+from descender.methods.curvature import PART, PRODUCTS, Curvature
 from descender.methods.ending import ending
 from descender.methods.method import Block, Budget, one_step
 from descender.methods.newton import BLIND, FAR_START, SMALLEST_GOAL, is_small
 from descender.methods.proof import MOST_PRODUCTS, Proof, SparseProof
 from descender.methods.sampling import Draw, draw, has_rare, is_even, sample_size, sparse_sample_size
 from descender.methods.walker import NOISE, Walker
+from descender.methods.working_response import working_start
 
 FEW_TARGETS = 5000
 """Targets that show well enough that the best constant is no far better start."""
@@ -328,6 +329,10 @@ def descend_sample(
         walker = Walker(stage, v, l1)
         curvature, enough = Curvature(walker, stage, None, curvature), STAGE_SHARE * d / (2 * k)
         if H is None:
+            first = working_start(stage, curvature.kind < PART)
+            trial = walker if first is None else Walker(stage, first, l1)
+            if trial.value < walker.value and not others.worse(trial):
+                walker = curvature.walker = trial
             curvature.learn(share=min(1.0, max(FIRST_ROWS * d, 2000) / stage.n))
         else:
             walker.learn(H, stage.jitter)

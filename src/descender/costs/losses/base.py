@@ -43,6 +43,10 @@ class BaseLoss:
     bend: Any = None
     """The second derivative by the slope alone, where `fused` holds and the slope is a difference of probabilities."""
 
+    working: Any = None
+    """``working(y, weights)``: the working response of targets and their curvatures, where there is a first guess of
+    each row's score by its target alone."""
+
     @staticmethod
     def fuses(y):
         """Whether `fused` holds for these targets."""

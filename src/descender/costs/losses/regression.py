@@ -256,6 +256,12 @@ class Poisson(BaseLoss):
         return float(np.log(max(weights @ y / weights.sum(), 1e-300)))
 
     @staticmethod
+    def working(y, weights):
+        """By means halfway between the counts and the mean of all, which no count of nothing makes 0."""
+        mean = 0.5 * (y + max(float(weights @ y) / float(weights.sum()), 1e-300))
+        return np.log(mean) + (y - mean) / mean, mean
+
+    @staticmethod
     def predict(z):
         """From score to the mean."""
         return np.exp(np.minimum(np.float64(1.0) * z, 600.0))
