@@ -30,7 +30,7 @@ of the last ones tell its pace."""
 
 
 def dearest(loss: Loss) -> float:
-    """The readings that a first Hessian may cost: more where curvatures have no bound, which no diagonal keeps up with."""
+    """The readings that a first Hessian may cost: more where no bound keeps curvatures near those of a diagonal."""
     return DEAR if math.isfinite(loss.curvature_bound) else UNBOUNDED
 
 

@@ -210,8 +210,12 @@ class Reads:
 
     def _fused(self, dtype: Any) -> Losses:
         """What puts the losses and the slopes of some rows where they belong, by one exponential or the like."""
-        fuse, sides = self.fuse, self.sides(dtype)
-        return lambda z, part, values, slopes: fuse(z, sides[..., part], values, slopes)
+        fuse, y = self.fuse, self.y
+        if dtype == self.X.dtype:
+            sides = self.sides(dtype)
+            return lambda z, part, values, slopes: fuse(z, sides[..., part], values, slopes)
+        make = self.loss.sides  # of what is read once, some rows at a time: new memory takes longer than the sides
+        return lambda z, part, values, slopes: fuse(z, make(y[part].astype(dtype)), values, slopes)
 
     def sides(self, dtype: Any) -> NDArray:
         """What the loss knows of the targets, in a dtype."""

@@ -19,6 +19,8 @@ PARTS, READINGS, PLENTY = 4, 2.0, 40
 column are plenty."""
 RARE = 10.0
 """How many times its even share of the sum of squares of a column one row of an even sample may have."""
+EVEN = 0.8
+"""The share of the rows that weigh as much as all, if they weighed alike, from which on an even sample will do."""
 SPARSER = 16
 """Of so many rows one tells the sizes of columns that a thousand rows do not tell."""
 
@@ -69,26 +71,49 @@ def is_even(part: Centred, n: int) -> bool:
 def draw(problem: Centred, columns: Columns, m: int, rng: np.random.Generator) -> Draw:
     r"""About `m` rows, each with probability :math:`\min(1, q_i)`.
 
-    Evenly, one of each n/m, unless some column lives on few rows (a rare category), which such a sample would miss:
-    then half by leverage, :math:`q_i = m\,(l_i/d + 1/n)/2` with :math:`l_i = \sum_j x_{ij}^2 / s_j`.
+    Evenly, one of each n/m, unless some tell more than others.  Where some column lives on few rows (a rare category),
+    which such a sample would miss, these are drawn by leverage, :math:`l_i = \sum_j x_{ij}^2 / s_j`; where some bend
+    the cost far more than others, as large counts do, by their curvature h about where their target would have it:
+    :math:`q_i` is m times the mean of these shares and of 1/n.
     """
     n = problem.n
     squares = np.maximum(columns.squares, columns.largest * float(problem.sigma.sum()) / n)
     if m >= n:
         return Draw(np.arange(n), rng.random(n), np.ones(n), squares)
     total = float(problem.sigma.sum())
-    if not has_rare(columns, m, n, total):
+    weights, shares = bends(problem), []
+    if has_rare(columns, m, n, total):
+        columns = _sizes(problem, columns, total)
+        squares = columns.squares
+        shares.append(_capped(_leverages(problem, columns, total), m))
+    if weights is not None:
+        shares.append(_capped(weights, m))
+    if not shares:
         rows = ((np.arange(m) + rng.random(m)) * (n / m)).astype(np.intp)
         return Draw(np.minimum(rows, n - 1), rng.random(m), np.full(m, m / n), squares)
-    columns = _sizes(problem, columns, total)
-    leverage = _leverages(problem, columns, total)
-    whole = leverage.sum()
-    for _ in range(3):  # a row that is taken for sure leaves the rest of its share to others
-        whole = max(np.minimum(leverage, 2.0 * whole / m).sum(), 1e-300)
-    q = 0.5 * m * (leverage / whole + 1.0 / n)
+    q = m / (1.0 + len(shares)) * (sum(shares) + 1.0 / n)
     ratio = rng.random(n) / q
     rows = np.flatnonzero(ratio < 1.0)
-    return Draw(rows, ratio[rows], q[rows], columns.squares)
+    return Draw(rows, ratio[rows], q[rows], squares)
+
+
+@np.errstate(over="ignore", invalid="ignore")
+def bends(problem: Centred) -> NDArray | None:
+    """About what each row adds to the curvature, where the loss tells and few rows have most of it."""
+    if problem.loss.working_weights is None:
+        return None
+    h = problem.sigma * problem.loss.working_weights(problem.y, problem.sigma)
+    return h if float(h.sum()) ** 2 < EVEN * problem.n * float(h @ h) else None
+
+
+def _capped(weights: NDArray, m: int) -> NDArray:
+    """Shares of rows by weight; a row that is taken for sure leaves the rest of its share to others."""
+    whole, largest = float(weights.sum()), float(weights.max(initial=0.0))
+    for _ in range(3):
+        if largest <= 2.0 * whole / m:
+            break
+        whole = max(float(np.minimum(weights, 2.0 * whole / m).sum()), 1e-300)
+    return weights / max(whole, 1e-300)
 
 
 def _sizes(problem: Centred, columns: Columns, total: float) -> Columns:

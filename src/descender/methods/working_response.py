@@ -22,11 +22,12 @@ MOST_PRODUCTS, LEFT = 8, 1e-3
 
 @np.errstate(all="ignore")
 def working_start(part: Centred, dear: bool) -> Vector | None:
-    """The minimum of the rows' own parabolas, or about that where a matrix is too `dear`; None where a loss has none."""
-    if part.loss.working is None:
+    """The minimum of the rows' parabolas, or about that where a matrix is too `dear`; None where a loss has none."""
+    loss = part.loss
+    if loss.working_weights is None:
         return None
-    response, h = part.loss.working(part.y, part.sigma)
-    weights = part.sigma * h
+    h = loss.working_weights(part.y, part.sigma)
+    weights, response = part.sigma * h, loss.working_response(part.y, h)
     ridge = np.where(np.arange(part.size) < part.d, part.l2, 0.0)
     wanted = part.spread(weights * response, part.X.dtype)
     if dear:

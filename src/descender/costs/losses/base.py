@@ -43,9 +43,11 @@ class BaseLoss:
     bend: Any = None
     """The second derivative by the slope alone, where `fused` holds and the slope is a difference of probabilities."""
 
-    working: Any = None
-    """``working(y, weights)``: the working response of targets and their curvatures, where there is a first guess of
-    each row's score by its target alone."""
+    working_weights: Any = None
+    """``working_weights(y, weights)``: the curvature of each row about where its target alone would have its score,
+    where that tells the rows apart; ``working_response(y, h)`` is where the parabolas with these have their bottoms."""
+
+    working_response: Any = None
 
     @staticmethod
     def fuses(y):

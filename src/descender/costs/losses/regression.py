@@ -256,10 +256,18 @@ class Poisson(BaseLoss):
         return float(np.log(max(weights @ y / weights.sum(), 1e-300)))
 
     @staticmethod
-    def working(y, weights):
-        """By means halfway between the counts and the mean of all, which no count of nothing makes 0."""
-        mean = 0.5 * (y + max(float(weights @ y) / float(weights.sum()), 1e-300))
-        return np.log(mean) + (y - mean) / mean, mean
+    def working_weights(y, weights):
+        """Means between that of all counts and each: nearer to the count the more counts spread beyond their mean."""
+        total = float(weights.sum())
+        mean = max(float(weights @ y) / total, 1e-300)
+        spread = float((weights * y) @ y) / total - mean * mean
+        share = min(max(1.0 - mean / spread, 0.0), 0.5) if spread > 0.0 else 0.0  # of it that the means have
+        return (1.0 - share) * mean + share * y
+
+    @staticmethod
+    def working_response(y, h):
+        """The step of Newton's method from the logarithm of these means."""
+        return np.log(h) + (y - h) / h
 
     @staticmethod
     def predict(z):
