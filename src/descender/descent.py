@@ -224,7 +224,8 @@ class _Watch:
                 outcome = Outcome("small_change", f"the mean cost of the batches of an epoch {told}")
         if outcome is None and self.look is not None:
             outcome = self.look.at(self.steps, self.w)
-        live.step(self.steps, self.previous)
+        if live.current() is not None:
+            live.step(self.steps, block.log[:count, 0])
         self.asked = self.count.asked
         return outcome
 

@@ -10,6 +10,10 @@ from html import escape
 from importlib import import_module
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+Costs = NDArray[np.float64] | list[float]
 PATIENCE = 0.5
 """Seconds before a line is shown: what is done by then needs none."""
 APART = 0.25
@@ -40,9 +44,9 @@ class Line:
         else:
             self.handle.update(shown)
 
-    def step(self, number: int, cost: float) -> None:
+    def step(self, number: int, costs: Costs) -> None:
         """Show how far a walk has come."""
-        self(f"step {number:,}, cost {cost:.6g}")
+        self(f"step {number:,}, cost {costs[-1]:.6g}")
 
     def end(self) -> None:
         """Take the line away."""
@@ -54,15 +58,18 @@ class Printed:
     """What a line would show of a walk, as lines on standard output, one an epoch."""
 
     def __init__(self, per_epoch: int):
-        self.per_epoch = per_epoch
+        self.per_epoch, self.costs = per_epoch, list[float]()
 
     def __call__(self, text: str) -> None:
         """Nothing: only the walk is printed."""
 
-    def step(self, number: int, cost: float) -> None:
-        """Print the cost of the last batch of an epoch, in scikit-learn's words."""
-        if number and number % self.per_epoch == 0:
-            print(f"Iteration {number // self.per_epoch}, loss = {cost:.8f}")
+    def step(self, number: int, costs: Costs) -> None:
+        """Print the mean cost of the batches of each epoch, in scikit-learn's words."""
+        self.costs.extend(costs)
+        while len(self.costs) >= self.per_epoch:
+            ended, self.costs = self.costs[: self.per_epoch], self.costs[self.per_epoch :]
+            epoch = (number - len(self.costs)) // self.per_epoch
+            print(f"Iteration {epoch}, loss = {sum(ended) / self.per_epoch:.8f}")
 
 
 _open: list[Line | Printed] = []
@@ -73,10 +80,10 @@ def current() -> Line | Printed | None:
     return _open[0] if _open else None
 
 
-def step(number: int, cost: float) -> None:
-    """Show how far a walk has come, in the line that is open."""
-    if _open:
-        _open[0].step(number, cost)
+def step(number: int, costs: Costs) -> None:
+    """Show how far a walk has come, and the costs of its last steps, in the line that is open."""
+    if _open and len(costs):
+        _open[0].step(number, costs)
 
 
 @contextmanager
@@ -84,9 +91,9 @@ def printed(per_epoch: int) -> Iterator[None]:
     """Walks within are printed, a line for every so many steps.
 
     >>> with printed(2):
-    ...     step(1, 0.5)
-    ...     step(2, 0.25)
-    Iteration 1, loss = 0.25000000
+    ...     step(1, [0.5])
+    ...     step(2, [0.25])
+    Iteration 1, loss = 0.37500000
     """
     before = _open[:]
     _open[:] = [Printed(per_epoch)]

@@ -60,7 +60,7 @@ class MLPRegressor(RegressorMixin, Perceptron):
         a budget of time; for "lbfgs" one of evaluations
     warm_start, shuffle, random_state, verbose
         begin where the last fit ended; whether the order of samples is drawn anew each epoch; what is drawn; whether
-        the cost of the last batch of each epoch is printed
+        the mean cost of the batches of each epoch is printed
 
     Attributes: ``coefs_``, ``intercepts_`` (of the columns as passed in), ``loss_``, ``loss_curve_`` (the mean of the
     batches of each epoch), ``best_loss_``, ``validation_costs_`` and ``validation_scores_`` (of held-out samples at the

@@ -44,9 +44,11 @@ class Scales(NamedTuple):
         center, size = (part.astype(X.dtype) if fits else part for part in (center, size))
         out = np.empty((len(X), len(size)), dtype=X.dtype)
         for rows in _blocks(X):
-            part = X[rows] if self.kept is None else X[rows].take(kept, axis=1)
-            moved = np.subtract(part, center, out=out[rows] if fits else None)
-            np.divide(moved, size, out=out[rows], casting="same_kind")
+            part, to = X[rows], out[rows]
+            if self.kept is not None:
+                part = np.take(part, kept, axis=1, out=to, mode="clip")  # which needs no copy of its own
+            moved = np.subtract(part, center, out=to if fits else None)
+            np.divide(moved, size, out=to, casting="same_kind")
         return out
 
     def undo(self, weight: NDArray, bias: NDArray) -> tuple[NDArray, NDArray]:
@@ -93,12 +95,16 @@ def _moments(X: NDArray, share: NDArray, unit: NDArray, center: NDArray, powers:
     totals = [np.zeros(X.shape[1]) for _ in powers]
     unit, center, share = unit.astype(X.dtype), center.astype(X.dtype), share.astype(X.dtype)
     scaled, moved = bool((unit != 1.0).any()), bool(center.any())
+    scratch: NDArray = np.empty((0, X.shape[1]), dtype=X.dtype)
     for rows in _blocks(X):
-        part, power = X[rows] / unit if scaled else X[rows], 1
-        part = part - center if moved else part
+        part, power = X[rows], 1
+        scratch = scratch if len(scratch) >= len(part) else np.empty_like(part)
+        to = scratch[: len(part)]
+        part = np.divide(part, unit, out=to) if scaled else part
+        part = np.subtract(part, center, out=to) if moved else part
         for total, wanted in zip(totals, powers, strict=True):
             while power < wanted:
-                part = np.multiply(part, part, out=None if np.may_share_memory(part, X) else part)
+                part = np.multiply(part, part, out=to)
                 power *= 2
             total += share[rows] @ part
     return totals

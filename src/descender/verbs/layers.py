@@ -13,6 +13,8 @@ ROWS = 128
 """Rows of which the gradient is taken, spread over all."""
 LOOKS = 80
 """Looks that are kept at most; of more every other one is dropped, and half as many are made from there on."""
+APART = 128
+"""Steps to the next look, at least, once so many were taken: a look costs as much as two or three of them."""
 
 
 class LayerLook:
@@ -42,7 +44,7 @@ class LayerLook:
             return
         sizes = self.network.layer_gradients(w, self.rows)
         self.names, self.seen[steps] = list(sizes), list(sizes.values())
-        self.due = steps + self.apart
+        self.due = steps + max(self.apart, min(steps, APART))
         if len(self.seen) > LOOKS:
             self.seen = dict(list(self.seen.items())[::2])
             self.apart = max(2 * self.apart, steps // LOOKS)

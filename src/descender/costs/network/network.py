@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -320,7 +321,8 @@ def softmax_value_and_slope(z: NDArray, y: NDArray) -> tuple[NDArray, NDArray]:
     Sums are products with ones: of many short rows NumPy's own take three times longer.
     """
     n, classes = z.shape
-    chosen = np.arange(0, n * classes, classes) + y.astype(np.intp, copy=False)
+    chosen = np.arange(0, n * classes, classes)
+    chosen += y.astype(np.intp, copy=False)
     z = z - np.maximum.reduce(z, axis=1, keepdims=True)
     flat = z.reshape(-1)
     value = flat.take(chosen)
@@ -343,7 +345,9 @@ def mean_and_square(X: Any, s: NDArray | None) -> tuple[NDArray[np.float64], NDA
 
 
 def _size(parts: Iterable[NDArray]) -> float:
-    return float(np.sqrt(sum(np.sum(np.square(part, dtype=np.float64)) for part in parts)))
+    """The norm of some arrays together, without overflow."""
+    flat = [part.reshape(-1) for part in parts]
+    return math.hypot(*(float((blas.snrm2 if v.dtype == np.float32 else blas.dnrm2)(v)) for v in flat))
 
 
 def _rms(a: Any) -> float:
