@@ -66,7 +66,8 @@ def descend(
     """
     count = counted(cost)
     cost = as_cost(count)
-    w: Vector = np.array(start, dtype=np.float32 if np.asarray(start).dtype == np.float32 else np.float64)
+    start = np.asarray(start)
+    w: Vector = start.astype(np.float32 if start.dtype == np.float32 else np.float64)
     check_start(cost, w)
     watch = _Watch(cost, count, w, callback, holdout, stop, look)
     if getattr(method, "batch_size", "full") != "full":
@@ -107,7 +108,7 @@ def descend(
     w = watch.w
     norm = _norm(cost, w, gradient, getattr(method, "proximal", False))
     watch.arrive(outcome, value, norm)
-    names = list(cost.names) if cost.n_parameters <= NAMED else []
+    names = list(count.cost.names) if len(w) <= NAMED else []
     about = {"names": names, "method": method.name, "status": outcome.kind, "message": outcome.text, **(facts or {})}
     about |= {"events": watch.events} if watch.events else {}
     watch.recorder.end(watch.last_row(value, norm), w)
@@ -330,12 +331,9 @@ class _Watch:
 
     def last_row(self, value: float, norm: float) -> NDArray:
         """Where the walk ended."""
-        row = np.full(len(COLUMNS), np.nan)
-        row[:6] = self.steps, time.perf_counter() - self.began, self.rows_seen, self.count.nfev, value, norm
-        row[7], row[9] = self.tried, value
-        if self.holdout is not None:
-            row[10] = self.holdout(self.w)
-        return row
+        seconds, held = time.perf_counter() - self.began, np.nan if self.holdout is None else self.holdout(self.w)
+        known = self.steps, seconds, self.rows_seen, self.count.nfev, value, norm
+        return np.array([*known, np.nan, self.tried, np.nan, value, held])
 
     def divergence_text(self, reason: str) -> str:
         """The outcome of a walk that left the finite numbers."""

@@ -181,15 +181,11 @@ class Stretch(NamedTuple):
     reads: Any
     held: NDArray | None
 
-    @property
-    def numbers(self) -> int:
-        """How much there is to be remembered."""
-        return self.log.size + (0 if self.path is None else self.path.size)
-
     def copied(self) -> Stretch:
         """With arrays of its own."""
-        log, path = (part.copy() if isinstance(part, np.ndarray) else part for part in (self.log, self.path))
-        return self._replace(log=log, path=path)
+        if not isinstance(self.log, np.ndarray):
+            return self
+        return self._replace(log=self.log.copy(), path=None if self.path is None else self.path.copy())
 
 
 def rows_of(stretches: Sequence[Stretch]) -> NDArray:
@@ -241,10 +237,9 @@ class Recorder:
 
     def note(self, stretch: Stretch) -> None:
         """Add steps, which become rows later, many at once, where they are few."""
-        self.numbers += stretch.numbers
-        few = self.numbers <= WAITING
-        self.waiting.append(stretch.copied() if few else stretch)
-        if not few:
+        self.numbers += stretch.log.size + (0 if stretch.path is None else stretch.path.size)
+        self.waiting.append(stretch if self.numbers > WAITING else stretch.copied())
+        if self.numbers > WAITING:
             self._settle()
 
     def _settle(self) -> None:

@@ -99,11 +99,11 @@ def _constant_costs(risk: Risk) -> tuple[float, float]:
 
 def _told_by_counts(risk: Risk) -> tuple[NDArray, NDArray]:
     """Targets and their weights; of two classes one of each: of a constant score all rows of a class have one loss."""
-    y, sigma = risk.y, row_weights(risk)
-    if "binary" not in risk.loss.tasks or np.count_nonzero(y) != np.count_nonzero(y == 1.0):
-        return y, sigma
-    total, second = float(sigma.sum()), float(sigma.dot(y))
-    return np.array([0.0, 1.0]), np.array([max(total - second, 0.0), second])
+    y, s = risk.y, risk.sample_weight
+    if "binary" not in risk.loss.tasks or (ones := np.count_nonzero(y)) != np.count_nonzero(y == 1.0):
+        return y, row_weights(risk)
+    second = (ones if s is None else float(s.dot(y))) / risk.denominator
+    return np.array([0.0, 1.0]), np.array([max(risk.total_weight / risk.denominator - second, 0.0), second])
 
 
 def relative_gap(gap: float, value: float, scale: float) -> float:

@@ -166,6 +166,8 @@ def _iterated(parts: Parts, weights: NDArray, size: int) -> Solver:
 
 def room(loss: Loss, theta: NDArray, y: NDArray) -> NDArray:
     """How far each theta is from the ends of its interval; it may move by that much to either side."""
+    if loss.boundless:
+        return np.ones_like(theta)
     low, high = loss.dual_range(y)
     below, above = theta - low, high - theta
     with np.errstate(invalid="ignore"):

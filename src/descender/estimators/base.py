@@ -155,8 +155,7 @@ class Linear(CallbackSupportMixin, BaseEstimator):
             walks.append(walk)
         self._take(walks, attributes)
         one = len(targets) == 1
-        l2, l1 = np.array(strengths).T
-        self.l2_, self.l1_ = (float(l2[0]), float(l1[0])) if one else (l2, l1)
+        self.l2_, self.l1_ = strengths[0] if one else np.array(strengths).T
         self.path_ = paths[0] if one else paths
         context.call_on_fit_task_end(estimator=self, **known, reconstruction_attributes={})
 
@@ -309,8 +308,9 @@ def streams(estimator: Linear) -> bool:
 
 def check_loss(given: Any, task: str) -> Loss:
     """The loss, if it is one of the task."""
-    known = [name for name, loss in LOSSES.items() if task in loss.tasks]
-    if not isinstance(given, str) or not given.strip() or given.split()[0] not in known:
+    name = given.split()[0] if isinstance(given, str) and given.strip() else ""
+    if name not in LOSSES or task not in LOSSES[name].tasks:
+        known = [name for name, loss in LOSSES.items() if task in loss.tasks]
         raise OptionError(f"loss={given!r}; {suggest(str(given), known)}")
     return read_loss(given)
 
@@ -332,25 +332,29 @@ def present(X: Any, y: Any, sample_weight: ArrayLike | None) -> tuple[Any, Any, 
     return (X, y, s) if kept.all() else (X[kept], y[kept], s[kept])
 
 
-def two_classes(y: NDArray) -> NDArray | None:
-    """The two whole numbers that y consists of, in order, if it does: much sooner seen than by sorting."""
+def two_classes(y: NDArray) -> tuple[NDArray, NDArray] | None:
+    """The two whole numbers that y consists of, in order, and which of them each is, if it does.
+
+    That is much sooner seen than by sorting.
+    """
     if y.ndim != 1 or y.dtype.kind not in "fiu" or not len(y):
         return None
     low, high = y.min(), y.max()
-    if low == high or low % 1 != 0 or high % 1 != 0:
+    first, last = low.item(), high.item()
+    if first == last or first % 1 != 0 or last % 1 != 0:
         return None
-    two = np.count_nonzero(y == low) + np.count_nonzero(y == high) == len(y)
-    return np.array([low, high]) if two else None
+    second = y == high
+    two = np.count_nonzero(y == low) + np.count_nonzero(second) == len(y)
+    return (np.array([low, high]), second.astype(np.intp)) if two else None
 
 
 def learn_classes(
-    estimator: Any, y: NDArray, s: NDArray | None, pair: NDArray | None = None
+    estimator: Any, y: NDArray, s: NDArray | None, known: tuple[NDArray, NDArray] | None = None
 ) -> tuple[NDArray, NDArray | None]:
-    """Note `classes_`, which may be a known `pair`; the number of each label's class, and the weights times those of
-    the classes.
+    """Note `classes_`, which may be `known` to be two, with the number of each label's class; returns those numbers,
+    and the weights times those of the classes.
     """
-    pair = two_classes(y) if pair is None else pair
-    classes, codes = np.unique(y, return_inverse=True) if pair is None else (pair, (y == pair[1]).astype(np.intp))
+    classes, codes = known or two_classes(y) or np.unique(y, return_inverse=True)
     if len(classes) < 2:
         raise TargetError(f"y has only one class, {classes[0]!r}: a classifier needs at least 2")
     if estimator.warm_start and hasattr(estimator, "classes_") and not np.array_equal(estimator.classes_, classes):

@@ -88,11 +88,11 @@ class LinearClassifier(ClassifierMixin, Linear):
         """Walk to the bottom for X (n, d), dense or sparse, and labels y (n,) of at least two classes."""
         check_loss(self.loss, "binary")
         X, y = self._check_both(X, y)
-        pair = two_classes(y)
-        if pair is None:
+        known = two_classes(y)
+        if known is None:
             check_classification_targets(y)
         X, y, s = present(X, y, sample_weight)
-        codes, s = learn_classes(self, y, s, pair if s is None else None)
+        codes, s = learn_classes(self, y, s, known if s is None else None)
         classes = self.classes_
         loss, targets = coded(self.loss, codes, len(classes))
         self._descend(X, targets, loss, s, y, len(classes) if loss == "softmax" else None)

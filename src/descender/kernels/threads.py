@@ -17,9 +17,13 @@ def _controller() -> Any:
     return ThreadpoolController()
 
 
+@cache
+def _libraries() -> list[Any]:
+    return [one for one in _controller().lib_controllers if one.user_api == "blas"]
+
+
 def one_blas_thread() -> AbstractContextManager:
     """A context in which BLAS runs on one thread; none is needed where it does already."""
-    libraries = (one for one in _controller().lib_controllers if one.user_api == "blas")
-    if all(one.num_threads == 1 for one in libraries):
+    if all(one.get_num_threads() == 1 for one in _libraries()):
         return nullcontext()
     return _controller().limit(limits=1, user_api="blas")

@@ -201,7 +201,9 @@ class Standard:
 
     def enter(self, w: Vector) -> NDArray:
         """The coordinates of a parameter vector of the risk."""
-        return self.units.enter(*self.risk.split(w))
+        if np.count_nonzero(w):
+            return self.units.enter(*self.risk.split(w))
+        return np.zeros((self.risk.n_classes, len(self.X)) if self.several else len(self.X))
 
     def leave(self, V: NDArray) -> Vector:
         """The parameter vector of the risk with coordinates V."""

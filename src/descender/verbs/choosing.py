@@ -36,6 +36,8 @@ def budgets(
     max_seconds: float | None,
     cost_tol: float | None,
     gradient_tol: float | None,
+    patience: float | None = None,
+    patience_tol: float | None = None,
 ) -> Stop:
     """Budgets, with the defaults of a textbook method; epochs become steps, and of batches no gradient is small."""
     steps = math.inf if max_steps is None else max_steps
@@ -54,6 +56,8 @@ def budgets(
         max_seconds=math.inf if max_seconds is None else max_seconds,
         cost_tol=cost_tol or 0.0,
         gradient_tol=0.0 if isinstance(method, Textbook) else gradient_tol or 0.0,
+        patience=patience,
+        patience_tol=patience_tol or 0.0,
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from numpy.typing import ArrayLike
@@ -153,8 +152,7 @@ def minimize(
     asked = dict(locals())
     check_on_trouble(on_trouble)
     target, w = read_cost(cost, start, gradient, data, constants, args, n_samples)
-    asked |= {"cost": target, "start": w} | dict.fromkeys(("gradient", "data", "constants", "n_samples"), None)
-    asked |= {"args": ()}
+    asked.update(cost=target, start=w, gradient=None, data=None, constants=None, n_samples=None, args=())
     if patience is not None and holdout is None and patience_tol is None:
         raise OptionError("patience waits for a lower held-out cost: give holdout, a function of the point, too")
     if exact and not isinstance(target, Formula):
@@ -178,8 +176,10 @@ def minimize(
         target = target.within(box.lower, box.upper)
     chosen, why = within(target, chosen, why, box, method)
     chosen = down_to(chosen, gradient_tol)
-    stop = budgets(target, chosen, max_steps, max_evaluations, max_epochs, max_seconds, cost_tol, gradient_tol)
-    stop = replace(stop, patience=patience, patience_tol=patience_tol or 0.0)
+    stop = budgets(
+        target, chosen, max_steps, max_evaluations, max_epochs, max_seconds, cost_tol, gradient_tol, patience,
+        patience_tol,
+    )  # fmt: skip
     facts = {"why": why, "cost": describe(target), "start": w.tolist() if len(w) <= STARTS_KEPT else None, "seed": seed}
     if box is not None:
         facts["bounds"] = box.text(target.names)

@@ -61,12 +61,10 @@ def check_on_trouble(given: Any) -> None:
 
 def replay_of(minimize: Callable[..., Walk], asked: Mapping[str, Any]) -> Replay:
     """The replay of a walk by the verb and the arguments that it was called with."""
-    fixed = {k: v for k, v in asked.items() if k != "hyperparameters"} | {
-        "callback": None, "exact": False, "check_gradient": False, "on_trouble": "tell",
-    }  # fmt: skip
+    fixed = dict(asked, callback=None, exact=False, check_gradient=False, on_trouble="tell")
+    more = fixed.pop("hyperparameters")
     if fixed["on_divergence"] in ("continue", "raise"):
         fixed["on_divergence"] = "stop"
-    more = asked["hyperparameters"]
 
     def again(name: str, value: Any) -> Walk:
         if name == "columns":

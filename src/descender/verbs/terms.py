@@ -52,7 +52,7 @@ def coded(loss: str, codes: NDArray, n_classes: int) -> tuple[str, list[NDArray]
     """The loss of a risk and its columns of targets for classes 0, 1, 2 ...: softmax, or each against the rest."""
     low = LOWEST_TARGET.get(loss, 0.0)
     if n_classes == 2:
-        return loss, [np.where(codes == 1, 1.0, low)]
+        return loss, [low + (1.0 - low) * codes]
     if loss == "log_loss":
         return "softmax", [codes.astype(np.float64)]
     return loss, [np.where(codes == k, 1.0, low) for k in range(n_classes)]

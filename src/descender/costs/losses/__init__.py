@@ -80,6 +80,8 @@ def read_loss(given: Any) -> Loss:
     >>> read_loss("huber 1.5"), read_loss("huber").name, read_loss(Quantile(0.9)).name
     (Huber(delta=1.5), 'huber', 'quantile 0.9')
     """
+    if isinstance(given, str) and given in LOSSES:
+        return LOSSES[given]
     if not isinstance(given, str):
         known = given in LOSSES.values() if isinstance(given, type) else isinstance(given, BaseLoss)
         if known:

@@ -21,6 +21,7 @@ class BaseLoss:
     differentiable = True
     curvature_bound = 1.0
     dual_curvature: float | None = None  # c, where the dual is a parabola theta t - c theta^2 / 2 on its interval
+    boundless = False  # whether every theta is in the domain of the dual
     largest_move = INFINITY  # of a score in one step, beyond which a quadratic model says nothing
     scores_per_class = False
     probability = False

@@ -24,6 +24,7 @@ class SquaredError(BaseLoss):
 
     name = "squared_error"
     dual_curvature = 1.0
+    boundless = True
     conjugate = r"\theta y - \tfrac12 \theta^2"
     tasks = ("regression", "binary")
     probability = True
