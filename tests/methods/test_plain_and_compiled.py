@@ -1,7 +1,7 @@
 """Compiled walks are those in plain Python: each rule, rate and switch of the loop, on arrays and on single numbers.
 
 A loop takes a second to compile around six weights or a formula, and three around a risk: so only what differs there
-walks on one.
+walks on one, and the quick suite compiles each rule once, on arrays or on numbers.
 """
 
 import numpy as np
@@ -52,7 +52,16 @@ ON_A_RISK = {
 }
 
 
-@pytest.mark.parametrize("name", ON_ARRAYS)
+QUICK_ON_ARRAYS = {
+    "gd", "adam", "adadelta", "averaging", "fista", "nesterov", "prodigy", "schedule-free", "clipped", "coordinates"
+}  # fmt: skip
+
+
+def cases(names, quick):
+    return [name if name in quick else pytest.param(name, marks=pytest.mark.slow) for name in names]
+
+
+@pytest.mark.parametrize("name", cases(ON_ARRAYS, QUICK_ON_ARRAYS))
 def test_plain_and_compiled_walks_agree(name):
     assert_agree(*both_ways(ON_ARRAYS[name], Slide()))
 
@@ -122,7 +131,7 @@ ON_NUMBERS["bounds"] = ("adam", 0.05, {"bounds": Bounds(np.array([-1.0, -np.inf]
 ON_NUMBERS["searched bounds"] = ("gd", "backtracking", ON_NUMBERS["bounds"][2])
 
 
-@pytest.mark.parametrize("case", ON_NUMBERS)
+@pytest.mark.parametrize("case", cases(ON_NUMBERS, ON_NUMBERS.keys() - QUICK_ON_ARRAYS))
 def test_plain_and_compiled_formulas_agree_to_the_last_bit(case):
     name, rate, options = ON_NUMBERS[case]
     plain, compiled = both_ways(textbook(ROSENBROCK, name, rate, **options), ROSENBROCK, START, steps=60, seed=5)
