@@ -450,3 +450,17 @@ def test_wrong_parameters_are_refused_in_words(door, says):
 def test_wrong_weights_are_refused(s):
     with pytest.raises(DescenderError, match="sample_weight"):
         LinearRegressor().fit(*diabetes(), sample_weight=s)
+
+
+def test_plain_rows_are_checked_before_a_prediction_as_any_others_are():
+    X, y = load_iris(return_X_y=True)
+    model = LinearClassifier().fit(X, y)
+    assert model.predict(X[:1]).tolist() == model.predict(X[:1].tolist()) == [0]
+    assert np.isfinite(model.decision_function(np.full((300, 4), 1e306))).all()  # whose sum is not finite
+    for wrong, told in [(np.array([[np.nan, 1, 2, 3]]), "NaN"), (np.ones((1, 3)), "3 features"), (X[:0], "0 sample")]:
+        with pytest.raises(ValueError, match=told):
+            model.predict(wrong)
+    pd = pytest.importorskip("pandas", reason="data frames are pandas'")
+    model.fit(pd.DataFrame(X, columns=list("abcd")), y)
+    with pytest.warns(UserWarning, match="feature names"):
+        model.predict(X[:1])

@@ -96,7 +96,7 @@ def descend(
     if stop.patience is not None and watch.best.w is not None and outcome.kind != "callback":
         watch.w, final = watch.best.w, None
     value, gradient = final if final is not None else watch.evaluate(watch.w)
-    if on_divergence != "continue" and not np.isfinite(value) and watch.sound is not watch.w:
+    if on_divergence != "continue" and not math.isfinite(value) and watch.sound is not watch.w:
         outcome = Outcome("not_finite", "the next J is not finite")
         watch.lose(watch.steps, watch.w, None)
         watch.w = watch.sound
@@ -188,7 +188,8 @@ class _Watch:
         self.w: Vector = w
         self.sound: Vector = w
         self.tried = np.nan
-        self.best, self.batch_costs = _Best(stop.patience_tol), list[NDArray]()
+        self.best = _Best(stop.patience_tol)
+        self.batch_costs: list[NDArray] = []
         self.notes: list[str] = []
         self.events: list[dict[str, Any]] = []
         self.start = w.copy()

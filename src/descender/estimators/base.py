@@ -63,13 +63,17 @@ class Linear(CallbackSupportMixin, BaseEstimator):
         tags.input_tags.sparse = True
         return tags
 
-    def _check(self, X: Any, reset: bool) -> Any:
-        """Rows as they can be read: float32 stays float32, sparse stays sparse."""
-        return validate_data(self, X, reset=reset, accept_sparse="csr", dtype=[np.float64, np.float32], order="C")
+    def _check(self, X: Any) -> Any:
+        """Rows as they can be read, of the columns of the fit: float32 stays float32, sparse stays sparse."""
+        if _is_plain(X) and X.shape[1] == self.n_features_in_ and not hasattr(self, "feature_names_in_"):
+            with np.errstate(all="ignore"):  # a sum is finite only if each number is
+                if math.isfinite(X.sum(dtype=np.float64)):
+                    return np.ascontiguousarray(X)
+        return validate_data(self, X, reset=False, accept_sparse="csr", dtype=[np.float64, np.float32], order="C")
 
     def _check_both(self, X: Any, y: Any, **more: Any) -> tuple[Any, Any]:
         """Both; whether X is finite is seen by the cost, when it reads the rows for their extremes."""
-        if more.get("reset", True) and _need_no_conversion(X, y):
+        if more.get("reset", True) and _is_plain(X) and _is_target(y, len(X)):
             self.n_features_in_ = X.shape[1]
             self.__dict__.pop("feature_names_in_", None)
             return np.ascontiguousarray(X), y
@@ -79,7 +83,7 @@ class Linear(CallbackSupportMixin, BaseEstimator):
     def _scores(self, X: Any) -> NDArray:
         """x·w + b: (n,) or (n, K)."""
         check_is_fitted(self)
-        X = self._check(X, reset=False)
+        X = self._check(X)
         return X @ self.coef_.T.astype(X.dtype, copy=False) + np.asarray(self.intercept_, dtype=X.dtype)
 
     @cached_property
@@ -276,15 +280,19 @@ class _Told:
         )
 
 
-def _need_no_conversion(X: Any, y: Any) -> bool:
-    """Whether both are arrays that scikit-learn's checks would let pass, which take longer than a small fit."""
-    if not (type(X) is type(y) is np.ndarray and X.ndim == 2 and y.ndim == 1 and 0 < len(X) == len(y)):
+def _is_plain(X: Any) -> bool:
+    """Whether X is such that scikit-learn's checks, which take longer than a small fit, would leave it as it is.
+
+    But for numbers that are not finite.
+    """
+    return type(X) is np.ndarray and X.ndim == 2 and X.size > 0 and X.dtype in (np.float64, np.float32)
+
+
+def _is_target(y: Any, n: int) -> bool:
+    """Whether y is such an array of `n` numbers, all of them finite."""
+    if type(y) is not np.ndarray or y.shape != (n,):
         return False
-    return (
-        X.dtype in (np.float64, np.float32)
-        and X.shape[1] > 0
-        and (y.dtype.kind in "biu" or (y.dtype.kind == "f" and math.isfinite(y.sum(dtype=np.float64))))
-    )
+    return y.dtype.kind in "biu" or (y.dtype.kind == "f" and math.isfinite(y.sum(dtype=np.float64)))
 
 
 @cache
@@ -339,13 +347,12 @@ def two_classes(y: NDArray) -> tuple[NDArray, NDArray] | None:
     """
     if y.ndim != 1 or y.dtype.kind not in "fiu" or not len(y):
         return None
-    low, high = y.min(), y.max()
-    first, last = low.item(), high.item()
-    if first == last or first % 1 != 0 or last % 1 != 0:
+    low, high = np.minimum.reduce(y).item(), np.maximum.reduce(y).item()
+    if low == high or low % 1 != 0 or high % 1 != 0:
         return None
     second = y == high
     two = np.count_nonzero(y == low) + np.count_nonzero(second) == len(y)
-    return (np.array([low, high]), second.astype(np.intp)) if two else None
+    return (np.array([low, high], dtype=y.dtype), second.astype(np.intp)) if two else None
 
 
 def learn_classes(

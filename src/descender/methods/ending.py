@@ -8,7 +8,10 @@ from descender.costs.certificate import ROUNDING, Certificate
 from descender.costs.cost import Vector
 from descender.costs.risk import Risk
 from descender.methods.advance import COLUMNS
-from descender.methods.method import Block, Outcome
+from descender.methods.method import Block, Log, Outcome
+
+NOTHING = Log((), lambda: np.empty((0, len(COLUMNS))))
+"""The log of no steps."""
 
 
 def ending(
@@ -23,7 +26,6 @@ def ending(
     outcome = Outcome("converged", told)
     if found.relative > max(tol, 2.0 * ROUNDING):  # less than rounding is never proved
         outcome = Outcome("floor", f"no further descent in this arithmetic: {told}, {tol:.0e} was asked")
-    nothing = np.empty((0, len(COLUMNS)))
     if final is None:
         final, reads = risk.value_and_gradient(point), reads + 2
-    return Block(nothing, point, 0, None, outcome=outcome, final=final, certificate=found, evaluations=reads)
+    return Block(NOTHING, point, 0, None, outcome=outcome, final=final, certificate=found, evaluations=reads)

@@ -148,19 +148,21 @@ class Standard:
             self.sigma = risk.sample_weight / risk.denominator
         low, high = (X.min(axis=0), X.max(axis=0)) if risk.sparse else risk.extremes
         still = low == high
+        steady = np.count_nonzero(still) > 0
         self.X = np.empty((d + risk.intercept, self.n))
         self.X[d:] = 1.0
         if risk.intercept:
-            self.mean = self.sigma.dot(X) / self.sigma.sum()
+            self.mean = self.sigma.dot(X) / (risk.total_weight / risk.denominator)
             lines = turned(X, self.X[:d])
             lines -= self.mean[:, None]
-            if np.count_nonzero(still):
+            if steady:
                 lines[still] = 0.0  # what is constant adds nothing to the intercept
         else:
             self.mean, lines = np.zeros(d), turned(X, self.X[:d])
             still = still & (low == 0.0)
         size = np.maximum(high - self.mean, self.mean - low)
-        size[still | ~(size > 0.0)] = 1.0
+        if steady or np.count_nonzero(size > 0.0) < d:
+            size[still | ~(size > 0.0)] = 1.0
         self.size = size
         lines *= (1.0 / size)[:, None]
         self.far = np.count_nonzero(np.abs(self.mean) > FAR * size) > 0

@@ -195,7 +195,7 @@ def minimize(
     walk.why = why
     if note:
         walk.notes.insert(0, note)
-    if undefined_at := getattr(target, "undefined", ""):
+    if undefined_at := getattr(count.cost, "undefined", ""):
         walk.notes.append(f"J is not defined everywhere on the way: {undefined_at}")
     if box is not None and not box.contains(w):
         walk.notes.insert(0, "the start was outside of the bounds: moved to the nearest point within")

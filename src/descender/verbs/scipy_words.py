@@ -15,6 +15,7 @@ POSITIONS = (
     "fun", "x0", "args", "method", "jac", "hess", "hessp", "bounds", "constraints", "tol", "callback", "options"
 )  # fmt: skip
 ALIASES = {"fun": "cost", "x0": "start", "jac": "gradient"}
+TRANSLATED = (*ALIASES, "options", "hess", "hessp")
 QUOTIENTS = ("2-point", "3-point", "cs")
 """SciPy's ways to measure a gradient; here the quotients are central and choose their steps themselves."""
 SAME = {"bfgs": "lbfgs", "l-bfgs": "lbfgs", "l-bfgs-b": "lbfgs"}
@@ -81,7 +82,7 @@ def in_our_words(given: Mapping[str, Any], positional: int = 0) -> tuple[dict[st
     >>> in_our_words({"x0": [0.0], "method": "BFGS", "jac": "2-point", "options": {"maxiter": 5, "disp": False}})
     ({'method': 'lbfgs', 'start': [0.0], 'gradient': None, 'max_steps': 5}, ['options disp'])
     """
-    words = {name: value for name, value in given.items() if name not in (*ALIASES, "options", "hess", "hessp")}
+    words = {name: value for name, value in given.items() if name not in TRANSLATED}
     for name, ours in ALIASES.items():
         if name in given:
             if positional > ("cost", "start", "gradient").index(ours):
