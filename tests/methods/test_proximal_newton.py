@@ -8,6 +8,7 @@ from descender.costs.risk import Risk
 from descender.descent import descend
 from descender.methods.metric import LearntMetric
 from descender.methods.proximal_newton import ProximalNewton
+from descender.methods.standard import Standard
 from descender.walk import Stop
 
 LOSSES = ["log_loss", "squared_hinge", "huber 1.0", "poisson"]
@@ -54,6 +55,22 @@ def test_no_weight_wants_to_move(loss, kind, l2):
     assert abs(g[-1]) < 1e-7
     assert np.all(np.abs(g[:-1]) <= bound + 1e-7)
     assert np.abs((g[:-1] + bound * np.sign(weights))[weights != 0]).max(initial=0.0) < 1e-7
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize(("l2", "intercept"), [(0.0, True), (0.05, True), (0.0, False)])
+def test_no_step_makes_the_proof_claim_too_much(loss, l2, intercept):
+    """It may be any step: the point of the dual that it leads to is feasible, and bounds the minimum from below."""
+    risk, rng = risk_of(loss, l2=l2, intercept=intercept), np.random.default_rng(1)
+    lowest = walk_on(risk, 1e-14)
+    problem = Standard(risk)
+    bottom = problem.enter(lowest.x)
+    for far in (0.0, 1e-9, 1e-4, 1e-2, 1.0):
+        for size in (0.0, 1e-6, 0.02, 0.5):
+            at = problem.look(bottom + far * rng.normal(size=bottom.shape))
+            found = problem.proof(at, 1.0, np.inf, size * rng.normal(size=bottom.shape))
+            assert found.value - found.gap <= lowest.fun + 1e-14 * abs(lowest.fun)
+    assert problem.proof(problem.look(bottom), 1.0, np.inf, np.zeros(bottom.shape)).relative < 1e-8
 
 
 @pytest.mark.parametrize("loss", LOSSES)

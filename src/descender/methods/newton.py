@@ -96,7 +96,7 @@ def walked(walk: NewtonWalk, tol: float, scale: float, budget: Budget) -> Genera
             continue
         gap, at_last = walk.foretold(), not done or goal < SMALLEST_GOAL
         if at_last or not enough * walk.unit < gap < np.inf:
-            found: Certificate = problem.proof(walk.here, scale)
+            found: Certificate = problem.proof(walk.here, scale, enough, walk.step)
             if at_last or found.relative <= enough:
                 break
             gap = found.gap

@@ -25,9 +25,11 @@ QUICK = 1_000_000
 """Products in a Hessian up to which the calls cost most of it, and it is taken at every step but the last."""
 FIRST = 0.1
 """A relative decrement above which a step leaves too much for its Hessian to be kept."""
-SETTLED, AT_REST = 1e-6, 1e-3
-"""A relative decrement from which on a Hessian that leaves more than this share of it is renewed, once: the next one
-leads to rounding."""
+SETTLED, SETTLED_JUMPS, AT_REST = 1e-6, 1e-9, 1e-3
+"""A relative decrement from which on, the second where curvatures jump, a Hessian that leaves more than this share of
+it is renewed, once: the next one leads to rounding."""
+AHEAD = 3
+"""Steps with the same Hessian that may lie ahead; of more, two or three with a new one take the place."""
 ROUGH, ROUNDED, ROWS_A_COLUMN, FEW = 1e-6, 1e-7, 2, 10_000
 """A relative decrement above which the Hessian is summed in float32, in two thirds of the time; what that may lose of
 its diagonal; the rows a column from which on it is more than the penalty and rounding; numbers up to which nothing is
@@ -59,8 +61,11 @@ class NewtonWalk:
         self.metric: Any = None
         self.bend = 0.0
         self.aimed = self.near = False
+        self.goal = 0.0
+        self.step: NDArray | None = None
         # where curvatures jump from row to row each step has another Hessian
         self.jumps = problem.loss.dual_curvature is not None
+        self.settled = SETTLED_JUMPS if self.jumps else SETTLED
         tall = problem.n >= ROWS_A_COLUMN * len(problem.X) and problem.X.size > FEW
         self.rough, self.fits_rough = False, tall and not self.jumps
         self.quick = problem.X.size * len(problem.X) <= QUICK and not (problem.several or self.quadratic)
@@ -97,6 +102,7 @@ class NewtonWalk:
 
         Or until a proof will show a gap of at most the share `near` of the cost, which is seen without another step.
         """
+        self.goal = goal
         while len(self.log) < most and self.steps < MOST_STEPS:
             self.near = self.metric is not None and near > NOISE and self.foretold() <= near * self.unit
             if self.near:
@@ -153,7 +159,7 @@ class NewtonWalk:
     def _aim(self, cautious: bool = False) -> None:
         """The next step, and half of what its model promises."""
         before = self.decrement
-        far = before > (SETTLED if self.quick else FIRST) * self.unit and not self.quadratic
+        far = before > (self.settled if self.quick else FIRST) * self.unit and not self.quadratic
         fresh = self.metric is None or cautious or far
         if fresh:
             self._renew(cautious)
@@ -188,10 +194,15 @@ class NewtonWalk:
 
     def _stale(self, before: float) -> bool:
         """Whether the last step left so much of the decrement `before` it that another Hessian pays."""
-        if self._relative() > SETTLED:
+        if self._relative() > self.settled:
             return self.jumps or self.decrement > KEPT * before
-        known = self.renewed <= SETTLED * self.unit and self.decrement < 0.5 * self.best
-        return self.decrement > AT_REST * before and not known
+        if self.done(self.goal) or not self._relative() > NOISE:
+            return False
+        known = self.renewed <= self.settled * self.unit and self.decrement < 0.5 * self.best
+        if self.decrement > AT_REST * before and not known:
+            return True
+        kept = min(self.decrement / max(before, 1e-300), 1.0)
+        return self.decrement * kept**AHEAD > self.goal * self.unit
 
     def _lower(self, there: Point, t: float, slope: float) -> bool:
         """Whether the cost is lower: for sure where the slope along the step has not turned, as the cost is convex."""

@@ -18,15 +18,17 @@ from descender.costs.certificate import cost_scale
 from descender.costs.cost import Cost, Vector
 from descender.costs.counted import uncounted
 from descender.costs.risk import Risk
-from descender.methods.lasso import lasso
+from descender.methods.lasso import lasso, part, solve
 from descender.methods.method import Block, Budget
 from descender.methods.metric import LearntMetric
 from descender.methods.newton import end_of, is_small, walked
-from descender.methods.newton_walk import NewtonWalk
+from descender.methods.newton_walk import FIRST, NewtonWalk
 from descender.methods.standard import Point, Standard
 
 FEW = 300
 """Columns up to which the minimum of a model costs less than a walk in a learnt metric."""
+MOST = 4
+"""Exchanges of a support that a step takes at most which has another far step behind it: the next one goes on."""
 LOST = 1e-9
 """A relative gap above which an end in rounding is none, and descent in a learnt metric goes on."""
 
@@ -73,9 +75,30 @@ class ProximalWalk(NewtonWalk):
 
     def _promise(self) -> None:
         H, l1, (V, *_, G) = self.metric, self.problem.l1, self.here
-        U = lasso(H, H @ V - G, V, l1)
+        far = self.decrement > FIRST * self.unit
+        if not far and self._keeps_support():
+            return
+        U = lasso(H, H @ V - G, V, l1, most=MOST if far else np.inf)
         self.step = U - V
         self.decrement = -0.5 * float(G @ self.step + l1 @ (np.abs(U) - np.abs(V)))
+
+    def _keeps_support(self) -> bool:
+        """Whether the model's minimum has the signs that are here: then it is solved for by the distance to it.
+
+        That keeps the digits which a difference of weights loses.
+        """
+        H, l1, (V, *_, G) = self.metric, self.problem.l1, self.here
+        on = V.nonzero()[0]
+        left = (G + l1 * np.sign(V)).take(on)
+        towards = solve(part(H, on), left)
+        here, step = V.take(on), np.zeros(len(V))
+        step[on] = -towards
+        slopes = np.abs(G + H.dot(step))
+        slopes[on] = 0.0
+        if np.count_nonzero((here - towards) * here * l1.take(on) < 0.0) or np.count_nonzero(slopes > l1):
+            return False
+        self.step, self.decrement = step, 0.5 * float(towards.dot(left))
+        return True
 
     def _lower(self, there: Point, t: float, slope: float) -> bool:
         """Whether the cost is lower by a share of what is promised."""

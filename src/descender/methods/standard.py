@@ -25,6 +25,8 @@ from descender.methods.row_curvatures import row_curvatures
 EPSILON = float(np.finfo(np.float64).eps)
 TURNED = 16_384
 """Numbers of rows that become columns at once."""
+NEARBY = 0.5
+"""How far scores may move for the slopes to stay differences of probabilities, when they move by their curvatures."""
 FAR = 1e3
 """Sizes of a column from zero beyond which scores lose digits that those of centred rows keep."""
 
@@ -295,30 +297,46 @@ class Standard:
         gap = float(g.dot(g)) / (2.0 * self.risk.l2)
         return gap + float(at.G[-1]) ** 2 / (2.0 * bend) if self.risk.intercept and bend > 0.0 else gap
 
-    def proof(self, at: Point, scale: float) -> Certificate:
-        """The certificate: with l2 alone and one score a row by minus the slopes, moved as a free intercept asks."""
+    def proof(self, at: Point, scale: float, enough: float = 0.0, step: NDArray | None = None) -> Certificate:
+        """The certificate: with a penalty and one score a row by minus the slopes, moved as a free intercept asks.
+
+        With l1 they are first moved as the `step` that would come next would move them, which meets the conditions of
+        the dual in the columns of the support; another is looked for where that shows more than `enough`.
+        """
         risk = self.risk
-        if self.several or risk.l2 == 0 or risk.l1 > 0:
+        if self.several or risk.l2 == risk.l1 == 0:
             return self._general_proof(at)
-        theta, total = -at.slopes, float(self.sigma.dot(at.slopes))
+        theta, bends = -at.slopes, self.loss.bend if self.fused is not None else None
+        if risk.l1 > 0 and bends is not None and step is not None:
+            moves = step.dot(self.X)
+            if np.abs(moves).max() <= NEARBY:
+                theta -= bends(at.slopes) * moves
+        total = -float(self.sigma.dot(theta))
         if risk.intercept and total != 0.0:
-            bends = self.loss.bend if self.fused is not None else None
             rooms = room(self.loss, theta, self.y) if bends is None else bends(at.slopes)
             free = float(self.sigma.dot(rooms))
             share = total / free if free > 0.0 else np.inf
-            if not abs(share) <= 1.0:  # such as where hardly a row is on the curved part of its loss
+            if not abs(share) <= 1.0 - NEARBY:  # such as where hardly a row is on the curved part of its loss
                 return self._general_proof(at)
             theta = theta + share * rooms
-        u = (self.sigma * theta).dot(self.X.T)[: self.d] * self.size
-        bound = float(self.sigma.dot(self.loss.dual(theta, self.y))) - float(u.dot(u)) / (2.0 * risk.l2)
+        u = np.abs((self.sigma * theta).dot(self.X.T)[: self.d] * self.size)
+        conjugate = 0.0
+        if risk.l2 > 0:
+            excess = np.maximum(u - risk.l1, 0.0)
+            conjugate = float(excess.dot(excess)) / (2.0 * risk.l2)
+        elif (largest := float(u.max(initial=0.0))) > risk.l1:
+            theta = (risk.l1 / largest) * theta
+        bound = float(self.sigma.dot(self.loss.dual(theta, self.y))) - conjugate
         if self.loss.bend is not None:
             # y - theta, a probability near 1, is known to an absolute rounding, which the score multiplies
             bound -= EPSILON * float((self.sigma * np.abs(self.y)).dot(np.abs(at.Z)))
             bound = max(bound, self.lowest)
         penalty = 0.5 * float(np.vdot(self.ridge * at.V, at.V))
-        if is_slight(risk, penalty, at.value - bound, at.value):
+        found = proved(at.value, at.value - bound, scale)
+        wanting = risk.l1 > 0 and not found.relative <= enough
+        if wanting or is_slight(risk, penalty, at.value - bound, at.value):
             return self._general_proof(at)
-        return proved(at.value, at.value - bound, scale)
+        return found
 
     def _general_proof(self, at: Point) -> Certificate:
         found = certificate(self.risk, self.leave(at.V))
