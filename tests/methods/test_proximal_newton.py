@@ -66,9 +66,10 @@ def test_no_step_makes_the_proof_claim_too_much(loss, l2, intercept):
     problem = Standard(risk)
     bottom = problem.enter(lowest.x)
     for far in (0.0, 1e-9, 1e-4, 1e-2, 1.0):
-        for size in (0.0, 1e-6, 0.02, 0.5):
-            at = problem.look(bottom + far * rng.normal(size=bottom.shape))
-            found = problem.proof(at, 1.0, np.inf, size * rng.normal(size=bottom.shape))
+        at = problem.look(bottom + far * rng.normal(size=bottom.shape))
+        any_way, down = rng.normal(size=bottom.shape), bottom - at.V
+        for step in (0.0 * down, 1e-6 * any_way, 0.5 * any_way, -down, down, 3.0 * down, 100.0 * down):
+            found = problem.proof(at, 1.0, np.inf, step)
             assert found.value - found.gap <= lowest.fun + 1e-14 * abs(lowest.fun)
     assert problem.proof(problem.look(bottom), 1.0, np.inf, np.zeros(bottom.shape)).relative < 1e-8
 
