@@ -62,7 +62,7 @@ class NewtonWalk:
         self.bend = 0.0
         self.aimed = self.near = False
         self.goal = 0.0
-        self.step: NDArray | None = None
+        self.step = np.zeros_like(V)
         # where curvatures jump from row to row each step has another Hessian
         self.jumps = problem.loss.dual_curvature is not None
         self.settled = SETTLED_JUMPS if self.jumps else SETTLED
