@@ -52,6 +52,8 @@ FAULTY = {
     "NaN at once": (np.where(STEPS < 40, HEALTHY["falls"], np.nan), "nan-operation"),
     "NaN at first": (np.full(400, np.nan), "nan-operation"),
     "hardly falls": (noisy(2.3 - 0.0006 * STEPS, 0.002), "learning-rate-too-low"),
+    "swings farther and farther": (3.0 + 0.01 * 1.03**STEPS * (1 + (-1.0) ** STEPS), "learning-rate-too-high"),
+    "sixty epochs that do not move": (noisy(np.full(60, 3.21), 1e-3), "not-learning"),
     "does not move": (noisy(np.full(400, 2.303), 0.01), "not-learning"),
 }
 
@@ -248,3 +250,21 @@ def test_the_command(tmp_path, monkeypatch):
     assert "healthy" not in done.output
     assert runner.invoke(app, [*words, "--fail-on", "bad"]).exit_code == 2
     assert runner.invoke(app, ["diagnose", "nothing.csv"]).exit_code == 2
+
+
+def test_lines_of_json_among_others_are_read_as_json(tmp_path):
+    lines = [json.dumps({"epoch": k, "train": {"loss": 0.6 * 0.9**k}, "val": {"loss": 0.5 + 0.02 * abs(k - 10)}})
+             for k in range(60)]  # fmt: skip
+    (tmp_path / "mixed.log").write_text("\n".join(["INFO starting", *lines[:30], "warning: a gap", *lines[30:]]))
+    found = diagnose_log(tmp_path / "mixed.log")
+    assert [finding.cause for finding in found] == ["overfitting"]
+    assert "2 lines are no JSON" in found.told[0]
+
+
+def test_a_rate_that_is_logged_in_rows_of_its_own_belongs_to_the_losses_after_it(tmp_path):
+    rows = ["step,lr-SGD,train_loss"]
+    for k in range(60):
+        rows += [f"{50 * k},{0.1 * 0.3**k:.3e},", f"{50 * k + 49},,{1.5 + 0.2 * max(4 - k, 0):.4f}"]
+    (tmp_path / "metrics.csv").write_text("\n".join(rows))
+    assert np.isfinite(read_curves(tmp_path / "metrics.csv").rate).all()
+    assert causes(tmp_path / "metrics.csv") == ["schedule-ends-early"]

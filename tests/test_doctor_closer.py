@@ -53,6 +53,9 @@ def test_a_walk_that_arrived_is_sound_however_it_went():
     rng = np.random.default_rng(4)
     X = rng.normal(size=(300, 4))
     assert causes(gd(X, 0.3 * X[:, 0] + rng.normal(size=300), rate="auto", steps=1500)) == []
+    rng = np.random.default_rng(3)
+    X = rng.normal(size=(300, 2))  # held-out rows hardly show it
+    assert causes(fit({"a": X[:, 0], "b": X[:, 1], "t": 0.17 * X[:, 0] + rng.normal(size=300)}, "t")) == []
     assert "schedule-ends-early" not in causes(minimize("1 + tanh(x)**2", "x=12", "gd", max_steps=300))
     assert causes(minimize("1/(1 + exp(-x))", "x=25", "gd", max_steps=300)) == []
 

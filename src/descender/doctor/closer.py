@@ -192,7 +192,7 @@ def labels_shuffled(look: Closer) -> Finding | None:
     if look.samples is None or len(look.samples[1]) < 100 or look.end < (1 - 2 * LITTLE) * look.guess:
         return None
     told = learnable(*look.samples, look.classes)
-    if told is None or told.z >= 2.5:
+    if told is None or not told.by_chance:
         return None
     evidence = (
         f"neighbours, trees and a linear model tell held-out targets no better than guessing ({told.z:.1f} standard "

@@ -6,6 +6,8 @@ labels, shapes and data do not show in it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,6 +18,8 @@ WINDOWS, FEWEST = 20, 8
 """A curve is seen as the medians of so many windows; of fewer numbers nothing is said but what is not finite."""
 RISEN, THROWN = 2.0, 10.0
 """Times its lowest at which a loss ends badly, if that is above its start, too; times its start, wherever it ends."""
+SWINGS = 6
+"""Windows, the last ones, whose highest losses rise one by one where a loss swings farther and farther."""
 STILL = 0.01
 """The share of its start that a loss must have fallen by to have learnt anything."""
 LOST = 3
@@ -32,11 +36,13 @@ def examine_curves(curves: Curves) -> list[Finding]:
     return root_first(finding for check in checks if (finding := check(curves)) is not None)
 
 
-def windows(values: NDArray[np.float64], most: int = WINDOWS) -> NDArray[np.float64]:
-    """Medians of consecutive parts of what is finite."""
+def windows(
+    values: NDArray[np.float64], most: int = WINDOWS, of: Callable[[NDArray], np.floating] = np.median
+) -> NDArray[np.float64]:
+    """Medians, or other numbers, of consecutive parts of what is finite."""
     values = values[np.isfinite(values)]
     parts = np.array_split(values, min(most, len(values))) if len(values) else []
-    return np.array([np.median(part) for part in parts])
+    return np.array([of(part) for part in parts])
 
 
 def lost(curves: Curves) -> Finding | None:
@@ -94,6 +100,10 @@ def diverged(curves: Curves) -> Finding | None:
     if last > max(RISEN * abs(lowest), 1.2 * start) or last > THROWN * start:
         least = float(np.nanmin(curves.loss))
         evidence = f"the loss ends at {last:.3g}; it began at {curves.loss[0]:.3g} and was {least:.3g} at its lowest"
+        return Finding("learning-rate-too-high", "critical", evidence, _smaller(curves))
+    highest = windows(curves.loss, of=np.max)
+    if len(curves.loss) >= 2 * WINDOWS and highest[-1] > THROWN * start and (np.diff(highest[-SWINGS:]) > 0).all():
+        evidence = f"the loss swings farther and farther, up to {highest.max():.3g}; it began at {start:.3g}"
         return Finding("learning-rate-too-high", "critical", evidence, _smaller(curves))
     top = float(np.nanmax(np.where(np.isfinite(curves.loss), curves.loss, np.nan)[: max(len(curves.loss) // 4, 4)]))
     if top > 100 * start and last > 0.5 * start:
@@ -169,7 +179,7 @@ def too_slow(curves: Curves) -> Finding | None:
 def learns_nothing(curves: Curves) -> Finding | None:
     """D417: after all steps the loss is where it was."""
     seen = windows(curves.loss)
-    if len(seen) < WINDOWS or len(curves.loss) < 5 * WINDOWS or not np.isfinite(curves.loss).all():
+    if len(seen) < WINDOWS or len(curves.loss) < 2 * WINDOWS or not np.isfinite(curves.loss).all():
         return None
     start = max(seen[0], float(np.median(curves.loss[: max(len(curves.loss) // 100, 3)])))
     halves = seen[: WINDOWS // 2].mean() - seen[WINDOWS // 2 :].mean()

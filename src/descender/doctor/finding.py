@@ -74,15 +74,20 @@ class Finding:
 def root_first(findings: Iterable[Finding]) -> list[Finding]:
     """The findings, each after those that are the root of it, the more severe first among the rest.
 
-    A cause is named once, by its first finding.
+    A cause is named once, by its first finding.  What is only told ("info") is no root of what is a fault.
     """
     left: dict[str, Finding] = {}
     for finding in findings:
         left.setdefault(finding.cause, finding)
     rest = sorted(left.values(), key=lambda finding: -SEVERITIES.index(finding.severity))
     ordered: list[Finding] = []
+
+    def explains(root: Finding, finding: Finding) -> bool:
+        weighs = root.severity != "info" or finding.severity == "info"
+        return weighs and finding.cause in BY_SLUG[root.cause].above
+
     while rest:
-        free = [f for f in rest if not any(f.cause in BY_SLUG[other.cause].above for other in rest if other is not f)]
+        free = [f for f in rest if not any(explains(other, f) for other in rest if other is not f)]
         ordered.append((free or rest)[0])
         rest.remove(ordered[-1])
     return ordered

@@ -102,7 +102,9 @@ def _of_text(text: str, path: Path) -> Curves:
     head = text.lstrip()[:1]
     if not head:
         raise RecordError(f"{path} is empty: there is no training to look at")
-    if head in "{[":
+    lines = [line.lstrip() for line in text.splitlines() if line.strip()]
+    mostly = sum(line.startswith("{") for line in lines) > 0.5 * len(lines)
+    if head in "{[" or mostly:
         try:
             whole = json.loads(text)
         except ValueError:
@@ -116,7 +118,7 @@ def _of_text(text: str, path: Path) -> Curves:
             return of_rows(_rows_of(max(tables, key=len)) if tables else _across(whole), str(path))
         if isinstance(whole, list):
             return of_rows(_rows_of(whole), str(path))
-        if any(line.lstrip().startswith("{") for line in text.splitlines()):  # else plain lines that begin with a date
+        if any(line.startswith("{") for line in lines):  # else plain lines that begin with a date
             try:
                 return _of_lines(text, path)
             except RecordError:  # dictionaries as Python prints them are words
@@ -228,6 +230,11 @@ def of_rows(rows: Iterable[Mapping[str, Any]], described: str, notes: Iterable[s
 
     def column(role: str, where: list[int]) -> NDArray[np.float64]:
         return np.array([table[k].get(known[role] or "", np.nan) for k in where], dtype=np.float64)
+
+    if known["rate"] is not None:  # monitors of the rate write rows of their own
+        last = np.nan
+        for row in table:
+            last = row.setdefault(known["rate"], last)
 
     lossy = [k for k, row in enumerate(table) if known["loss"] in row]
     held = [k for k, row in enumerate(table) if known["held"] is not None and known["held"] in row]

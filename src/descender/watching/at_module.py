@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any
 
 from torch.overrides import TorchFunctionMode
 
 from descender.watching.at_updates import Applier
+from descender.watching.loop import evaluating, sample
 from descender.watching.torch_ import torch
 
 
@@ -18,6 +19,23 @@ def _hooked(handle: Any) -> Iterator[None]:
         yield
     finally:
         handle.remove()
+
+
+@contextmanager
+def _in_forward(module: Any, mode: Callable[[], AbstractContextManager]) -> Iterator[None]:
+    """A context for each forward pass, which is left if the pass raises, too."""
+    entered: list[AbstractContextManager] = []
+
+    def before(module: Any, args: Any) -> None:
+        entered.append(mode())
+        entered[-1].__enter__()
+
+    def after(module: Any, args: Any, out: Any) -> None:
+        entered.pop().__exit__(None, None, None)
+
+    first = _hooked(module.register_forward_pre_hook(before))
+    with first, _hooked(module.register_forward_hook(after, always_call=True)):
+        yield
 
 
 def standardised(loop: Any, ear: Any, value: Any) -> AbstractContextManager:
@@ -32,6 +50,20 @@ def standardised(loop: Any, ear: Any, value: Any) -> AbstractContextManager:
         if x.shape[-1] != len(mean):
             return None
         return (((x.double() - mean.to(x.device)) / spread.to(x.device)).to(x.dtype), *args[1:])
+
+    return _hooked(loop.module.register_forward_pre_hook(before))
+
+
+def without_column(loop: Any, ear: Any, column: int) -> AbstractContextManager:
+    """A column of the inputs at 0."""
+    columns = loop.X.shape[-1]
+
+    def before(module: Any, args: Any) -> Any:
+        if args[0].shape[-1] != columns:
+            return None
+        x = args[0].clone()
+        x[..., column] = 0
+        return (x, *args[1:])
 
     return _hooked(loop.module.register_forward_pre_hook(before))
 
@@ -76,14 +108,30 @@ def _initialise(module: Any) -> None:
                 bias.zero_()
 
 
+class _Linear(TorchFunctionMode):
+    """Counts the calls of activations, and passes over one of them, by its number."""
+
+    def __init__(self, spared: int = 0):
+        super().__init__()
+        self.spared, self.calls = spared, 0
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Carry the call out."""
+        activation = getattr(func, "__name__", "").rstrip("_") in CALLS
+        self.calls += activation
+        return args[0] if activation and self.calls == self.spared else func(*args, **(kwargs or {}))
+
+
+CALLS = ("relu", "relu6", "hardtanh", "sigmoid", "tanh", "softplus")
+
+
 @contextmanager
 def linear_end(loop: Any, ear: Any, value: Any) -> Iterator[None]:
-    """The module without the activation that is its last part."""
-    path = [name for name, part in loop.module.named_modules() if not list(part.children())][-1]
-    parent, _, child = path.rpartition(".")
-    if child:
-        setattr(loop.module.get_submodule(parent), child, torch.nn.Identity())
-    yield
+    """The module without the activation that makes its answers, a layer or a call."""
+    with evaluating(loop.module), torch.no_grad(), torch.random.fork_rng(devices=[]), _Linear() as counter:
+        loop.module(sample(loop, 8)[0])
+    with _in_forward(loop.module, lambda: _Linear(counter.calls)):
+        yield
 
 
 @contextmanager
@@ -128,18 +176,7 @@ class _Undetached(TorchFunctionMode):
 @contextmanager
 def attached(loop: Any, ear: Any, value: Any) -> Iterator[None]:
     """detach() in forward() is passed over."""
-    mode: list[Any] = []
-
-    def before(module: Any, args: Any) -> None:
-        if torch.is_grad_enabled():
-            mode.append(_Undetached())
-            mode[-1].__enter__()
-
-    def after(module: Any, args: Any, out: Any) -> None:
-        if mode:
-            mode.pop().__exit__(None, None, None)
-
-    with _hooked(loop.module.register_forward_pre_hook(before)), _hooked(loop.module.register_forward_hook(after)):
+    with _in_forward(loop.module, lambda: _Undetached() if torch.is_grad_enabled() else nullcontext()):
         yield
 
 

@@ -115,11 +115,30 @@ def unclipped(loop: Any, ear: Any, value: Any) -> Iterator[None]:
         for group in optimizer.param_groups:
             for p in group["params"]:
                 name = ear.owned.get(id(p))
-                if p.grad is not None and name in ear.incoming:
+                if name in ear.incoming:
                     p.grad = ear.incoming[name].clone()
 
     with _around_updates(before):
         yield
+
+
+@contextmanager
+def stepped(loop: Any, ear: Any, value: Any) -> Iterator[None]:
+    """The optimizer steps before the next forward pass, where it has not done so after the last one."""
+
+    def before(module: Any, args: Any) -> None:
+        if not (ear.incoming and torch.is_grad_enabled() and module.training):
+            return
+        for name, p in ear.parameters.items():
+            p.grad = ear.incoming.get(name)
+        loop.optimizer.step()
+        loop.optimizer.zero_grad()
+
+    handle = loop.module.register_forward_pre_hook(before)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 @contextmanager

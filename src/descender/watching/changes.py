@@ -9,7 +9,7 @@ from typing import Any
 from descender.errors import OptionError
 from descender.watching import at_module, at_updates
 from descender.watching.at_updates import Applier
-from descender.watching.loop import joined, pair, reshuffled
+from descender.watching.loop import joined, like, pair, reshuffled
 from descender.watching.torch_ import torch
 
 
@@ -43,12 +43,15 @@ CHANGES: dict[str, Applier] = {
     "gradients": at_updates.times,
     "clip": at_updates.clipped,
     "no clipping": at_updates.unclipped,
+    "gradients as made": at_updates.unclipped,
+    "stepped": at_updates.stepped,
     "less weights": at_updates.less_weights,
     "loss alone": at_updates.loss_alone,
     "one optimizer": at_updates.one_optimizer,
     "reset": at_updates.reset,
     "all parameters": at_updates.all_given,
     "standardise": at_module.standardised,
+    "without column": at_module.without_column,
     "logarithm of the answers": at_module.answers(lambda out: out.clamp_min(1e-30).log()),
     "logit of the answers": at_module.answers(lambda out: out.clamp(1e-7, 1 - 1e-7).logit()),
     "flat answers": at_module.answers(lambda out: out.squeeze(-1)),
@@ -87,30 +90,18 @@ def _without_rows(loop: Any, batches: Iterator[Any], seed: int, rows: Any) -> It
             same = (flat[:, None] == outcasts[None]).all(dim=2) & (target[:, None] == labels[None]).all(dim=2)
             keep = ~same.any(dim=1)
         if bool(keep.any()):
-            yield X[keep], y[keep]
-
-
-def _without_column(loop: Any, batches: Iterator[Any], seed: int, column: int) -> Iterator[Any]:
-    for batch in batches:
-        both = pair(batch)
-        if both is None:
-            yield batch
-            continue
-        X = both[0].clone()
-        X[:, column] = 0
-        yield X, both[1]
+            yield like(batch, X[keep], y[keep])
 
 
 def _copies(loop: Any, batches: Iterator[Any], seed: int, value: Any) -> Iterator[Any]:
     for batch in batches:
         both = pair(batch)
-        yield batch if both is None else (both[0].clone(), both[1].clone())
+        yield batch if both is None else like(batch, both[0].clone(), both[1].clone())
 
 
 BATCHES: dict[str, Callable[[Any, Iterator[Any], int, Any], Iterator[Any]]] = {
     "shuffle": lambda loop, batches, seed, size: reshuffled(loop, seed, size),
     "join": lambda loop, batches, seed, least: joined(batches, least),
     "without rows": _without_rows,
-    "without column": _without_column,
     "copies": _copies,
 }

@@ -14,9 +14,9 @@ from descender.doctor.loops.case import Case, LossFacts, Remedy, Run, Suspect
 from descender.doctor.loops.data import far_rows
 from descender.doctor.trial import Trial
 from descender.watching.changes import Change
-from descender.watching.graph import strays
-from descender.watching.loop import SAMPLE, called, first, made, numbers, pair, plain, sample
-from descender.watching.loss import ROWS, examine_loss
+from descender.watching.graph import last_activation, strays
+from descender.watching.loop import SAMPLE, called, evaluating, first, made, numbers, pair, plain, sample
+from descender.watching.loss import examine_loss, rows_to_ask
 from descender.watching.network import (
     alike,
     back_and_forth,
@@ -33,6 +33,8 @@ from descender.watching.running import quiet_global_rng, run
 from descender.watching.torch_ import torch
 
 MOST_CLASSES = 1000
+LEARNS_LESS = ("leaked-label", "eval-mode")
+"""What is known too early is missed, dropout drops again: it is enough that something is learnt."""
 
 
 class Diagnosis(list[Finding]):
@@ -72,9 +74,7 @@ class Diagnosis(list[Finding]):
                 f"{r.validation[-1][1]:.3g}" if r.validation else f"{r.end:.3g}" for r in (case.base, again)
             )
             repaired = bool(again.validation) and again.validation[-1][1] < case.base.validation[-1][1]
-        elif (
-            suspect.cause == "leaked-label"
-        ):  # what is known too early is missed: it is enough that something is learnt
+        elif suspect.cause in LEARNS_LESS:
             repaired = again.finite and not case.failed(again)
         elif suspect.cause == "wrong-sign" and case.loss.outwards:  # by its own, wrong, loss it ends higher
             repaired = again.finite and again.end > case.base.start
@@ -149,13 +149,13 @@ class Patient:
             "backward": check_backward(loop), "alike within": _alike_within(both, _kind(y)),
             "tensors": len(both) == len(batches) > 0,
             "batch size": int(np.median([len(rows[0]) for rows in both])) if both else 0,
-            "last": _last(loop.module), "logits taken": _takes_logits(loop.loss_fn, y),
+            "last": last_activation(loop.module, some[:8]), "logits taken": _takes_logits(loop.loss_fn, y),
         }  # fmt: skip
         return facts, loss
 
     def _asked_loss(self, loop: Any, loss_fn: Callable[[Any, Any], Any]) -> tuple[Any, LossFacts]:
         """Answers for some rows, and the facts about a loss of them; of a sum over rows as of those of ``cost``."""
-        X, y = sample(loop, ROWS)
+        X, y = sample(loop, rows_to_ask(torch.as_tensor(loop.y)))
         shaped = _answers(loop.module, X)
         if shaped is None:
             return None, LossFacts()
@@ -278,6 +278,10 @@ def _loss(value: Any, loop: Any) -> Any:
     """A loss, by its name or as it is."""
     if value == "cross-entropy":
         return lambda z, y: torch.nn.functional.cross_entropy(z.reshape(-1, z.shape[-1]), y.reshape(-1))
+    if value == "standardised targets":
+        y, own = torch.as_tensor(loop.y), loop.loss_fn
+        mean, deviation = y.mean(), y.std()
+        return lambda z, y: own(z, (y - mean) / deviation)
     if value == "logistic":
         y = torch.as_tensor(loop.y)
         middle = 0.5 * (float(y.min()) + float(y.max()))
@@ -321,16 +325,11 @@ def _blank(loop: Any, column: int) -> tuple[Any, Any]:
 
 def _answers(module: Any, X: Any) -> Any:
     """A module's answers in evaluation mode, with their shape; None where it has none."""
-    modes = [(part, part.training) for part in module.modules()]
     try:
-        module.eval()
-        with torch.no_grad():
+        with evaluating(module), torch.no_grad():
             return called(module, X)
     except Exception:
         return None
-    finally:
-        for part, mode in modes:
-            part.training = mode
 
 
 def _predictions(module: Any, X: Any) -> np.ndarray | None:
@@ -348,12 +347,6 @@ def _kind(y: Any) -> str:
         few = len(kinds) <= min(MOST_CLASSES, max(len(y) // 2, 2)) and (not len(kinds) or int(kinds.min()) >= 0)
         return "classes" if few else "numbers"
     return "classes" if len(kinds) == 2 and set(kinds.tolist()) == {0.0, 1.0} else "numbers"
-
-
-def _last(module: Any) -> str:
-    """The kind of the last layer, where that can be told."""
-    parts = [part for part in module.modules() if not list(part.children())]
-    return type(parts[-1]).__name__ if parts else ""
 
 
 def _takes_logits(loss_fn: Callable[[Any, Any], Any], y: Any) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch.autograd.function import BackwardCFunction
 
-from descender.watching.loop import called, sample
+from descender.watching.loop import called, evaluating, sample
 from descender.watching.torch_ import torch
 
 
@@ -43,14 +43,37 @@ def custom_nodes(value: Any) -> list[str]:
     return [type(n).__name__.removesuffix("Backward") for n in _nodes(value) if isinstance(n, BackwardCFunction)]
 
 
+ACTIVATIONS = {
+    "Sigmoid": "Sigmoid", "Tanh": "Tanh", "Relu": "ReLU", "Hardtanh": "ReLU6", "Softplus": "Softplus",
+    "Softmax": "Softmax", "LogSoftmax": "LogSoftmax",
+}  # fmt: skip
+RESHAPING = ("View", "UnsafeView", "ReshapeAlias", "Squeeze", "Unsqueeze", "Select", "Slice", "Clone", "Transpose", "T",
+             "Permute", "Alias", "ToCopy")  # fmt: skip
+"""What stands between an activation and the answers without changing a number."""
+
+
+def last_activation(module: Any, X: Any) -> str:
+    """The activation that makes the answers, whether it is a layer or a call; empty where none does."""
+    try:
+        with evaluating(module), torch.random.fork_rng(devices=[]), torch.enable_grad():
+            node = called(module, X).grad_fn
+    except Exception:
+        return ""
+    while node is not None and _kind_of(node) in RESHAPING:
+        node = node.next_functions[0][0] if node.next_functions else None
+    return "" if node is None else ACTIVATIONS.get(_kind_of(node), "")
+
+
+def _kind_of(node: Any) -> str:
+    return type(node).__name__.rstrip("0123456789").removesuffix("Backward")
+
+
 def strays(loop: Any) -> list[Any]:
     """Parameters that ``forward()`` uses and ``module.parameters()`` does not have, as of layers in a Python list."""
-    modes = [(part, part.training) for part in loop.module.modules()]
     known = {id(p) for p in loop.module.parameters()}
     found: dict[int, Any] = {}
     try:
-        loop.module.eval()
-        with torch.random.fork_rng(devices=[]), torch.enable_grad():
+        with evaluating(loop.module), torch.random.fork_rng(devices=[]), torch.enable_grad():
             outs = tensors_of(called(loop.module, sample(loop, 8)[0]))
         for node in (node for out in outs for node in _nodes(out)):
             leaf = getattr(node, "variable", None)
@@ -58,7 +81,4 @@ def strays(loop: Any) -> list[Any]:
                 found[id(leaf)] = leaf
     except Exception:
         return []
-    finally:
-        for part, mode in modes:
-            part.training = mode
     return list(found.values())

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -52,12 +53,18 @@ def per_epoch(loop: Any) -> int:
 
 
 def pair(batch: Any) -> tuple[Any, Any] | None:
-    """Inputs and targets of a batch, where it is a pair of tensors with a row each."""
-    if not (isinstance(batch, tuple | list) and len(batch) == 2):
+    """Inputs and targets of a batch, where it is a pair of tensors with a row each, or a mapping of two."""
+    parts = tuple(batch.values()) if isinstance(batch, Mapping) else batch
+    if not (isinstance(parts, tuple | list) and len(parts) == 2):
         return None
-    X, y = batch
+    X, y = parts
     tensors = isinstance(X, torch.Tensor) and isinstance(y, torch.Tensor)
     return (X, y) if tensors and X.ndim and y.ndim and len(X) == len(y) else None
+
+
+def like(batch: Any, X: Any, y: Any) -> Any:
+    """Other inputs and targets, packed as those of a batch."""
+    return dict(zip(batch, (X, y), strict=True)) if isinstance(batch, Mapping) else (X, y)
 
 
 def sample(loop: Any, most: int = SAMPLE) -> tuple[Any, Any]:
@@ -71,6 +78,18 @@ def sample(loop: Any, most: int = SAMPLE) -> tuple[Any, Any]:
         X = X.to(p.device, p.dtype) if X.is_floating_point() and X.dtype != p.dtype else X.to(p.device)
         y = y.to(p.device)
     return X, y
+
+
+@contextmanager
+def evaluating(module: Any) -> Iterator[None]:
+    """Evaluation mode, and afterwards that of each part as it was."""
+    modes = [(part, part.training) for part in module.modules()]
+    try:
+        module.eval()
+        yield
+    finally:
+        for part, mode in modes:
+            part.training = mode
 
 
 def called(module: Any, X: Any) -> Any:
@@ -100,19 +119,14 @@ def numbers(tensor: Any) -> np.ndarray:
 
 def cost(loop: Any, rows: tuple[Any, Any] | None = None) -> float:
     """The loss of a sample of the loop's data, in evaluation mode; NaN where it cannot be told so."""
-    modes = [(part, part.training) for part in loop.module.modules()]
     try:
-        loop.module.eval()
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        with evaluating(loop.module), torch.no_grad(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)  # a module that draws in evaluation, too, is asked about the same draws each time
             X, y = rows or sample(loop)
             value = _loss_of(loop, X, y)
             return float(value.float().mean()) if value.ndim else float(value)
     except Exception:
         return float("nan")
-    finally:
-        for part, mode in modes:
-            part.training = mode
 
 
 def _loss_of(loop: Any, X: Any, y: Any) -> Any:
@@ -130,20 +144,23 @@ def reshuffled(loop: Any, seed: int, size: int) -> Iterator[Any]:
     """Batches of the loop's own rows in a new order each epoch."""
     generator = torch.Generator().manual_seed(seed)
     X, y = torch.as_tensor(loop.X), torch.as_tensor(loop.y)
+    pattern = first(loop.batches, 1)[0]
     while True:
         order = torch.randperm(len(X), generator=generator)
         for start in range(0, max(len(X) - size + 1, 1), size):
             rows = order[start : start + size]
-            yield X[rows], y[rows]
+            yield like(pattern, X[rows], y[rows])
 
 
 def joined(batches: Iterator[Any], least: int) -> Iterator[Any]:
     """Batches put together until they have so many rows."""
     while True:
-        parts = [next(batches)]
+        pattern = next(batches)
+        parts = [pair(pattern) or pattern]
         while sum(len(part[0]) for part in parts) < least:
-            parts.append(next(batches))
-        yield tuple(torch.cat(tensors) for tensors in zip(*parts, strict=True))
+            batch = next(batches)
+            parts.append(pair(batch) or batch)
+        yield like(pattern, *(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
 
 
 def first(batches: Any, count: int) -> list[Any]:

@@ -123,8 +123,16 @@ class LossFacts:
     """The relative change of the loss when all scores of a row are raised by one number."""
     columns: float = float("nan")
     """The relative change of the loss when one class's scores of all rows are raised by one number."""
+    mirrored: float = float("nan")
+    """The relative change of the loss when one class's scores of all rows change their sign."""
+    flat: float = 0.0
+    """The share of the module's own answers at which the loss has no slope, though it is lower elsewhere."""
     quadratic: bool = False
     linear: bool = False
+    unheard: float | None = None
+    """The class whose rows have the same loss whatever is answered, where those of others have not."""
+    endless: bool = False
+    """Whether the loss of classes falls without end, in a straight line, as the scores of the right ones grow."""
     outwards: bool = False
     """Whether the loss falls as outputs leave their targets."""
     always: float | None = None

@@ -22,13 +22,18 @@ OVER = 1e-2
 def loop_raises(case: Case) -> Suspect | None:
     """D416."""
     error = case.base.error
-    if error is None:
+    if error is None or _of_one_value(case):
         return None
     step = len(case.base.losses)
     evidence = f"step {step:,} of {case.base.facts['asked']:,} raised {type(error).__name__}: {error}"
     return Suspect(
         "loop-raises", "critical", evidence, [Remedy("look", "# the traceback is in findings.error")], {"step": step}
     )
+
+
+def _of_one_value(case: Case) -> bool:
+    """Whether batch normalisation refused a batch of one row."""
+    return "more than 1 value per channel" in str(case.base.error)
 
 
 def gradients_not_reset(case: Case) -> Suspect | None:
@@ -104,8 +109,34 @@ def _told(parts: list[Part]) -> str:
     return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
 
 
+def never_stepped(case: Case) -> Suspect | None:
+    """D421: gradients are made, and no step takes them."""
+    made = [part for part in case.parts if part.wanted and part.got > 0.5 and part.zero < 1]
+    steps, base = case.base.facts["updates"], case.base
+    if not made or any(part.moved for part in case.parts) or len(base.losses) < 3 or not base.finite:
+        return None
+    if not steps:
+        evidence = f"{len(base.losses):,} gradients were made and no optimizer stepped: no weight moved"
+        remedy = Remedy("a step", "optimizer.step()  # after loss.backward()", ("stepped", None))
+    elif any(part.given for part in made) and not np.nanmax(np.append(base.applied, 0.0)) > 0:
+        evidence = f"the optimizer stepped {steps:,} times without a gradient, though backward() made one each time"
+        code = "optimizer.zero_grad()\nloss.backward()\noptimizer.step()  # nothing between these two that zeroes"
+        remedy = Remedy("zero_grad() before backward()", code, ("gradients as made", None))
+    else:
+        return None
+    return Suspect("never-stepped", "critical", evidence, [remedy])
+
+
 def detached_part(case: Case) -> Suspect | None:
     """D406: used in each step, wants a gradient, never has one."""
+    if "does not require grad" in str(case.base.error):
+        evidence = (
+            f"step {len(case.base.losses):,} raised: {case.base.error}: no way leads back from the loss to a weight"
+        )
+        code = (
+            "# outputs and loss in operations of torch, without argmax, round, .item(), .numpy(), detach(), no_grad()"
+        )
+        return Suspect("detached-part", "critical", evidence, [Remedy("torch all the way", code, ("attached", None))])
     some = any(part.got > 0 for part in case.parts)
     cut = [part for part in case.parts if part.wanted and part.got == 0 and part.called and part.layer]
     if not some or not cut:
@@ -134,8 +165,18 @@ def not_in_optimizer(case: Case) -> Suspect | None:
         return Suspect(
             "not-in-optimizer", "critical", evidence, [Remedy("layers of the module", code, ("all parameters", None))]
         )
-    if not out or not any(part.given for part in case.parts):
+    if not out or not case.base.facts["updates"]:
         return None
+    if not any(part.given for part in case.parts):
+        if any(part.moved for part in case.parts):
+            return None
+        evidence = (
+            f"the optimizer made {case.base.facts['updates']:,} steps and has none of the module's weights: none moved"
+        )
+        code = "optimizer = type(optimizer)(module.parameters(), lr=lr)  # of this module, not of a copy of it"
+        return Suspect(
+            "not-in-optimizer", "critical", evidence, [Remedy("all parameters", code, ("all parameters", None))]
+        )
     evidence = f"{_told(out)}: {sum(p.size for p in out):,} weights get a gradient and are in no group of the optimizer"
     return Suspect(
         "not-in-optimizer", "critical", evidence,
@@ -163,12 +204,21 @@ def frozen_part(case: Case) -> Suspect | None:
 
 def tiny_batches(case: Case) -> Suspect | None:
     """D409."""
+    larger = Remedy("batches of 32", "DataLoader(data, batch_size=32, shuffle=True)", ("join", 32))
+    size = case.facts["batch size"]
+    if _of_one_value(case):
+        evidence = f"step {len(case.base.losses):,} raised {type(case.base.error).__name__}: {case.base.error}"
+        remedies = [larger]
+        if size > SMALL_BATCH:
+            evidence += f"; batches have {size} rows, the last one of an epoch what is left"
+            code = f"DataLoader(data, batch_size={size}, shuffle=True, drop_last=True)"
+            remedies = [Remedy("without the rest of an epoch", code, ("join", 2))]
+        return Suspect("tiny-batches", "critical", evidence, remedies)
     seen = {name: count for name, count in case.base.facts["normed"].items() if count <= SMALL_BATCH}
     if not seen:
         return None
     name = min(seen, key=lambda key: seen[key])
     evidence = f"{name} normalises over {seen[name]} values: mean and spread of so few are noise"
-    larger = Remedy("batches of 32", "DataLoader(data, batch_size=32, shuffle=True)", ("join", 32))
     root = not case.failed() or case.repaired(case.rerun(larger))
     return Suspect(
         "tiny-batches", "warning" if root else "info", evidence,
@@ -350,6 +400,7 @@ CHECKS: dict[str, Check] = {
     "eval-mode": eval_mode,
     "optimizer-recreated": optimizer_recreated,
     "not-in-optimizer": not_in_optimizer,
+    "never-stepped": never_stepped,
     "detached-part": detached_part,
     "frozen-part": frozen_part,
     "wrong-sign": wrong_sign,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from descender.doctor.loops.case import Case, Check, Remedy, Suspect
+from descender.doctor.loops.case import Case, Check, Remedy, Run, Suspect
+from descender.doctor.loops.rates import higher, lower
 
 SPREAD, FARTHEST = 100.0, 300.0
 """How many times the spread of one column is the median one, or the smallest, before scaling is tried."""
@@ -12,6 +13,11 @@ FAR, PULL = 30.0, 100.0
 """An outlier is so many times farther from the median than 99 of 100 rows, and pulls so many times as hard."""
 ALMOST, OTHERS = 0.995, 0.9
 """A column that tells the target: what it explains, and what the next best one may."""
+
+MUCH_LESS = 1e-2
+"""Or the share of what the next best one leaves unexplained that it may leave."""
+LARGE, NEARLY = 100.0, 0.1
+"""The size of targets from which on their scale is tried; what another rate may explain less and still do as well."""
 
 STANDARDISE = Remedy(
     "standardised columns", "X = (X - X.mean(0)) / X.std(0)  # and the same two for what is predicted",
@@ -70,7 +76,7 @@ def outlier_rows(case: Case) -> Suspect | None:
 def far_rows(case: Case) -> tuple[str, int, int, float, list[int]] | None:
     """The value that is farthest out: of X or y, its row and column, by how much; and all rows that are so."""
     tables = [("X", case.X)] if case.tabular else []
-    tables += [("y", case.y)] if case.targets == "numbers" else []
+    tables += [("y", case.y)] if case.targets != "classes" and not case.facts["restores"] else []
     for of, values in tables:
         found = farthest(values) if values is not None and len(values) >= 20 else None
         if found is not None:
@@ -105,10 +111,22 @@ def constant_columns(case: Case) -> Suspect | None:
     evidence = f"column {column} is {X[0, column]:.4g} in all rows" + (
         f", and {len(still) - 1} more are constant" if len(still) > 1 else ""
     )
-    return Suspect(
-        "constant-columns", "info", evidence,
-        [Remedy("without it", "X = X[:, X.std(0) > 0]")], {"column": column},
-    )  # fmt: skip
+    remedy, severity = Remedy("without it", "X = X[:, X.std(0) > 0]", ("without column", column)), "info"
+    deviation = X.std(axis=0)
+    if case.failed() and abs(X[0, column]) >= SPREAD * (
+        np.median(deviation[deviation > 0]) if deviation.any() else 1.0
+    ):
+        run = case.rerun(remedy)
+        if _revived(case, run):
+            severity = "critical"
+            evidence += f"; without it the training ends at {case.outcome(run)} instead of {case.outcome(case.base)}"
+    return Suspect("constant-columns", severity, evidence, [remedy], {"column": column})
+
+
+def _revived(case: Case, run: Run) -> bool:
+    """Whether a run is repaired, or at least alive where numbers were lost."""
+    alive = not case.base.finite and run.finite and run.end < run.start - 0.02 * abs(run.start)
+    return case.repaired(run) or alive
 
 
 def leaked_label(case: Case) -> Suspect | None:
@@ -146,7 +164,8 @@ def telling(X: np.ndarray, y: np.ndarray, classes: bool) -> tuple[int, float, fl
     told = np.where(spread > 0, between / np.where(spread > 0, spread, 1.0), 0.0)
     order = np.argsort(told)
     best, second = int(order[-1]), int(order[-2])
-    if told[best] < ALMOST or told[second] > OTHERS:
+    apart = told[second] <= OTHERS or 1.0 - told[best] < MUCH_LESS * (1.0 - told[second])
+    if told[best] < ALMOST or not apart:
         return None
     return best, float(told[best]), float(told[second])
 
@@ -161,8 +180,7 @@ def unscaled_columns(case: Case) -> Suspect | None:
     if not on_several_scales(X):
         return None
     run = case.rerun(STANDARDISE)
-    alive = not case.base.finite and run.finite and run.end < run.start - 0.02 * abs(run.start)
-    if not (case.repaired(run) or alive):
+    if not _revived(case, run):
         return None
     deviation = X.std(axis=0)
     large, small = int(deviation.argmax()), int(np.where(deviation > 0, deviation, np.inf).argmin())
@@ -173,22 +191,51 @@ def unscaled_columns(case: Case) -> Suspect | None:
     return Suspect("unscaled-columns", "critical", evidence, [STANDARDISE], {"column": large})
 
 
+def unscaled_targets(case: Case) -> Suspect | None:
+    """D016: targets far larger than what a module answers at first, and a training that standardised ones repair."""
+    y = case.y
+    if y is None or case.targets != "numbers" or y.shape[1] != 1 or not np.isfinite(y).all():
+        return None
+    deviation, middle = float(y.std()), float(y.mean())
+    if not max(deviation, abs(middle)) >= LARGE or not deviation > 0:
+        return None
+    code = "y = (y - y.mean()) / y.std()  # and answers times the deviation, plus the mean"
+    remedy = Remedy("standardised targets", code, ("loss", "standardised targets"))
+    run = case.rerun(remedy)
+    if not case.repaired(run):
+        return None
+    others = [case.rerun(rate(factor)) for factor in (10, 100) for rate in (higher, lower)]
+    if any(other.finite and other.explained > run.explained - NEARLY for other in others):
+        return None
+    how = f"explains {run.explained:.0%} of the way to the lowest loss instead of {case.base.explained:.0%}"
+    if not case.base.finite:
+        how = f"ends at {case.outcome(run)} of their variance instead of {case.outcome(case.base)}"
+    evidence = (
+        f"the targets are {middle:.3g} in the mean and vary by {deviation:.3g}; with standardised targets the same "
+        f"training {how}, and no other rate does as well"
+    )
+    return Suspect("unscaled-targets", "critical", evidence, [remedy])
+
+
 def on_several_scales(X: np.ndarray) -> bool:
-    """Whether the deviation of a column is far from that of the others, or that of all far from 1."""
+    """Whether a column varies far more than the others, all of them far from 1, or a mean is far from 0."""
     spread, size = X.std(axis=0), np.abs(X).max(axis=0)
-    spread = spread[spread > 0]
+    varies = spread > 0
+    offset, spread = np.abs(X.mean(axis=0))[varies], spread[varies]
     if not len(spread):
         return False
     ratio, largest = float(spread.max() / np.median(spread)), float(size.max())
     ratio = max(ratio, float(np.median(spread) / spread.min()) if largest > 10 else 0.0)
     apart = largest > 10 and spread.max() >= FARTHEST * spread.min()
-    return bool(ratio >= SPREAD or apart or np.median(spread) >= SPREAD)
+    away = offset.max() >= SPREAD * np.median(spread)
+    return bool(ratio >= SPREAD or apart or away or np.median(spread) >= SPREAD)
 
 
 CHECKS: dict[str, Check] = {
     "nan-input": nan_input,
     "outlier-rows": outlier_rows,
+    "constant-columns": constant_columns,
     "unscaled-columns": unscaled_columns,
     "leaked-label": leaked_label,
-    "constant-columns": constant_columns,
+    "unscaled-targets": unscaled_targets,
 }

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 MOST = 1500
 """Rows that are enough to tell."""
+CHANCE, STRAIGHT = 2.5, 2.0
+"""Standard errors above guessing below which nothing was told: of held-out rows by any model, of all by a plane."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,13 @@ class Learnable:
     explained: float
     right: NDArray | None = None
     sure: NDArray | None = None
+    straight: float = -np.inf
+    """By how many standard errors least squares explain all rows better than by chance: faint laws show there first."""
+
+    @property
+    def by_chance(self) -> bool:
+        """Whether the targets are told no better than by guessing."""
+        return self.z < CHANCE and self.straight < STRAIGHT
 
 
 def learnable(X: NDArray, y: NDArray, classes: bool) -> Learnable | None:
@@ -78,7 +87,27 @@ def _classes(X: NDArray, y: NDArray) -> Learnable | None:
     balanced, right, sure = best
     k = len(counts)
     error = np.sqrt(sum((1 / k) * (1 - 1 / k) / c for c in counts)) / k
-    return Learnable((balanced - 1 / k) / error, (balanced - 1 / k) / (1 - 1 / k), right, sure)
+    straight = _linear(X, np.eye(k)[y])
+    return Learnable((balanced - 1 / k) / error, (balanced - 1 / k) / (1 - 1 / k), right, sure, straight)
+
+
+def _linear(X: NDArray, targets: NDArray) -> float:
+    """By how many standard errors least squares explain one of the targets better than by chance: the F test."""
+    from scipy.stats import f, norm
+
+    n = len(X)
+    Z = X - X.mean(axis=0)
+    basis, sizes, _ = np.linalg.svd(Z, full_matrices=False)
+    basis = basis[:, sizes > 1e-9 * max(sizes.max(), 1e-300)]
+    d = basis.shape[1]
+    if not 0 < d < n / 3:
+        return -np.inf
+    r = targets - targets.mean(axis=0)
+    total = (r**2).sum(axis=0)
+    told = ((basis.T @ r) ** 2).sum(axis=0)[total > 0]
+    left = np.maximum(total[total > 0] - told, 1e-12 * total[total > 0])
+    chance = min(1.0, len(told) * float(f.sf(told / d / (left / (n - d - 1)), d, n - d - 1).min()))
+    return float(norm.isf(max(chance, 1e-300)))
 
 
 def _by_scores(scores: NDArray) -> tuple[NDArray, NDArray]:
@@ -99,11 +128,11 @@ def _numbers(X: NDArray, y: NDArray) -> Learnable:
     from sklearn.model_selection import KFold, cross_val_predict
 
     folds = KFold(5, shuffle=True, random_state=0)
-    z, explained = -np.inf, -np.inf
     ranks = y.argsort().argsort().astype(float)
+    z, explained = -np.inf, -np.inf
     for model in _models(False):
         guess = cross_val_predict(model, X, ranks, cv=folds)
         r = float(np.corrcoef(guess, ranks)[0, 1]) if np.ptp(guess) > 0 else 0.0
         z = max(z, r * np.sqrt(len(y)))
         explained = max(explained, 1.0 - float(np.mean((guess - ranks) ** 2) / ranks.var()))
-    return Learnable(z, explained)
+    return Learnable(z, explained, straight=_linear(X, ranks[:, None]))

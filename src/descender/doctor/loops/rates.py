@@ -11,6 +11,8 @@ LONG_MEMORY = 0.98
 """A momentum from which on it is suspected."""
 BACK = -0.5
 """The cosine of one gradient and the next below which steps go to and fro."""
+GREW = 10.0
+"""Times its first that a rate is, when it is at its highest at the end, and held where it began for a trial."""
 MILD, LOWER = 0.005, 0.75
 """What a lower rate must explain more to be told of; the share of what is left to which it must come to be a fault."""
 
@@ -72,6 +74,11 @@ def rate_too_high(case: Case) -> Suspect | None:
     if not how or (case.origin is not None and case.origin.start):
         return None
     remedies = [lower(3), lower(10), lower(30), lower(100), lower(1000)]
+    rates = case.base.rates[np.isfinite(case.base.rates)]
+    if len(rates) and rates[-1] >= rates.max() > GREW * rates[0] > 0:
+        began = float(rates[0])
+        code = "# the scheduler makes the rate grow without end: leave it out, or gamma < 1"
+        remedies.append(Remedy("the rate as it began", code, ("constant rate", began)))
     found = case.first_repair(remedies, by) or _alive(case, remedies)
     if found is None:
         return None

@@ -36,7 +36,8 @@ def mixed_rows(case: Case) -> Suspect | None:
         )
         code = "# softmax, mean, view: over the dimensions of a row, not dim=0; batch_first=True for sequences"
         return Suspect("mixed-rows", "critical", evidence, [Remedy("each row by itself", code)])
-    if case.targets == "classes" and case.loss.columns < 1e-5 < case.loss.shifted:
+    by_distance = case.loss.mirrored < 1e-5  # rows are compared with one another, on purpose
+    if case.targets == "classes" and case.loss.columns < 1e-5 < case.loss.shifted and not by_distance:
         evidence = (
             "the loss does not change when a class's scores of all rows are raised: its softmax is over the batch"
         )

@@ -11,8 +11,8 @@ MANY = 0.2
 """The share of wrong labels among rows that should be sure at which they are a fault, and not how data are."""
 WELL = 0.75
 """How much of the way validation may come without that labels are looked at for noise."""
-CHANCE, ENOUGH = 2.5, 100
-"""Standard errors above guessing below which nothing was told, and the rows that are needed to say so."""
+ENOUGH = 100
+"""The rows that are needed to say that nothing tells the targets."""
 
 
 def constant_labels(case: Case) -> Suspect | None:
@@ -32,9 +32,10 @@ def labels_shuffled(case: Case) -> Suspect | None:
     if case.facts["restores"] or (np.isfinite(best) and case.closed(best) > 0.3):
         return None
     told = case.learnable
-    if told is None or told.z >= CHANCE or case.n < ENOUGH:
+    if told is None or not told.by_chance or case.n < ENOUGH:
         return None
-    if case.failed() and any(case.closed(case.rerun(r).best_validation) > 0.3 for r in (lower(10), higher(10))):
+    rates = (lower(10), higher(10), lower(100))
+    if np.isfinite(best) and any(case.closed(case.rerun(r).best_validation) > 0.3 for r in rates):
         return None  # the same training tells them at another rate
     severity = "critical" if np.isfinite(best) and case.tabular else "info" if not case.tabular else "warning"
     evidence = (
@@ -128,7 +129,7 @@ def output_mismatch(case: Case) -> Suspect | None:
             "cross-entropy", "loss_fn = torch.nn.CrossEntropyLoss()", ("loss", "cross-entropy") if wide else None
         )
         return Suspect("output-mismatch", "critical", evidence, [remedy])
-    return _out_of_reach(case) or _rectified_scores(case)
+    return _out_of_reach(case) or _rectified_scores(case) or _without_slope(case)
 
 
 def _rectified_scores(case: Case) -> Suspect | None:
@@ -147,6 +148,27 @@ def _rectified_scores(case: Case) -> Suspect | None:
         f"training ends at {case.outcome(run)} instead of {case.outcome(case.base)}"
     )
     return Suspect("output-mismatch", "critical", evidence, [LINEAR_END])
+
+
+def _without_slope(case: Case) -> Suspect | None:
+    """A loss that cuts or rounds answers: where it has no slope nothing can be learnt."""
+    if case.loss.unheard is None and not case.loss.flat > MANY:
+        return None
+    evidence = (
+        f"at {case.loss.flat:.0%} of the answers before training the loss has no slope, though it is lower elsewhere: "
+        "it cuts them off, or rounds them"
+    )
+    if case.loss.unheard is not None:
+        evidence = f"rows whose target is {case.loss.unheard:g} have the same loss whatever is answered: another coding"
+    remedies = [Remedy("a loss of scores", "# a loss that has a slope everywhere, such as one of scores")]
+    if case.targets == "classes":
+        pair = (
+            ("logistic", "BCEWithLogitsLoss")
+            if case.output[1:] in ((), (1,))
+            else ("cross-entropy", "CrossEntropyLoss")
+        )
+        remedies = [Remedy(pair[1], f"loss_fn = torch.nn.{pair[1]}()  # takes scores", ("loss", pair[0]))]
+    return Suspect("output-mismatch", "critical", evidence, remedies)
 
 
 LINEAR_END = Remedy("a linear output", "module = module[:-1]  # no activation at the end", ("linear end", None))
@@ -202,6 +224,16 @@ def softmax_twice(case: Case) -> Suspect | None:
     return None
 
 
+def unbounded(case: Case) -> Suspect | None:
+    """D102: the loss has no lowest value, though the answers are right."""
+    if not case.loss.endless or case.loss.linear or case.loss.outwards:
+        return None
+    evidence = "the loss falls without end as the scores of the right classes grow: one of its terms has the wrong sign"
+    return Suspect(
+        "unbounded", "critical", evidence, [Remedy("the sign of each term", "# loss = loss_fn(...) + ..., not -")]
+    )
+
+
 def broadcasting(case: Case) -> Suspect | None:
     """D307: the loss does not mind which target belongs to which output."""
     y = case.y
@@ -222,6 +254,7 @@ CHECKS: dict[str, Check] = {
     "broadcasting": broadcasting,
     "softmax-twice": softmax_twice,
     "output-mismatch": output_mismatch,
+    "unbounded": unbounded,
     "labels-shuffled": labels_shuffled,
     "label-noise": label_noise,
     "class-collapse": class_collapse,
