@@ -213,6 +213,7 @@ TRIED = {
 HEALTHY = {
     "classes": {},
     "a regression": REGRESSION,
+    "probabilities for their loss": {"model": lambda: perceptron(last=(nn.LogSoftmax(1),)), "loss": nn.NLLLoss()},
     "dropout": {"model": lambda: perceptron(last=(nn.Dropout(0.1),))},
     "a right backward pass": {"model": lambda: perceptron(act=RightTanh, deep=1)},
     "a penalty": {"penalty": 1e-5},
@@ -221,5 +222,4 @@ HEALTHY = {
     "two optimizers": {"renew": 30},
     "a frozen layer, left out": {"trains": lambda m: (m[:1].requires_grad_(False), m[2:].parameters())[1]},
     "group normalisation of pairs": {"model": lambda: normed(nn.GroupNorm(2, 24)), "batch": 2},
-    "probabilities for their loss": {"model": lambda: perceptron(last=(nn.LogSoftmax(1),)), "loss": nn.NLLLoss()},
 }  # fmt: skip

@@ -64,7 +64,7 @@ def examine_loss(asked: Callable[[Any, Any], Any], out: Any, y: Any) -> LossFact
         found.always = here
     found.flat = _flat(asked, out, y)
     found.unheard = _unheard(asked, noise, y)
-    found.endless = _endless(lambda z: _value(asked, z, y), out, y)
+    found.endless = _endless(value, out, y)
     found.outwards = _outwards(lambda z: _value(asked, z, y), out, y)
     return found
 
