@@ -128,9 +128,8 @@ class Centred(Reads):
         """The sum over rows of h x², column by column."""
         if sparse.issparse(self.X):
             return sparse_squares(self.X, h)[0]
-        if self.unit is None:
-            return np.square(self.X - self.mean).T @ h
         sums, weights = np.zeros(self.d), h.astype(self.X.dtype)
+        mean = None if self.unit is not None or self.far else self.mean.astype(self.X.dtype)
         for part, rows in self._blocks(self.X.dtype):
-            sums += np.square(rows).T @ weights[part]
-        return sums * self.unit**2
+            sums += np.square(rows if mean is None else rows - mean).T @ weights[part]
+        return sums if self.unit is None else sums * self.unit**2

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from descender.costs.losses import Loss
 from descender.methods.centred import Centred
+from descender.methods.lbfgs import Pairs
 from descender.methods.metrics import Corrected, Diagonal, Metric, Products, gram_readings
 from descender.methods.walker import Walker
 
@@ -34,6 +36,13 @@ def dearest(loss: Loss) -> float:
     return DEAR if math.isfinite(loss.curvature_bound) else UNBOUNDED
 
 
+class Learnt(NamedTuple):
+    """What a walk has learnt of curvatures: the pairs of its steps, and whether a matrix is worth it from here on."""
+
+    pairs: Pairs
+    exact: bool
+
+
 class Curvature:
     """The metric of a walker: from a `part` of its rows, those numbered `rows`, or all, as far as it pays.
 
@@ -41,7 +50,7 @@ class Curvature:
     learnt `before`, on some of the rows, it takes over.
     """
 
-    def __init__(self, walker: Walker, part: Centred, rows: NDArray | None, before: Curvature | None = None):
+    def __init__(self, walker: Walker, part: Centred, rows: NDArray | None, before: Learnt | None = None):
         self.walker, self.part, self.rows = walker, part, rows
         dear = part.unit is not None and walker.l1 == 0 and self.price(part.n) > dearest(part.loss)
         known = before is not None and before.exact
@@ -66,6 +75,11 @@ class Curvature:
         return self.kind >= PART
 
     @property
+    def learnt(self) -> Learnt:
+        """What another walk may take over."""
+        return Learnt(self.walker.pairs, self.exact)
+
+    @property
     def sound(self) -> bool:
         """Whether the metric knows how columns bend the cost together."""
         return self.kind >= PRODUCTS
@@ -85,7 +99,7 @@ class Curvature:
             return
         scores = scores if self.rows is None else scores[self.rows]
         if self.kind <= PRODUCTS:
-            pairs = None if self.before is None else self.before.walker.pairs
+            pairs = None if self.before is None else self.before.pairs
             diagonal = part.curvatures(scores, cautious)
             if self.kind == DIAGONAL:
                 walker.learn_diagonal(diagonal, pairs)

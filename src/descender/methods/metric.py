@@ -17,17 +17,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from descender.costs.certificate import ROUNDING, Certificate, certificate, cost_scale, relative_gap
+from descender.costs.certificate import ROUNDING, Certificate, certificate, relative_gap
 from descender.costs.cost import Cost, Vector
 from descender.costs.risk import Risk
 from descender.methods.centred import Centred
 from descender.methods.column_facts import Columns, glance
-from descender.methods.curvature import PART, PRODUCTS, Curvature
+from descender.methods.curvature import PART, PRODUCTS, Curvature, Learnt
 from descender.methods.ending import ending
 from descender.methods.method import Block, Budget, one_step
 from descender.methods.newton import BLIND, FAR_START, SMALLEST_GOAL, is_small
 from descender.methods.proof import MOST_PRODUCTS, Proof, SparseProof
 from descender.methods.sampling import Draw, draw, has_rare, is_even, sample_size, sparse_sample_size
+from descender.methods.score_walk import ScoreDescent, suits
+from descender.methods.unit import Unit
 from descender.methods.walker import NOISE, Walker
 from descender.methods.working_response import working_start
 
@@ -94,18 +96,31 @@ class LearntMetric:
         moved, used = v is not None, 0
         v = problem.enter(w) if v is None else v
         part, rows, learnt = problem, None, None
+        unit = Unit(cost, np.inf if w.any() else start_value)
+        if m == n and not (cost.sparse or is_small(cost)) and suits(problem, cost.l1):
+            if moved:
+                yield self._moved(problem, v, start_value, 1.0, w)
+            direct = ScoreDescent(cost, problem, columns, v, self.tol, self.max_reads, unit)
+            learnt = yield from direct.blocks()
+            if learnt is None:
+                return
+            v, moved = direct.walk.v, False
         if m < n or not (cost.sparse or is_small(cost)):
             sample = draw(problem, columns, m, rng)
             part, rows = sample.part(problem, 1.0)
             if not (cost.looked or is_even(part, n)):
                 sample = draw(problem, glance(cost, problem.sigma, cost.intercept), m, rng)
                 part, rows = sample.part(problem, 1.0)
-            v, used, learnt = descend_sample(problem, sample, part, v, m, cost.l1)
+            if learnt is None:
+                v, used, learnt = descend_sample(problem, sample, part, v, m, cost.l1)
         if moved or used:
-            log, reads = one_step(start_value, np.nan, np.nan, np.nan, 1), 1.0 + used / n
-            yield Block(log, problem.leave(v), int(reads * n), w[None, :])
-        ceiling = np.inf if w.any() else start_value
-        yield from _Descent(cost, problem, part, rows, v, self.tol, self.max_reads, ceiling, learnt).blocks()
+            yield self._moved(problem, v, start_value, 1.0 + used / n, w)
+        yield from _Descent(cost, problem, part, rows, v, self.tol, self.max_reads, unit, learnt).blocks()
+
+    def _moved(self, problem: Centred, v: Vector, value: float, reads: float, w: Vector) -> Block:
+        """The step from w to where the walk begins."""
+        log = one_step(value, np.nan, np.nan, np.nan, 1)
+        return Block(log, problem.leave(v), int(reads * problem.n), w[None, :])
 
 
 def _seen(cost: Risk, m: int) -> tuple[Centred, Columns]:
@@ -129,7 +144,7 @@ def descend_from(cost: Risk, w: Vector, tol: float, max_reads: int = 1000) -> It
 class _Descent:
     """A walk on all rows, in the metric of a `part` of them: those numbered `rows`, or all.
 
-    At the score 0 the cost is at most `ceiling`.  What was `learnt` of curvatures on a sample is taken over.
+    What was `learnt` of curvatures on a sample is taken over.
     """
 
     def __init__(
@@ -141,13 +156,12 @@ class _Descent:
         v: Vector,
         tol: float,
         max_reads: int,
-        ceiling: float = np.inf,
-        learnt: Curvature | None = None,
+        unit: Unit | None = None,
+        learnt: Learnt | None = None,
     ):
         self.cost, self.problem, self.part, self.rows = cost, problem, part, rows
         self.tol, self.max_reads = tol, max_reads
-        self.scale: float | None = None
-        self.ceiling = ceiling
+        self.unit = unit or Unit(cost)
         self.walker = Walker(problem, v, cost.l1)
         if not (cost.looked or cost.sparse or self.walker.reading.finite):
             cost.extremes  # noqa: B018 - it raises where a number is not finite
@@ -163,7 +177,7 @@ class _Descent:
         self.values: deque[float] = deque(maxlen=2)
         self.curvature = Curvature(self.walker, part, rows, learnt)
         self.inflation *= ROUGHER if self.curvature.kind == PRODUCTS else 1.0
-        far = part.n >= problem.n
+        far = part.n >= problem.n and learnt is None
         self.curvature.learn(share=min(1.0, FIRST_ROWS * problem.d / part.n) if far else 1.0)
 
     def blocks(self) -> Iterator[Block]:
@@ -227,11 +241,8 @@ class _Descent:
         return gap
 
     def _unit(self) -> float:
-        """What `tol` is relative to; the scale of the cost counts only where the cost is tiny, and takes a while."""
-        value = abs(self.walker.value)
-        if self.scale is None and not value >= self.ceiling / 1000.0:
-            self.scale = cost_scale(self.cost)
-        return max(value, (self.scale or 0.0) / 1000.0)
+        """What `tol` is relative to."""
+        return self.unit.of(self.walker.value)
 
     def _look(self) -> None:
         """The decrement, in a new metric where that pays, and how fast it falls."""
@@ -314,20 +325,20 @@ def better_start(cost: Risk, problem: Centred, w: Vector) -> tuple[Vector | None
 
 def descend_sample(
     problem: Centred, sample: Draw, part: Centred, v: Vector, m: int, l1: float
-) -> tuple[Vector, int, Curvature | None]:
+) -> tuple[Vector, int, Learnt | None]:
     """The bottom of growing parts of the sample, to what each can know; how many rows were read; what was learnt."""
-    d, used, curvature = problem.d, 0, None
+    d, used, learnt = problem.d, 0, None
     sizes = [max((SPARSE_STAGE if problem.quick is not None else STAGE) * d, 2000)]
     if m > 30 * sizes[0]:
         sizes.append(int(np.sqrt(sizes[0] * m)))
     sizes = [k for k in sizes if 2 * k <= m] + ([m] if m < problem.n else [])
     if not sizes:
-        return v, used, curvature
+        return v, used, learnt
     H, others = None, Others(problem, sample.rows[sample.ratio < sizes[-1] / m], v, l1)
     for k in sizes:
         stage = part if k == m else sample.part(problem, k / m)[0]
         walker = Walker(stage, v, l1)
-        curvature, enough = Curvature(walker, stage, None, curvature), STAGE_SHARE * d / (2 * k)
+        curvature, enough = Curvature(walker, stage, None, learnt), STAGE_SHARE * d / (2 * k)
         if H is None:
             first = working_start(stage, curvature.kind < PART)
             trial = walker if first is None else Walker(stage, first, l1)
@@ -347,8 +358,8 @@ def descend_sample(
                 walker.v, walker.reading = before
                 break
         v, H = walker.v, None if k == sizes[-1] or not curvature.exact else stage.hessian(walker.reading.scores)
-        used += walker.reads * (stage.n + len(others.rows))
-    return v, used, curvature
+        used, learnt = used + walker.reads * (stage.n + len(others.rows)), curvature.learnt
+    return v, used, learnt
 
 
 class Others:

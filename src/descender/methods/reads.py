@@ -38,7 +38,8 @@ class Reading(NamedTuple):
     """What one reading of the rows tells at a point: the smooth cost, its gradient, the scores.
 
     ``exact`` tells that all were computed in float64; else ``noise`` bounds the length of what rounding did to the
-    gradient by the weights.
+    gradient by the weights.  ``slopes`` are those whose products with the rows the gradient is, with the rows' weights
+    where these differ.
     """
 
     value: float
@@ -46,6 +47,7 @@ class Reading(NamedTuple):
     scores: NDArray
     exact: bool = False
     noise: float = np.inf
+    slopes: NDArray | None = None
 
     @property
     def finite(self) -> bool:
@@ -233,9 +235,9 @@ class Reads:
         return lose
 
     def _read(self, v: Vector, dtype: Any, lose: Losses) -> Reading:
-        w, shift, slant = self._inner(v, dtype)
+        w, shift, _ = self._inner(v, dtype)
         scores, values, slopes = (np.empty(self.n, dtype=dtype) for _ in range(3))
-        gradient, sums, moved, square = np.zeros(self.size), np.zeros(self.d), dtype.type(shift), 0.0
+        sums, moved, square = np.zeros(self.d), dtype.type(shift), 0.0
         for part, rows in self._blocks(dtype):
             z, r = scores[part], slopes[part]
             if isinstance(rows, np.ndarray):
@@ -251,13 +253,42 @@ class Reads:
                 square += float(np.vdot(rows, rows))
         if self.measures:
             self.measures, self.length = False, SLACK * math.sqrt(square * float(self.sigma.max()))
-        weight = 1.0 if self.even is None else self.even
+        return self._told(v, scores, values, slopes, sums)
+
+    def losses(self, scores: NDArray) -> tuple[NDArray, NDArray]:
+        """The losses at known scores, and the slopes, with the rows' weights where these differ: in the dtype of X."""
+        z = scores.astype(self.X.dtype, copy=False)
+        values, slopes = np.empty_like(z), np.empty_like(z)
+        with np.errstate(all="ignore"):
+            if self.fuse is not None:
+                self.fuse(z, self.sides(z.dtype), values, slopes)
+            if self.fuse is None or not math.isfinite(float(values.sum())):
+                values[:], slopes[:] = self._losses(z, self.targets)
+            if self.even is None:
+                slopes *= self.sigma
+        return values, slopes
+
+    @np.errstate(all="ignore")
+    def read_slopes(self, v: Vector, scores: NDArray, values: NDArray, slopes: NDArray) -> Reading:
+        """The reading of a point of which all but the gradient is known: half of one."""
+        if isinstance(self.X, np.ndarray) and not self.far:
+            return self._told(v, scores, values, slopes, summed(slopes, self.X))
+        sums = np.zeros(self.d)
+        for part, rows in self._blocks(self.X.dtype):
+            sums += summed(slopes[part], rows)
+        return self._told(v, scores, values, slopes, sums)
+
+    def _told(self, v: Vector, scores: NDArray, values: NDArray, slopes: NDArray, sums: NDArray) -> Reading:
+        """A reading of which the `sums` of slopes times the rows are known."""
+        weight, gradient, dtype = 1.0 if self.even is None else self.even, np.zeros(self.size), slopes.dtype
         value = weight * float(values.sum(dtype=np.float64)) if self.even is not None else float(self.sigma @ values)
         slope = weight * float(slopes.sum(dtype=np.float64))
+        slant = 0.0 if self.far or self.unit is not None else 1.0
         gradient[: self.d] = self._outer(weight * sums, slope, slant) + self.l2 * v[: self.d]
         if self.intercept:
             gradient[self.d] = slope
-        return Reading(value + self.ridge(v), gradient, scores, dtype == np.float64, self.noise(slopes, dtype))
+        exact, noise = dtype == np.float64, self.noise(slopes, dtype)
+        return Reading(value + self.ridge(v), gradient, scores, exact, noise, slopes)
 
     def noise(self, slopes: NDArray, dtype: Any) -> float:
         """A bound on the length of what rounding does to a sum over rows of weighted slopes times x, in a dtype."""
@@ -277,6 +308,8 @@ class Reads:
     def scores(self, v: Vector, dtype: Any = np.float64) -> NDArray:
         """The scores at v, by products in a dtype."""
         w, shift, _ = self._inner(v, dtype)
+        if isinstance(self.X, np.ndarray) and self.X.dtype == dtype and not self.far:
+            return (self.X @ w).astype(np.float64) + shift
         out = np.empty(self.n)
         for part, rows in self._blocks(dtype):
             out[part] = rows @ w
