@@ -232,3 +232,41 @@ def test_the_unit_of_tol_is_that_of_every_method(rows, intercept):
         for target in (y, y + 1e6, np.full(N, 7.0)):
             risk = Risk(X, target, intercept=intercept, reduction=reduction, sample_weight=1.0 + np.arange(N) % 3)
             assert Equations(risk).scale() == pytest.approx(cost_scale(risk), rel=1e-9)
+
+
+def test_moments_in_few_digits_are_as_near_as_they_promise(monkeypatch):
+    rng = np.random.default_rng(0)
+    X = np.tile(rng.random(7).astype(np.float32) + 0.5, (20_000, 1))  # equal rows: half an ulp is lost the same way
+    X[::3] *= 1.7
+    y = rng.random(len(X))
+    double = X.astype(np.float64)
+    for guess in (None, rng.standard_normal(7).astype(np.float32).astype(np.float64)):
+        moments = Moments(Risk(X, y, intercept=False), guess=guess)
+        left = y if guess is None else y - double @ guess
+        G, c = double.T @ double, double.T @ left
+        sizes = np.sqrt(np.diag(G))
+        lost = np.abs(moments.gram[0] - G) / np.outer(sizes, sizes)
+        assert moments.noise / 50.0 < lost.max() <= moments.noise
+        astray = 0.0 if guess is None else 9 * 2.0**-24 * float(sizes @ np.abs(guess))
+        assert np.all(np.abs(moments.cross[0] - c) <= sizes * (moments.noise * np.sqrt(left @ left) + astray))
+        assert moments.spread[0] == pytest.approx(float(y @ y), rel=1e-12)
+
+
+def test_what_a_guess_leaves_is_told_with_more_digits():
+    rng = np.random.default_rng(1)
+    X = rng.standard_normal((9000, 40)).astype(np.float32) + 1.0
+    y = X @ rng.standard_normal(40) + 3.0 + rng.standard_normal(len(X))
+    for l1 in (0.0, 1e-3):
+        risk = Risk(X, y, l2=1e-4, l1=l1)
+        near, rough = Equations(risk, 1e-6), Equations(risk, 1e-2)
+        assert near.guess.any()
+        assert not rough.guess.any()
+        start = near.told(np.zeros(41))
+        point = near.told(start.v + near.step(start))
+        assert point.v == pytest.approx(rough.told(point.v).v)
+        assert point.slack.max() < 0.5 * rough.told(point.v).slack.max()
+        assert near.scale() == pytest.approx(rough.scale(), rel=1e-9)
+        there = near.compared(point)
+        assert near.trusted
+        assert there.value == pytest.approx(point.value, abs=point.lost)
+        assert near.certificate(point, near.scale()).gap < rough.certificate(rough.told(point.v), rough.scale()).gap

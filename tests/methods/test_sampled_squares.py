@@ -5,12 +5,12 @@ import pytest
 
 from descender.costs.risk import Risk
 from descender.descent import descend
-from descender.methods import normal_equations
+from descender.methods import normal_equations, residuals
 from descender.methods.auto import choose
 from descender.methods.metric import LearntMetric
 from descender.methods.metrics import gram_readings
 from descender.methods.normal_equations import Equations, NormalEquations
-from descender.methods.sampled_squares import SampledSquares, plan
+from descender.methods.sampled_squares import SampledSquares, plan, strata
 
 N, D = 6000, 40
 
@@ -94,6 +94,40 @@ def test_the_minimum_is_that_of_the_equations(always, kind, dtype):
         assert kind != "constant" or walk.x[3] == 0.0
 
 
+@pytest.mark.parametrize("kind", ["plain", "repeated", "scales", "weights", "free", "far"])
+def test_what_a_reading_in_few_digits_does_not_see_is_bounded(kind, monkeypatch):
+    X, y = made(np.float32)
+    if kind == "repeated":  # sums of equal terms lose the most
+        X = np.repeat(X[: N // 60], 60, axis=0)
+    if kind == "scales":
+        X *= 10.0 ** np.linspace(-6, 6, D, dtype=np.float32)
+    if kind == "far":
+        y += 1e4
+    weights = np.random.default_rng(1).integers(1, 5, N).astype(float) if kind == "weights" else None
+    risk = Risk(X, y, l2=1e-9, intercept=kind != "free", sample_weight=weights)
+    walk = SampledSquares(risk, 600, 1e-4, np.random.default_rng(2))
+    single, double = walk._read(walk.v, exact=False), walk._read(walk.v, exact=True)
+    rows = X.astype(np.float64) - walk.problem.mean
+    rows = np.column_stack([rows, np.ones(N)])[:, : walk.problem.size]
+    unit = np.sqrt(walk.problem.sigma @ rows**2)
+    H = (rows / unit).T @ ((rows / unit) * walk.problem.sigma[:, None])
+    off = (single.gradient - double.gradient) / unit
+    hidden = np.sqrt(off @ np.linalg.solve(H, off))
+    assert not single.exact
+    assert 0.0 < hidden <= single.unseen < np.sqrt(1e-4 * double.value)
+    monkeypatch.setattr(residuals, "HALF_ULP", 2.0**-40)  # a planted fault: as if there were more digits
+    assert walk._read(walk.v, exact=False).unseen < hidden
+
+
+def test_no_row_is_drawn_twice():
+    rng = np.random.default_rng(0)
+    for n, m in ((10, 10), (1000, 400), (997, 996), (50_001, 20_000)):
+        rows = strata(n, m, rng)
+        assert len(np.unique(rows)) == m
+        assert rows.min() >= 0
+        assert rows.max() < n
+
+
 def test_a_few_readings_are_all_that_it_takes(always):
     X, y = made(d=120, n=12_000)
     counts = []
@@ -117,7 +151,7 @@ def test_a_walk_that_is_slow_is_left_to_the_moments_and_many_columns_to_descent(
     taken = []
     monkeypatch.setattr(normal_equations, "_are_few", lambda risk: False)
     monkeypatch.setattr(LearntMetric, "blocks", lambda *given: taken.append(given) or iter(()))
-    monkeypatch.setattr(SampledSquares, "_end", lambda self, place: None)
+    monkeypatch.setattr(SampledSquares, "_end", lambda self, place, rho=None: None)
     descend(risk, np.zeros(D + 1), NormalEquations(1e-8))
     assert len(taken) == 1
 

@@ -39,7 +39,7 @@ class MomentFits:
 
     def gaps(self, W: NDArray, l1: Any, l2: Any) -> tuple[NDArray, NDArray]:
         """The largest gap of a fit at each strength, and whether it is proved."""
-        proof = self.fits.gap(W, l1, l2, NOISE[self.risk.X.dtype.itemsize]).max(axis=0)
+        proof = self.fits.gap(W, l1, l2, self.moments.noise).max(axis=0)
         proved = proof <= POINT_TOL
         if proved.all():
             return proof, proved

@@ -18,23 +18,41 @@ from descender.methods.column_facts import Columns, glance
 
 NEAR = 3.0
 """Deviations of a column from zero up to which its moments are taken about zero: they lose one digit at most."""
-PRODUCT_BYTES, FEWEST_ROWS = 4 * 1024 * 1024, 1024
-"""About the bytes of a block, and the fewest rows: a low one costs more to add to the sum than to multiply."""
+PRODUCT_BYTES = 1024 * 1024
+"""About the bytes of a block."""
+FEW, RUNS = 300, (512, 1024)
+"""Rows whose products are summed in float32, of up to so many columns and of more: of less rows a product costs more to
+add to the sum than to make, of more it loses digits."""
 ALIGNED = 8
 """Numbers of which the rows of a product have a multiple: with zeros behind, 47 columns take two thirds of the time."""
-NOISE = {4: 32 * 2.0**-23, 8: 64 * 2.0**-52}
-"""What a moment loses in summation, as a share of the sizes of its columns, by the bytes of a number."""
+NOISE = {4: (max(RUNS) + 8) * 2.0**-24, 8: 64 * 2.0**-52}
+"""What a moment loses in summation at most, as a share of the sizes of its columns, by the bytes of a number: in few of
+them half an ulp for each row of a run, whatever the order of the sum.  Equal rows lose a good part of that."""
 
 
 class Moments:
     """Sums over the rows of each cell of 1, x, xx', xy, y and yy, about a common centre, in float64.
 
     `cell` (n,) numbers the cell of each row; without it all rows are one cell.  `columns` are what some rows show of
-    theirs, where that is known.
+    theirs, where that is known.  Of dense rows y is what is left of the targets by the weights of a `guess`, about the
+    centre; their own squares are the ``spread``.  ``noise`` is the share of the sizes of two columns that the sums of
+    their products may be off by.
     """
 
-    def __init__(self, risk: Risk, cell: NDArray | None = None, cells: int = 1, columns: Columns | None = None):
+    def __init__(
+        self,
+        risk: Risk,
+        cell: NDArray | None = None,
+        cells: int = 1,
+        columns: Columns | None = None,
+        guess: NDArray | None = None,
+    ):
         n, d = risk.X.shape
+        self.run, self.guess = (
+            RUNS[int(d > FEW)],
+            None if guess is None or not guess.any() else guess.astype(risk.X.dtype),
+        )
+        self.noise = (self.run + 8) * 2.0**-24 if risk.X.dtype == np.float32 else NOISE[8]
         s = risk.sample_weight
         self.centre, self.level = np.zeros(d), 0.0
         if risk.intercept:
@@ -44,10 +62,10 @@ class Moments:
         self.moved = bool(self.centre.any())
         self.count, self.first = np.zeros(cells), np.zeros((cells, d))
         self.gram, self.cross = np.zeros((cells, d, d)), np.zeros((cells, d))
-        self.sum, self.square = np.zeros(cells), np.zeros(cells)
-        height = n if risk.sparse else product_height(risk.X)
-        height = height if cells == 1 else max(height, min(64 * cells, n))
+        self.sum, self.square, self.spread = np.zeros(cells), np.zeros(cells), np.zeros(cells)
         width = -(-(d + 2) // ALIGNED) * ALIGNED
+        runs = min(max(PRODUCT_BYTES // (width * risk.X.dtype.itemsize * self.run), 1), BLOCK_ROWS // self.run)
+        height = n if risk.sparse else max(runs * self.run, 1 if cells == 1 else min(64 * cells, n))
         self.buffer = np.zeros((0 if risk.sparse else min(height, n), width), dtype=risk.X.dtype)
         for start in range(0, n, max(height, 1)):
             part = slice(start, min(start + height, n))
@@ -59,9 +77,9 @@ class Moments:
     def _add(self, c: int, X: Any, y: NDArray, s: NDArray | None) -> None:
         d = X.shape[1]
         self.count[c] += len(y) if s is None else s.sum()
-        self.sum[c] += y.sum() if s is None else s @ y
-        self.square[c] += y @ y if s is None else s @ (y * y)
+        self.spread[c] += y @ y if s is None else s @ (y * y)
         if sparse.issparse(X):
+            self._add_targets(c, y, s)
             scaled = X if s is None else X.multiply(np.sqrt(s)[:, None]).tocsr()
             self.gram[c] += (scaled.T @ scaled).toarray()
             ones = np.ones(len(y)) if s is None else s
@@ -73,13 +91,28 @@ class Moments:
             np.subtract(X, self.centre.astype(X.dtype), out=rows[:, :d])
         else:
             rows[:, :d] = X
+        y = y if self.guess is None else y - rows[:, :d] @ self.guess
+        self._add_targets(c, y, s)
         rows[:, d], rows[:, d + 1] = 1.0, y
         if s is not None:
             rows[:, : d + 2] *= np.sqrt(s).astype(rows.dtype)[:, None]
-        product = rows.T @ rows
+        product = self._product(rows)
         self.gram[c] += product[:d, :d]
         self.first[c] += product[d, :d]
         self.cross[c] += product[d + 1, :d]
+
+    def _add_targets(self, c: int, y: NDArray, s: NDArray | None) -> None:
+        self.sum[c] += y.sum() if s is None else s @ y
+        self.square[c] += y @ y if s is None else s @ (y * y)
+
+    def _product(self, rows: NDArray) -> NDArray:
+        """The sum of products of rows with themselves, in float64 of runs."""
+        many = len(rows) // self.run
+        if rows.dtype == np.float64 or len(rows) <= self.run:
+            return rows.T @ rows
+        runs, rest = rows[: many * self.run].reshape(many, self.run, -1), rows[many * self.run :]
+        total = np.matmul(runs.transpose(0, 2, 1), runs).sum(axis=0, dtype=np.float64)
+        return total + rest.T @ rest if len(rest) else total
 
     def about(self, cells: NDArray, mean: NDArray | None = None, level: float = 0.0) -> Quadratic:
         """The mean squared error over some cells as a quadratic of the weights, about a mean or about their own."""
@@ -92,11 +125,6 @@ class Moments:
         c = self.cross[cells].sum(axis=0) / n - level * first - total * mean + level * mean
         square = self.square[cells].sum() / n - 2.0 * level * total + level**2
         return Quadratic(G, c, float(square), mean, level)
-
-
-def product_height(X: NDArray) -> int:
-    """The rows of a block that is multiplied by itself: a matter of the columns and their dtype alone."""
-    return int(min(max(PRODUCT_BYTES // max(X.shape[1] * X.itemsize, 1), FEWEST_ROWS), BLOCK_ROWS))
 
 
 def centre_of(risk: Risk, columns: Columns | None) -> NDArray:

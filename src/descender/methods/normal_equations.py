@@ -22,20 +22,22 @@ from descender.costs.certificate import ROUNDING, Certificate, certificate, prov
 from descender.costs.cost import Cost, Vector
 from descender.costs.losses import SquaredError
 from descender.costs.risk import Risk
-from descender.methods.centred import Centred
+from descender.methods.centred import ROUGH_JITTER, Centred
+from descender.methods.column_facts import Columns
 from descender.methods.ending import ending
 from descender.methods.lasso import lasso
 from descender.methods.method import Block, Budget, one_step
 from descender.methods.metric import LearntMetric, descend_from, is_wide
-from descender.methods.metrics import Dense, gram_readings
-from descender.methods.moments import NOISE, Moments, dual_of_squares
+from descender.methods.metrics import Dense
+from descender.methods.moments import Moments, dual_of_squares
 from descender.methods.newton import has_newton, is_small
-from descender.methods.sampled_squares import SampledSquares, plan
+from descender.methods.residuals import HALF_ULP, Sample
+from descender.methods.sampled_squares import SampledSquares, plan, whole_readings
 
 FEW, TALL = 300, 40
 """Columns up to which the moments of all rows cost less than the readings of a descent; rows a column up to which they
 do however many columns there are, as a descent then learns its metric from all rows, too."""
-CHEAPER = 0.7
+CHEAPER = 1.0
 """The share of what the moments of all rows cost that the metric of some of them may cost."""
 SURE, WORST = 1e-9, 1e4
 """What the moments may have lost of the cost, as a share of it, for the rows not to be read again; and as a multiple of
@@ -44,6 +46,11 @@ by the gradient alone, and far better)."""
 REFINED = 0.1
 """The share of the gap that another reading has to leave at most; where it leaves more the equations are too rough."""
 
+GUESSED, SPARED, FEWEST, BLUNT = 40, 8, 10, 0.02
+"""Rows a column by which weights are guessed, of so many times as many, or fewer, but at least so many; and the share
+of its own that the diagonal of their moments gains, lest columns that hardly show there are given large weights."""
+CLOSE = 3e-8
+"""The tolerance, over the square of the columns, down to which moments in float32 mostly prove enough without it."""
 DOUBT = 0.1
 """What summation may change the least curvature by, as a share of it, for the equations to be surely regular."""
 
@@ -75,13 +82,17 @@ def _are_few(risk: Risk) -> bool:
 
 
 class Point(NamedTuple):
-    """A point, the smooth cost and its gradient there, and what either may be off by."""
+    """A point, the smooth cost and its gradient there, and what either may be off by.
+
+    Of the slack so much, times the sizes of the columns, is that of residuals which are `astray`.
+    """
 
     v: Vector
     value: float
     gradient: Vector
     lost: float
     slack: Vector
+    astray: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -111,7 +122,7 @@ class NormalEquations:
         if not _are_few(cost):
             yield from LearntMetric(self.tol).blocks(cost, left, rng, budget)
             return
-        equations = Equations(cost)
+        equations = Equations(cost, self.tol)
         if not equations.known:
             yield from LearntMetric(self.tol).blocks(cost, w, rng, budget)
             return
@@ -144,7 +155,7 @@ class NormalEquations:
         if cost.l1 > 0:
             return None
         (n, d), few = cost.X.shape, _are_few(cost)
-        drawn, whole = plan(n, d, self.tol, cost.X.dtype.itemsize), gram_readings(n, n, d)
+        drawn, whole = plan(n, d, self.tol, cost.X.dtype.itemsize), whole_readings(n, d)
         if few and not drawn.readings < CHEAPER * whole:
             return None
         return SampledSquares(cost, drawn.rows, self.tol, rng, whole if few else np.inf)
@@ -162,15 +173,16 @@ def _block(equations: Equations, before: Point, here: Point, reads: int) -> Bloc
 class Equations:
     """The moments of a risk, in coordinates from the centre of its columns, where the intercept stands by itself."""
 
-    def __init__(self, risk: Risk):
+    def __init__(self, risk: Risk, tol: float = 1e-6):
         self.problem, columns = Centred.of(risk, whole=False)
         self.d, self.l1, self.l2 = risk.n_features, risk.l1, risk.l2
         self.weight = risk.total_weight / risk.denominator
-        self.noise, self.trusted = NOISE[risk.X.dtype.itemsize], True
+        self.trusted, self.guess = True, _guess(self.problem, columns, tol)
         with np.errstate(all="ignore"):
-            moments = Moments(risk, columns=columns)
+            moments = Moments(risk, columns=columns, guess=self.guess)
             self.fit = moments.about(np.array([0]), None if risk.intercept else np.zeros(self.d))
-        self.level = self.fit.level + moments.level
+        self.noise, self.spread = moments.noise, float(moments.spread[0] / moments.count[0])
+        self.level = self.fit.level + moments.level + float(self.fit.mean @ self.guess)
         self.problem.mean = self.fit.mean + moments.centre
         diagonal = np.diag(self.fit.G)
         self.known = bool(np.isfinite(self.fit.G).all())
@@ -181,6 +193,7 @@ class Equations:
             return
         sizes = np.sqrt(np.maximum(diagonal, 0.0) + (moments.centre - self.problem.mean) ** 2)
         self.sizes = np.append(sizes, 1.0)[: self.problem.size]
+        self.astray = (self.d + 2) * HALF_ULP * float(sizes @ np.abs(self.guess))
         H, jitter = self.weight * self.fit.G, JITTER[risk.X.dtype.itemsize]
         H.flat[:: self.d + 1] += self.l2
         self.metric = Dense(H, jitter)
@@ -190,7 +203,7 @@ class Equations:
 
     def scale(self) -> float:
         """What :func:`~descender.costs.certificate.cost_scale` is, by the moments: the unit of ``tol``."""
-        return 0.5 * self.weight * max(self.fit.square, 1e-6 * (self.fit.square + self.level**2))
+        return 0.5 * self.weight * max(self.spread, 1e-6 * (self.spread + self.level**2))
 
     def value(self, point: Point) -> float:
         """The cost of a point, with its l1 penalty."""
@@ -199,12 +212,12 @@ class Equations:
     def told(self, v: Vector) -> Point:
         """A point of which the moments tell."""
         w = v[: self.d]
-        off = float((v[self.d :] - self.level).sum())
-        value = self.weight * (float(self.fit.value(w[:, None])[0]) + 0.5 * off * off) + self.problem.ridge(v)
-        gradient = np.append(self.weight * (self.fit.G @ w - self.fit.c) + self.l2 * w, self.weight * off)
-        size = float(np.sqrt(self.fit.square) + abs(off) + self.sizes[: self.d] @ np.abs(w))
-        lost = self.weight * self.noise * size
-        return Point(v, value, gradient[: len(v)], 0.5 * lost * size, lost * self.sizes)
+        u, off = w - self.guess, float((v[self.d :] - self.level).sum())
+        value = self.weight * (float(self.fit.value(u[:, None])[0]) + 0.5 * off * off) + self.problem.ridge(v)
+        gradient = np.append(self.weight * (self.fit.G @ u - self.fit.c) + self.l2 * w, self.weight * off)
+        size = float(np.sqrt(self.fit.square) + abs(off) + self.sizes[: self.d] @ np.abs(u))
+        lost = self.weight * (self.noise * size + self.astray)
+        return Point(v, value, gradient[: len(v)], lost * size, lost * self.sizes, self.weight * self.astray)
 
     def read(self, v: Vector) -> Point:
         """A point of which the rows tell, in float64."""
@@ -267,9 +280,24 @@ class Equations:
         doubt = bend * (self.noise * self.weight * float(sizes @ sizes) + self.metric.added)
         if not (self.trusted and doubt <= DOUBT):
             return np.inf
-        slack = (scale * point.slack[: self.d])[scale > 0]
+        slack = (scale * (point.slack - point.astray * self.sizes)[: self.d])[scale > 0]
         free = float((np.abs(point.gradient) + point.slack)[self.d :].sum())
         newton = self.metric.solve(point.gradient[: self.d])
         length = np.sqrt(max(float(newton @ point.gradient[: self.d]), 0.0))
-        length += np.sqrt(bend) * float(np.linalg.norm(slack))
+        length += np.sqrt(bend) * float(np.linalg.norm(slack)) + point.astray / np.sqrt(self.weight)
         return 0.5 * (length**2 + free**2 / self.weight) / (1.0 - doubt)
+
+
+def _guess(problem: Centred, columns: Columns, tol: float) -> Vector:
+    """Weights by a few rows: float32 moments tell the better what these leave; zero where that does not pay."""
+    n, d = problem.n, problem.d
+    few = min(GUESSED * d, n // SPARED)
+    if problem.X.dtype == np.float64 or few < FEWEST * d or tol > CLOSE * d * d:
+        return np.zeros(d)
+    with np.errstate(all="ignore"):
+        sample = Sample(problem, np.linspace(0, n - 1, few).astype(np.intp), n / few, columns)
+        H = sample.H
+        H.flat[:: len(H) + 1] *= 1.0 + BLUNT
+        H.flat[: len(H) * d : len(H) + 1] += problem.l2
+        guess = -Dense(H, ROUGH_JITTER).solve(sample.gradient)[:d].astype(problem.X.dtype)
+    return guess.astype(np.float64) if np.isfinite(guess).all() else np.zeros(d)

@@ -352,14 +352,14 @@ class Reads:
         return float(self.sigma @ np.broadcast_to(values, self.n)) + self.ridge(v)
 
 
-def summed(r: NDArray, rows: Any) -> NDArray:
-    """The sum over rows of r x in float64; of float32 rows by :data:`RUN`, since rounding grows with their number."""
+def summed(r: NDArray, rows: Any, run: int = RUN) -> NDArray:
+    """The sum over rows of r x in float64; of float32 rows by so many, since rounding grows with their number."""
     if not isinstance(rows, np.ndarray):
         return np.asarray(rows.T @ (r if isinstance(rows, Rows) else r.astype(np.float64)))
     if rows.dtype == np.float64:
         return np.matmul(r, rows)
-    whole = len(r) - len(r) % RUN
-    runs = np.matmul(r[:whole].reshape(-1, 1, RUN), rows[:whole].reshape(-1, RUN, rows.shape[1]))
+    whole = len(r) - len(r) % run
+    runs = np.matmul(r[:whole].reshape(-1, 1, run), rows[:whole].reshape(-1, run, rows.shape[1]))
     sums = runs.sum(axis=(0, 1), dtype=np.float64)
     return sums if whole == len(r) else sums + np.matmul(r[whole:], rows[whole:])
 
