@@ -63,7 +63,8 @@ def test_readings_are_derivatives(form, weighted, single):
     assert np.allclose(np.vdot(G, D), (at(h) - at(-h)) / (2 * h), **tight)
     bend = (at(h) - 2 * at(0.0) + at(-h)) / h**2
     assert np.vdot(D, H) == pytest.approx(bend, rel=1e-3)
-    assert problem.along(P, problem.scores(D), D) == pytest.approx(bend, rel=1e-3)
+    slope, curvature = problem.along(P, problem.scores(D), V, D)
+    assert slope == pytest.approx(np.vdot(G, D), rel=1e-4) and curvature == pytest.approx(bend, rel=1e-3)
 
 
 @pytest.mark.parametrize("scales", [0.0, 3.0])
@@ -154,7 +155,8 @@ def test_compiled_probabilities(monkeypatch):
     assert np.allclose(P, exact, rtol=1e-5, atol=1e-30)
     assert np.allclose(lost, -log_softmax(Z.astype(np.float64), axis=0)[chosen, np.arange(600)], rtol=1e-5, atol=1e-5)
     spread = (exact * Z**2).sum(axis=0) - (exact * Z).sum(axis=0) ** 2
-    assert class_rows.variance(P, Z, sigma) == pytest.approx(sigma @ spread, rel=1e-4)
+    mean = (exact * Z).sum(axis=0) - Z[chosen, np.arange(600)]
+    assert class_rows.along(P, Z, chosen, sigma) == pytest.approx((sigma @ mean, sigma @ spread), rel=1e-4)
     Z[2, 5], Z[1, 300], Z[:, 4] = np.nan, np.inf, -np.inf
     assert np.isnan(class_rows.look(Z, chosen)[1][[5, 300, 4]]).all()  # what is no number is never hidden
     risk = Risk(*drawn(n=900), "softmax", l2=1e-3)

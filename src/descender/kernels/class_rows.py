@@ -1,4 +1,4 @@
-"""The scores of many classes in single precision, (K, n), in compiled loops: probabilities, losses, second derivatives.
+"""The scores of many classes in single precision, (K, n), in compiled loops: probabilities, losses, derivatives along a step.
 
 NumPy's exponential takes most of a reading of many classes.  This one is a polynomial on a few hundred rows at a time,
 which stay in the nearest cache between the classes.
@@ -66,10 +66,10 @@ def probabilities(Z, chosen, P, losses, top, total, exponent, power):
                 p[i] *= total[i]
 
 
-def second(P, Z, sigma, mean, square):
-    """The sum over rows of sigma times the variance of the scores under their probabilities."""
+def second(P, Z, chosen, sigma, mean, square):
+    """The sums over rows of sigma times the mean of the scores less that of the chosen class, and their variance."""
     classes, n = Z.shape
-    total = 0.0
+    first, total = 0.0, 0.0
     for start in range(0, n, mean.shape[0]):
         stop = min(start + mean.shape[0], n)
         for i in range(stop - start):
@@ -82,8 +82,10 @@ def second(P, Z, sigma, mean, square):
                 mean[i] += pz
                 square[i] += pz * z[i]
         for i in range(stop - start):
-            total += sigma[start + i] * (float(square[i]) - float(mean[i]) * float(mean[i]))
-    return total
+            row = start + i
+            first += sigma[row] * float(mean[i] - Z[chosen[row], row])
+            total += sigma[row] * (float(square[i]) - float(mean[i]) * float(mean[i]))
+    return first, total
 
 
 @cache
@@ -112,7 +114,7 @@ def look(Z: NDArray, chosen: NDArray) -> tuple[NDArray, NDArray]:
     return P, losses
 
 
-def variance(P: NDArray, Z: NDArray, sigma: NDArray) -> float:
-    """The sum over rows of sigma times the variance of the scores under their probabilities."""
-    found: float = _compiled(second)(P, Z, sigma, *np.empty((2, STRIP), np.float32))
+def along(P: NDArray, Z: NDArray, chosen: NDArray, sigma: NDArray) -> tuple[float, float]:
+    """The sums over rows of sigma times the mean of the scores less that of the chosen class, and their variance."""
+    found: tuple[float, float] = _compiled(second)(P, Z, chosen, sigma, *np.empty((2, STRIP), np.float32))
     return found

@@ -149,18 +149,22 @@ class Classes:
             self._add(Q[:, part], part, G, sums)
         return self._complete(G, sums, 1.0 if self.even is None else self.even) + self.ridge * V
 
-    def along(self, P: NDArray, dZ: NDArray, V: NDArray) -> float:
-        """The second derivative at probabilities P along V, whose scores are known: no reading."""
-        ridge, total = float(np.vdot(self.ridge * V, V)), 0.0
+    def along(self, P: NDArray, dZ: NDArray, V: NDArray, step: NDArray) -> tuple[float, float]:
+        """The derivatives of the smooth cost at V, of probabilities P, along a step of known scores: no reading."""
+        ridge = self.ridge * step
+        slope, bend = float(np.vdot(ridge, V)), float(np.vdot(ridge, step))
         if class_rows.worth_compiling(dZ):
-            return max(class_rows.variance(P, dZ, self.sigma), 0.0) + ridge
+            first, second = class_rows.along(P, dZ, self.chosen, self.sigma)
+            return slope + first, bend + max(second, 0.0)
+        first = second = 0.0
         for part in self._chunks():
             p, z = P[:, part], dZ[:, part]
             q = p * z
             mean = q.sum(axis=0)
+            first += float(self.sigma[part] @ (mean - z[self.chosen[part], self.places[: z.shape[1]]]))
             q *= z
-            total += float(self.sigma[part] @ (q.sum(axis=0) - mean * mean))
-        return max(total, 0.0) + ridge
+            second += float(self.sigma[part] @ (q.sum(axis=0) - mean * mean))
+        return slope + first, bend + max(second, 0.0)
 
     def _add(self, r: NDArray, part: slice, G: NDArray, sums: NDArray) -> None:
         """Add a block of rows times their slopes (K, rows)."""
