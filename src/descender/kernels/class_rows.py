@@ -37,7 +37,7 @@ def probabilities(Z, chosen, P, losses, top, total, exponent, power):
         for k in range(1, classes):
             z = Z[k, start:stop]
             for i in range(count):
-                top[i] = z[i] if z[i] > top[i] else top[i]
+                top[i] = np.maximum(top[i], z[i])  # a choice by `if` becomes masked stores, which are slow
         for k in range(classes):
             z, p = Z[k, start:stop], P[k, start:stop]
             for i in range(count):

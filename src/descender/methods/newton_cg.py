@@ -26,7 +26,7 @@ from descender.methods.class_moves import PART, worth_moving
 from descender.methods.class_proof import Proof, prove
 from descender.methods.class_walk import descend_classes
 from descender.methods.classes import Classes, fits_single
-from descender.methods.kronecker import PRECISE, WIDE, Kronecker, Metric
+from descender.methods.kronecker import PRECISE, WIDE, Metric, product_metric
 from descender.methods.lbfgs import Pairs
 from descender.methods.method import Block, Budget
 
@@ -82,7 +82,7 @@ class Descent:
         self.best, self.idle, self.spent = np.inf, 0, False
         self.hoped, self.inflation = False, HOPE * PART if worth_moving(risk) else np.inf
         self._stand()
-        self.metric: Metric = Kronecker(self.problem.moments(self.P))
+        self.metric: Metric = product_metric(self.problem.moments(self.P))
 
     def _stand(self) -> None:
         """Read what the rows tell here."""
@@ -192,7 +192,7 @@ class Descent:
         """The metric of the probabilities here."""
         if self._affords_own():
             return ClassBlocks(*self.problem.own_moments(self.P), self.problem.kind.itemsize)
-        return Kronecker(self.problem.moments(self.P))
+        return product_metric(self.problem.moments(self.P))
 
     def _quasi_newton(self) -> None:
         """The step of L-BFGS, in the precision of the scores."""
