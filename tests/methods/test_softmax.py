@@ -11,12 +11,12 @@ from descender import minimize
 from descender.costs.certificate import certificate, cost_scale
 from descender.costs.risk import Risk
 from descender.kernels import class_rows
-from descender.methods import newton_cg
+from descender.methods import kronecker, newton_cg
 from descender.methods.class_blocks import ClassBlocks
 from descender.methods.class_moves import Moves, worth_moving
 from descender.methods.class_proof import prove
 from descender.methods.classes import Classes, fits_single
-from descender.methods.kronecker import Kronecker, Moments
+from descender.methods.kronecker import LEVELS, Kronecker, Moments, Shifted, product_metric
 
 
 def drawn(n=700, d=12, K=5, seed=0, noise=1.0, shares=0.0):
@@ -64,7 +64,8 @@ def test_readings_are_derivatives(form, weighted, single):
     bend = (at(h) - 2 * at(0.0) + at(-h)) / h**2
     assert np.vdot(D, H) == pytest.approx(bend, rel=1e-3)
     slope, curvature = problem.along(P, problem.scores(D), V, D)
-    assert slope == pytest.approx(np.vdot(G, D), rel=1e-4) and curvature == pytest.approx(bend, rel=1e-3)
+    assert slope == pytest.approx(np.vdot(G, D), rel=1e-4)
+    assert curvature == pytest.approx(bend, rel=1e-3)
 
 
 @pytest.mark.parametrize("scales", [0.0, 3.0])
@@ -81,6 +82,43 @@ def test_the_metric_is_the_inverse_of_the_product(scales):
     whole += np.kron(A, S)
     if not scales:
         assert np.allclose(whole @ metric.solve(G).ravel(), G.ravel(), rtol=1e-7, atol=1e-7)
+
+
+def test_shifted_inverses_are_near_the_inverse_of_the_product(monkeypatch):
+    rng = np.random.default_rng(4)
+    unit = 10.0 ** np.linspace(-3, 3, 8)
+    M, p = rng.standard_normal((40, 8)) * unit, np.array([0.6, 0.3, 0.09, 0.01])
+    S, A, ridge = M.T @ M / 40, np.diag(p) - np.outer(p, p), 0.01 * unit**2
+    monkeypatch.setattr(kronecker, "PRECISE", 0)
+    metric = product_metric(Moments(A, S, ridge))
+    G = rng.standard_normal((4, 8)) * unit
+    G -= G.mean(axis=0)
+    assert isinstance(metric, Shifted)
+    assert 2 <= len(metric.known) <= LEVELS
+    for factor in (1.0, 2.0, 4.0):
+        metric.turn(factor * A)
+        whole = np.kron(factor * A, S) + np.kron(np.eye(4), np.diag(ridge))
+        found, exact = metric.solve(G), np.linalg.solve(whole, G.ravel()).reshape(G.shape)
+        ratio = np.vdot(G, found) / np.vdot(G, exact)
+        assert 0.5 < ratio < 2.0
+        assert np.linalg.norm((found - exact) * unit) < 0.5 * np.linalg.norm(exact * unit)
+    even = Moments(np.eye(4) - 0.25, S, np.zeros(8))  # one shift, and no ridge: exact to rounding
+    found, exact = product_metric(even).solve(G), np.linalg.solve(S, G.T).T
+    assert np.allclose(found * unit, exact * unit, rtol=1e-3, atol=1e-3)
+    S[0, 1] = S[1, 0] = 10.0 * np.sqrt(S[0, 0] * S[1, 1])  # no metric: the diagonal alone
+    assert np.allclose(product_metric(Moments(even.A, S, even.ridge)).solve(G), G / np.diag(S), rtol=1e-5)
+
+
+def test_steps_are_about_as_long_as_lowers_the_cost_most():
+    risk = Risk(*drawn(n=400, d=6, K=5), "softmax", l2=1e-4)
+    walk = newton_cg.Descent(risk, np.zeros(risk.n_parameters))
+    for _ in range(6):
+        walk.arrived(1e-12)
+        before, step = walk.V, walk.step
+        slope = np.vdot(walk.G, step)
+        walk.move(1e-12, 1e-12)
+        assert np.linalg.norm(walk.V - before) > 0.0
+        assert abs(np.vdot(walk.G, step)) <= 0.35 * abs(slope)
 
 
 def test_heavy_columns_beside_a_diagonal():

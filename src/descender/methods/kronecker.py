@@ -101,7 +101,7 @@ class Kronecker:
 
 
 class Shifted:
-    r"""About the same where columns are many: to an eigenvalue a of A belongs the inverse of :math:`cS + \mathrm{ridge}`.
+    r"""About the same where columns are many: an eigenvalue a of A has the inverse of :math:`cS + \mathrm{ridge}`.
 
     c is the power of :data:`LEVEL` next to a; what that is off by is made up for as if there were no ridge.
     """
