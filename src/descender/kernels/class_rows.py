@@ -1,4 +1,4 @@
-"""The scores of many classes in single precision, (K, n), in compiled loops: probabilities, losses, slopes along a step.
+"""Scores of many classes in single precision, (K, n), in compiled loops: probabilities, losses, slopes along steps.
 
 NumPy's exponential takes most of a reading of many classes.  This one is a polynomial on a few hundred rows at a time,
 which stay in the nearest cache between the classes.

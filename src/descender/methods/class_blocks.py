@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from descender.methods.kronecker import JITTER, Moments, inverse, product_metric
+from descender.methods.kronecker import JITTER, Moments, inverses, product_metric
 
 LEAST = 1e-10
 """The share of the largest curvature that the least may be."""
@@ -28,10 +28,10 @@ class ClassBlocks:
             own = own + moments.ridge
             self.inverses = 1.0 / np.maximum(own, LEAST * max(float(own.max()), 1e-300))
             return
-        found = [inverse(block, np.diagonal(block) + moments.ridge, JITTER[itemsize]) for block in own]
-        known = [one for one in found if one is not None]
-        if len(known) == len(found):
-            self.inverses, self.units = np.array([one for one, _ in known]), np.array([unit for _, unit in known])
+        places = np.arange(own.shape[1])
+        found = inverses(own, own[:, places, places] + moments.ridge, JITTER[itemsize])
+        if found is not None:
+            self.inverses, self.units = found
 
     def turn(self, A: NDArray) -> None:
         """Take the classes' covariance anew; the rest stays."""

@@ -124,8 +124,10 @@ class Shifted:
     def _inverse(self, shift: float) -> tuple[NDArray, NDArray]:
         """The inverse of S times that, with the ridge; of the diagonal alone where there is none."""
         diagonal = shift * np.diagonal(self.S) + self.ridge
-        found = inverse(shift * self.S, diagonal, JITTER[4])
-        return found or (np.eye(len(diagonal), dtype=np.float32), units(diagonal))
+        found = inverses(shift * self.S[None], diagonal[None], JITTER[4])
+        if found is None:
+            return np.eye(len(diagonal), dtype=np.float32), units(diagonal)
+        return found[0][0], found[1][0]
 
     def solve(self, G: NDArray) -> NDArray:
         """The inverse times G; what is added to all classes alike changes no loss, and without a ridge it stays 0."""
@@ -138,18 +140,26 @@ class Shifted:
         return Y
 
 
-def inverse(matrix: NDArray, diagonal: NDArray, jitter: float) -> tuple[NDArray, NDArray] | None:
-    """The inverse of a matrix with that diagonal, in units that make it 1, and these; None where that is no metric."""
-    unit, single = units(diagonal), len(matrix) > PRECISE
-    scaled = (matrix * unit[:, None] * unit).astype(np.float32 if single else np.float64)
+def inverses(matrices: NDArray, diagonals: NDArray, jitter: float) -> tuple[NDArray, NDArray] | None:
+    """Inverses of matrices with such diagonals, in units that make these 1, and the units; None if one is no metric."""
+    unit, single, places = units(diagonals), matrices.shape[1] > PRECISE, np.arange(matrices.shape[1])
+    exact = unit.astype(matrices.dtype)
+    scaled = matrices * exact[:, :, None]
+    scaled *= exact[:, None, :]
+    scaled = scaled.astype(np.float32 if single else np.float64, copy=False)
     factorise, invert = (spotrf, spotri) if single else (dpotrf, dpotri)
     for _ in range(TRIES):
-        scaled[np.diag_indices_from(scaled)] = 1.0 + jitter
-        factor, failed = factorise(scaled)
-        if not failed:
-            found, failed = invert(factor, overwrite_c=True)
-            if not failed and np.isfinite(found).all():
-                return found + np.triu(found, 1).T, unit
+        scaled[:, places, places] = 1.0 + jitter
+        found, failed = np.empty_like(scaled), 0
+        for block, out in zip(scaled, found, strict=True):
+            factor, failed = factorise(block)
+            if not failed:
+                out[:], failed = invert(factor, overwrite_c=True)
+            if failed:
+                break
+        if not failed and np.isfinite(found).all():
+            found += np.triu(found, 1).transpose(0, 2, 1)
+            return found, unit
         jitter *= 100.0
     return None
 

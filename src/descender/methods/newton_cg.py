@@ -159,7 +159,7 @@ class Descent:
 
     def _aim(self, target: float) -> None:
         """The next step, and half of the decrease that its model promises."""
-        if self.number in REFRESH:
+        if self.number in REFRESH and not (self.decrements and self.decrements[-1] <= target):
             self._learn()
         self._quasi_newton()
         if not self.decrement > 0.0:
@@ -235,7 +235,9 @@ class Descent:
                 high, t = t, 0.5 * t
                 continue
             found = t, V, Z, value, P
-            if trial >= TRIALS - 1:
+            cubic = value - self.value - t * slope - 0.5 * t**2 * curvature
+            level = abs(slope + t * curvature + 3.0 * cubic / t) <= LEVEL * abs(slope)  # as of a cubic
+            if trial >= TRIALS - 1 or (trial == 0 and level):
                 break
             here, curvature = problem.along(P, dZ, V, step)
             if not (abs(here) > LEVEL * abs(slope) and curvature > 0.0):
