@@ -29,9 +29,12 @@ from numpy.typing import NDArray
 from descender.costs.cost import Vector
 from descender.costs.dual_rows import (
     LARGEST_HESSIAN,
+    UNIT,
+    Sizes,
     exact_scores,
     projected,
     row_weights,
+    score_sizes,
     some_centre,
     spread,
     spread_size,
@@ -46,6 +49,7 @@ FREE = 1e-11
 SLIGHT, PLAIN = 0.1, 1e-9
 """The share of a gap below which an l2 penalty may as well be left out of the dual, where rounding of sums over rows
 counts over its strength; and the share of the cost from which on a gap is worth the trouble."""
+EXACT = "exact gap of a quadratic"
 FEASIBLE = "duality gap, of a dual point that is feasible to rounding"
 FAR = 0.1
 """A relative gap above which one does not speak of being near."""
@@ -125,16 +129,40 @@ def certificate(risk: Risk, w: Vector, theta: NDArray | None = None, alone: bool
         return total_certificate(risk, [part for part in parts if part is not None])
     scores = exact_scores(risk, w)
     value = float(np.sum(row_weights(risk) * risk.loss.value(scores, risk.y))) + risk.penalty(w)
-    scale, kind = cost_scale(risk), "duality gap"
+    scale, kind, sizes = cost_scale(risk), "duality gap", score_sizes(risk, w)
     if risk.l2 == 0 and risk.l1 == 0:
         kind, gap = _without_penalty(risk, w, value, scores, theta)
+        if kind != EXACT:
+            gap = rounded(risk, scores, sizes, value, gap)
     else:
         bound = _given_value(risk, theta) if alone and theta is not None else dual_value(risk, w, scores, theta)
-        gap = value - bound
+        gap = rounded(risk, scores, sizes, value, value - bound, risk.l2)
         if not alone and is_slight(risk, risk.penalty(w), gap, value):
-            free = value - _best_free_dual(risk, w, scores, theta)
+            free = rounded(risk, scores, sizes, value, value - _best_free_dual(risk, w, scores, theta))
             kind, gap = (FEASIBLE, free) if free < gap else (kind, gap)
     return proved(value, gap, scale, kind)
+
+
+@np.errstate(all="ignore")
+def rounded(risk: Risk, scores: NDArray, sizes: Sizes, value: float, gap: float, l2: float = 0.0) -> float:
+    r"""A gap with what rounding may have hidden of it, beyond the share of the cost that is added to every gap.
+
+    The loss follows the errors of the scores by its slope, and what is lost of :math:`\theta_i z_i` and of
+    :math:`u\cdot w` is as large.  Of :math:`u_j` rounding takes :math:`\epsilon\sum_i \sigma_i|\theta_i x_{ij}|`, which
+    the minimum's weights multiply: they may be off by what the gap allows where the dual has the penalty `l2`.
+    No gap is larger than the cost above the lowest conceivable one.
+    """
+    sigma, y, loss, gap = row_weights(risk), risk.y, risk.loss, max(gap, 0.0)
+    if loss.scores_per_class:
+        slopes = np.abs(loss.slope(scores, y)) + sizes.errors
+    else:  # of a convex loss the slope is largest at an end
+        slopes = np.maximum(np.abs(loss.slope(scores - sizes.errors, y)), np.abs(loss.slope(scores + sizes.errors, y)))
+    pull = sigma * slopes
+    of_value, of_dual = float(np.sum(pull * sizes.errors)), 4.0 * UNIT * float(np.sum(pull * np.abs(scores)))
+    off = ROUNDING * float(np.sum(pull * sizes.lengths))
+    of_dual += of_value + (off * float(np.sqrt(2.0 * gap / l2) + off / (2.0 * l2)) if l2 > 0 else 0.0)
+    most = value - float(np.sum(sigma * loss.lowest(y))) + of_value
+    return float(np.fmin(gap + max(of_value + of_dual - ROUNDING * abs(value), 0.0), most))
 
 
 def is_slight(risk: Risk, penalty: float, gap: float, value: float) -> bool:
@@ -283,7 +311,7 @@ def _without_penalty(risk: Risk, w: Vector, value: float, scores: NDArray, theta
     }
     if risk.loss is SquaredError and risk.n_parameters <= LARGEST_HESSIAN:
         gap = _quadratic_gap(risk, w)
-        known |= {} if gap is None else {"exact gap of a quadratic": gap}
+        known |= {} if gap is None else {EXACT: gap}
     elif risk.loss is not Softmax and risk.n_parameters <= LARGEST_HESSIAN:
         known[FEASIBLE] = value - _best_free_dual(risk, w, scores, theta)
     kind = min(known, key=lambda name: known[name])

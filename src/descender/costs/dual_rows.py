@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +14,11 @@ from scipy.sparse.linalg import LinearOperator, cg
 from descender.costs.cost import Vector
 from descender.costs.losses import Loss
 from descender.costs.risk import Risk, block_height
+from descender.kernels.sparse_columns import with_values
 
 LARGEST_HESSIAN, CONJUGATE_STEPS = 2000, 200
+UNIT = 0.5 * float(np.finfo(np.float64).eps)
+"""What one operation rounds, relative."""
 SEEN = 64
 """Rows, about, that tell where columns lie."""
 FEW_COLUMNS = 8
@@ -32,13 +35,74 @@ def row_weights(risk: Risk) -> NDArray:
 def exact_scores(risk: Risk, w: Vector) -> NDArray:
     """All scores in float64, whatever the rows are kept in, without loss of digits where columns are far from zero."""
     centre = some_centre(risk)
-    W, b = risk.split(w)
-    moved = risk.join(W, b + W @ centre) if risk.intercept else w
+    moved = risk.join(risk.split(w)[0], _levels(risk, w, centre)) if risk.intercept else w
     parts = []
     for X, _, _ in risk.blocks():
         X = X.astype(np.float64, copy=False)
         parts.append(risk.scores(moved, X - centre if risk.intercept and centre.any() else X))
     return np.concatenate(parts, axis=-1)
+
+
+class Sizes(NamedTuple):
+    """What tells the rounding of scores: a bound on it, (n,) or (K, n), and the length of each row, at most."""
+
+    errors: NDArray
+    lengths: NDArray
+
+
+def score_sizes(risk: Risk, w: Vector) -> Sizes:
+    """What :func:`exact_scores` are made of: products that may be far larger than their sum."""
+    W, centre = np.abs(risk.split(w)[0]), np.zeros(risk.n_features)
+    levels = np.zeros(W.shape[:-1])
+    if risk.intercept:
+        centre = some_centre(risk)
+        levels = np.abs(_levels(risk, w, centre))
+    weights, parts = np.vstack([W, np.ones(risk.n_features)]).T, []
+    for X, _, _ in risk.blocks():
+        if risk.sparse:
+            rows = with_values(X, np.abs(X.data))
+        else:
+            rows = np.subtract(X, centre, dtype=np.float64)
+            np.abs(rows, out=rows)
+        parts.append(np.asarray(rows @ weights).T)
+    sizes = np.concatenate(parts, axis=-1)
+    return Sizes(score_errors(sizes[:-1].reshape(*W.shape[:-1], -1), levels[..., None], risk.n_features), sizes[-1])
+
+
+def score_errors(sizes: NDArray, levels: NDArray | float, d: int) -> NDArray:
+    """What rounding may do to scores: to d products of known `sizes` and their sum, and to the levels added to that."""
+    return UNIT * ((d + 2.0) * sizes + levels)
+
+
+def _levels(risk: Risk, w: Vector, centre: NDArray) -> NDArray:
+    """The scores of a row at the centre, each rounded once: what cancels there may be far larger than what is left."""
+    W, b = risk.split(w)
+    if not centre.any():
+        return b
+    each = zip(np.atleast_2d(W), np.ravel(b), strict=True)
+    return np.reshape([exact_dot(row, centre, level) for row, level in each], np.shape(b))
+
+
+def exact_dot(a: NDArray, b: NDArray, more: float = 0.0) -> float:
+    """The sum of products, and of one number more, rounded once.
+
+    Each product is two numbers (T. Dekker, *A floating-point technique for extending the available precision*, 1971);
+    where they leave the range it is a plain sum.
+    """
+    with np.errstate(all="ignore"):
+        product = a * b
+        (p, q), (r, s) = _halves(a), _halves(b)
+        rest = q * s - (((product - p * r) - q * r) - p * s)
+    if not np.isfinite(rest).all():
+        return float(product.sum() + more)
+    return math.fsum([*product.tolist(), *rest.tolist(), float(more)])
+
+
+def _halves(a: NDArray) -> tuple[NDArray, NDArray]:
+    """Each number as a sum of two whose products are exact."""
+    scaled = 134_217_729.0 * a
+    high = scaled - (scaled - a)
+    return high, a - high
 
 
 def some_centre(risk: Risk) -> NDArray:

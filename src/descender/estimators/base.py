@@ -22,6 +22,7 @@ from descender.costs.risk import Risk
 from descender.doctor.finding import Finding
 from descender.errors import DataError, OptionError, ShapeError, TargetError, suggest
 from descender.methods.auto import polishing_tol
+from descender.methods.ending import PROVED
 from descender.methods.normal_equations import looks_itself
 from descender.record import Record
 from descender.verbs.minimize import minimize
@@ -226,7 +227,7 @@ class Linear(CallbackSupportMixin, BaseEstimator):
         self.certificate_ = _together([walk.certificate for walk in walks])
         self.findings_ = [finding for walk in walks for finding in walk.findings]
         found = self.certificate_
-        reached = found.relative <= self.tol if found is not None else all(walk.success for walk in walks)
+        reached = found.relative <= max(self.tol, PROVED) if found is not None else all(walk.success for walk in walks)
         if not reached and not any(walk.status == "callback" for walk in walks):
             worst = next((walk for walk in walks if not walk.success), walks[0])
             told = " ".join(str(finding) for finding in self.findings_)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from descender.costs.certificate import ROUNDING, Certificate
+from descender.costs.certificate import Certificate
 from descender.costs.cost import Vector
 from descender.costs.risk import Risk
 from descender.methods.advance import COLUMNS
@@ -12,6 +12,9 @@ from descender.methods.method import Block, Log, Outcome
 
 NOTHING = Log((), lambda: np.empty((0, len(COLUMNS))))
 """The log of no steps."""
+
+PROVED = 1e-12
+"""The relative gap that is proof enough, however little is asked: less than rounding may hide is never proved."""
 
 
 def ending(
@@ -24,7 +27,7 @@ def ending(
     """
     told = str(found)
     outcome = Outcome("converged", told)
-    if found.relative > max(tol, 2.0 * ROUNDING):  # less than rounding is never proved
+    if found.relative > max(tol, PROVED):
         outcome = Outcome("floor", f"no further descent in this arithmetic: {told}, {tol:.0e} was asked")
     if final is None:
         final, reads = risk.value_and_gradient(point), reads + 2

@@ -19,7 +19,7 @@ from descender.costs.cost import Cost, Vector
 from descender.costs.counted import uncounted
 from descender.costs.losses import Softmax
 from descender.costs.risk import Risk
-from descender.methods.ending import ending
+from descender.methods.ending import PROVED, ending
 from descender.methods.method import Block, Budget
 from descender.methods.newton_walk import NewtonWalk
 from descender.methods.standard import Standard
@@ -32,8 +32,6 @@ FEW_PARAMETERS = 300
 """Weights of all classes together up to which softmax has a Hessian of its own."""
 SMALLEST_GOAL = 1e-24
 """Of the decrement, which is of second order where a gap is of first."""
-PROVED = 1e-12
-"""The relative gap that is proof enough of a walk to rounding, which is more than a certificate can show."""
 TIGHTER = 0.03
 """What goals are multiplied by where a certificate was not content."""
 BLIND = 1e4

@@ -14,9 +14,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from descender.costs.certificate import Certificate, certificate, is_slight, proved
+from descender.costs.certificate import Certificate, certificate, is_slight, proved, rounded
 from descender.costs.cost import Vector
-from descender.costs.dual_rows import room
+from descender.costs.dual_rows import Sizes, room, score_errors
 from descender.costs.losses import Softmax
 from descender.costs.risk import Risk
 from descender.methods.advance import COLUMNS
@@ -304,7 +304,7 @@ class Standard:
         the dual in the columns of the support; another is looked for where that shows more than `enough`.
         """
         risk = self.risk
-        if self.several or risk.l2 == risk.l1 == 0:
+        if self.several or self.far or risk.l2 == risk.l1 == 0:
             return self._general_proof(at)
         theta, bends = -at.slopes, self.loss.bend if self.fused is not None else None
         if risk.l1 > 0 and bends is not None and step is not None:
@@ -332,11 +332,20 @@ class Standard:
             bound -= EPSILON * float((self.sigma * np.abs(self.y)).dot(np.abs(at.Z)))
             bound = max(bound, self.lowest)
         penalty = 0.5 * float(np.vdot(self.ridge * at.V, at.V))
-        found = proved(at.value, at.value - bound, scale)
+        gap = rounded(risk, at.Z, self._sizes(at.V), at.value, at.value - bound, risk.l2)
+        found = proved(at.value, gap, scale)
         wanting = risk.l1 > 0 and not found.relative <= enough
-        if wanting or is_slight(risk, penalty, at.value - bound, at.value):
+        if wanting or is_slight(risk, penalty, gap, at.value):
             return self._general_proof(at)
         return found
+
+    def _sizes(self, V: NDArray) -> Sizes:
+        """What scores are made of, and the intercept when it is moved back from the means."""
+        d, levels = self.d, 0.0
+        if self.risk.intercept:
+            levels = abs(float(V[d])) + (d + 2.0) * float(np.abs(self.mean / self.size).dot(np.abs(V[:d])))
+        sizes = np.array([np.abs(V[:d]), self.size]).dot(np.abs(self.X[:d]))
+        return Sizes(score_errors(sizes[0], levels, d), sizes[1])
 
     def _general_proof(self, at: Point) -> Certificate:
         found = certificate(self.risk, self.leave(at.V))
