@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass, field
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,82 +17,31 @@ from descender.costs.losses import LogLoss, Poisson, Softmax
 from descender.costs.network.network import Network
 from descender.errors import OptionError, TargetError, suggest
 from descender.estimators.base import learn_classes, present
-from descender.estimators.perceptron import Perceptron
+from descender.estimators.perceptron import Layered, Perceptron
 from descender.estimators.scales import column_scales
 from descender.verbs.terms import class_codes, class_weighted
 
 
-class MLPRegressor(RegressorMixin, Perceptron):
-    r"""A multilayer perceptron of numbers: nothing to tune.
-
-    Minimised is the mean of :math:`\tfrac12 (f(x_i) - y_i)^2`, or of another `loss`, plus
-    :math:`\tfrac{\alpha}{2n}` times the sum of squared weights, with the columns of X and y brought to one scale.
-
-    Parameters
-    ----------
-    hidden_layer_sizes, activation
-        the widths of the hidden layers; "identity", "sigmoid" (or "logistic"), "tanh", "relu", "leaky_relu", "gelu",
-        "selu"
-    loss
-        "squared_error"; "poisson": half the Poisson deviance of counts, :math:`e^{f(x_i)}` is predicted
-    solver
-        ``"auto"``: NAdam with a rate that falls to 0 along a cosine; "sgd", "adam", "lbfgs" mean what they mean in
-        scikit-learn; any other method of ``descender.methods.auto.METHODS`` by its name
-    alpha
-        the strength of the penalty; by default 0.1 for ``solver="auto"``, else 1e-4 as in scikit-learn
-    batch_size, max_iter, learning_rate, learning_rate_init
-        "auto" and None leave them to the plan of :mod:`descender.methods.training`; `learning_rate` also takes
-        "constant", "invscaling", "adaptive" and every schedule of :func:`descender.minimize`
-    power_t
-        of "invscaling": the rate is divided by this power of the samples that were learnt from, after each epoch
-    early_stopping, validation_fraction, n_iter_no_change
-        ``"auto"``: the cost of held-out samples is watched when there are at least 1,000, and the weights that had
-        the lowest are kept; of 50 (classes: 100) to 999 four folds tell how many steps to take, and all are trained on
-    momentum, nesterovs_momentum, beta_1, beta_2, epsilon
-        of the solvers "sgd" and "adam"
-    clip_norm, dropout, normalisation, residual, initialisation
-        the L2 norm above which a gradient is scaled down; the share of hidden values left out at a step; "batch" or
-        "layer"; connections around layers of one width; "glorot", "he", "lecun", "orthogonal" or "normal 0.1"
-    tol
-        a training ends after `n_iter_no_change` epochs without a cost that is lower by `tol`: the held-out cost where
-        samples watch, else the mean of the batches of an epoch; for "lbfgs", at a gradient of that norm.  By default
-        1e-4 for "sgd" and "adam"; None: the plan's epochs are taken, or those until the held-out cost rises
-    max_seconds, max_fun
-        a budget of time; for "lbfgs" one of evaluations
-    warm_start, shuffle, random_state, verbose
-        begin where the last fit ended; whether the order of samples is drawn anew each epoch; what is drawn; whether
-        the mean cost of the batches of each epoch is printed
-
-    Attributes: ``coefs_``, ``intercepts_`` (of the columns as passed in), ``loss_``, ``loss_curve_`` (the mean of the
-    batches of each epoch), ``best_loss_``, ``validation_costs_`` and ``validation_scores_`` (of held-out samples at the
-    start, after each epoch and at the end: their mean loss, and R2 or the share of right answers),
-    ``best_validation_score_``, ``n_iter_``, ``t_``, ``n_layers_``, ``n_outputs_``, ``out_activation_``,
-    ``n_features_in_``, ``record_``, ``findings_``.
-
-    >>> import numpy as np
-    >>> X = np.linspace(-3.0, 3.0, 200)[:, None]
-    >>> model = MLPRegressor((30,), activation="tanh").fit(X, np.sin(X[:, 0]))
-    >>> model.score(X, np.sin(X[:, 0])) > 0.999
-    True
-    """
+class Numbers(RegressorMixin, Perceptron):
+    """What makes a door one of numbers: targets on one scale, and predictions on theirs."""
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
 
-    def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> MLPRegressor:
+    def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> Self:
         """Train on X (n, d), dense or sparse, and y (n,) or (n, outputs)."""
         return self._learn(X, y, sample_weight)._replayed(X, y, sample_weight)
 
-    def partial_fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> MLPRegressor:
+    def partial_fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> Self:
         """One epoch over X and y, from where the last call ended.
 
         Columns and targets are on the scales of the first call's rows: let these be like all that follow.
         """
         return self._learn(X, y, sample_weight, once=True)
 
-    def _learn(self, X: Any, y: Any, sample_weight: ArrayLike | None, once: bool = False) -> MLPRegressor:
+    def _learn(self, X: Any, y: Any, sample_weight: ArrayLike | None, once: bool = False) -> Self:
         if self.loss not in ("squared_error", "poisson"):
             raise OptionError(f"loss={self.loss!r}; {suggest(str(self.loss), ['squared_error', 'poisson'])}")
         known = hasattr(self, "_network")
@@ -123,84 +73,26 @@ class MLPRegressor(RegressorMixin, Perceptron):
         return coefs, intercepts
 
 
-class MLPClassifier(ClassifierMixin, Perceptron):
-    r"""A multilayer perceptron of classes: cross-entropy, nothing to tune.
+@dataclass(eq=False, repr=False)
+class Classes(ClassifierMixin, Perceptron):
+    """What makes a door one of classes: labels as codes, and predictions as labels."""
 
-    Two classes have one output, :math:`P(y=1) = 1/(1+e^{-f(x)})`; more have one each, through softmax.  Where a sample
-    may have several labels, y is a matrix of 0 and 1, and each column has an output of the first kind.  Parameters and
-    attributes are those of :class:`MLPRegressor`, besides
-
-    class_weight
-        None, ``"balanced"``, or a mapping from class to weight, by which sample weights are multiplied
-
-    and ``classes_``.
-
-    >>> from sklearn.datasets import load_iris
-    >>> X, y = load_iris(return_X_y=True)
-    >>> MLPClassifier((20,)).fit(X, y).score(X, y) > 0.95
-    True
-    """
-
-    classes_: NDArray
+    _: KW_ONLY
+    class_weight: Mapping[Any, float] | str | None = None
+    classes_: NDArray = field(init=False)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
 
-    def __init__(
-        self,
-        hidden_layer_sizes: Sequence[int] | int = (100,),
-        activation: str = "relu",
-        *,
-        solver: str = "auto",
-        alpha: float | None = None,
-        batch_size: int | str = "auto",
-        learning_rate: Any = "auto",
-        learning_rate_init: float | None = None,
-        max_iter: int | None = None,
-        shuffle: bool = True,
-        random_state: Any = 0,
-        tol: float | None = None,
-        warm_start: bool = False,
-        momentum: float = 0.9,
-        nesterovs_momentum: bool = True,
-        early_stopping: bool | str = "auto",
-        validation_fraction: float = 0.1,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-8,
-        n_iter_no_change: int = 10,
-        max_fun: int | None = None,
-        clip_norm: float | None = None,
-        dropout: float = 0.0,
-        normalisation: str | None = None,
-        residual: bool = False,
-        initialisation: str | None = None,
-        max_seconds: float | None = None,
-        power_t: float = 0.5,
-        verbose: bool | int = False,
-        class_weight: Mapping[Any, float] | str | None = None,
-    ):
-        super().__init__(
-            hidden_layer_sizes, activation,
-            solver=solver, alpha=alpha, batch_size=batch_size, learning_rate=learning_rate,
-            learning_rate_init=learning_rate_init, max_iter=max_iter, shuffle=shuffle, random_state=random_state,
-            tol=tol, warm_start=warm_start, momentum=momentum, nesterovs_momentum=nesterovs_momentum,
-            early_stopping=early_stopping, validation_fraction=validation_fraction, beta_1=beta_1, beta_2=beta_2,
-            epsilon=epsilon, n_iter_no_change=n_iter_no_change, max_fun=max_fun, clip_norm=clip_norm, dropout=dropout,
-            normalisation=normalisation, residual=residual, initialisation=initialisation, max_seconds=max_seconds,
-            power_t=power_t, verbose=verbose,
-        )  # fmt: skip
-        self.class_weight = class_weight
-
-    def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> MLPClassifier:
+    def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> Self:
         """Train on X (n, d), dense or sparse, and y (n,) of at least two classes, or y (n, labels) of 0 and 1."""
         return self._learn(X, y, sample_weight)._replayed(X, y, sample_weight)
 
     def partial_fit(
         self, X: Any, y: Any, sample_weight: ArrayLike | None = None, classes: ArrayLike | None = None
-    ) -> MLPClassifier:
+    ) -> Self:
         """One epoch over X and y, from where the last call ended; the first call needs all `classes` that will come.
 
         Columns are on the scales of the first call's rows: let these be like all that follow.
@@ -209,7 +101,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):
 
     def _learn(
         self, X: Any, y: Any, sample_weight: ArrayLike | None, once: bool = False, classes: ArrayLike | None = None
-    ) -> MLPClassifier:
+    ) -> Self:
         X, y = self._read(X, y, multi_output=True, reset=not (once and hasattr(self, "_network")))
         check_classification_targets(y)
         X, y, s = present(X, y, sample_weight)
@@ -276,3 +168,82 @@ class MLPClassifier(ClassifierMixin, Perceptron):
             return log_softmax(z, axis=1)
         one = -np.logaddexp(z.dtype.type(0), -z)
         return one if self._labels else np.column_stack([one - z, one])
+
+
+@dataclass(eq=False, repr=False)
+class MLPRegressor(Layered, Numbers):
+    r"""A multilayer perceptron of numbers: nothing to tune.
+
+    Minimised is the mean of :math:`\tfrac12 (f(x_i) - y_i)^2`, or of another `loss`, plus
+    :math:`\tfrac{\alpha}{2n}` times the sum of squared weights, with the columns of X and y brought to one scale.
+
+    Parameters
+    ----------
+    hidden_layer_sizes, activation
+        the widths of the hidden layers; "identity", "sigmoid" (or "logistic"), "tanh", "relu", "leaky_relu", "gelu",
+        "selu"
+    loss
+        "squared_error"; "poisson": half the Poisson deviance of counts, :math:`e^{f(x_i)}` is predicted
+    solver
+        ``"auto"``: NAdam with a rate that falls to 0 along a cosine; "sgd", "adam", "lbfgs" mean what they mean in
+        scikit-learn; any other method of ``descender.methods.auto.METHODS`` by its name
+    alpha
+        the strength of the penalty; by default 0.1 for ``solver="auto"``, else 1e-4 as in scikit-learn
+    batch_size, max_iter, learning_rate, learning_rate_init
+        "auto" and None leave them to the plan of :mod:`descender.methods.training`; `learning_rate` also takes
+        "constant", "invscaling", "adaptive" and every schedule of :func:`descender.minimize`
+    power_t
+        of "invscaling": the rate is divided by this power of the samples that were learnt from, after each epoch
+    early_stopping, validation_fraction, n_iter_no_change
+        ``"auto"``: the cost of held-out samples is watched when there are at least 1,000, and the weights that had
+        the lowest are kept; of 50 (classes: 100) to 999 four folds tell how many steps to take, and all are trained on
+    momentum, nesterovs_momentum, beta_1, beta_2, epsilon
+        of the solvers "sgd" and "adam"
+    clip_norm, dropout, normalisation, residual, initialisation
+        the L2 norm above which a gradient is scaled down; the share of hidden values left out at a step; "batch" or
+        "layer"; connections around layers of one width; "glorot", "he", "lecun", "orthogonal" or "normal 0.1"
+    tol
+        a training ends after `n_iter_no_change` epochs without a cost that is lower by `tol`: the held-out cost where
+        samples watch, else the mean of the batches of an epoch; for "lbfgs", at a gradient of that norm.  By default
+        1e-4 for "sgd" and "adam"; None: the plan's epochs are taken, or those until the held-out cost rises
+    max_seconds, max_fun
+        a budget of time; for "lbfgs" one of evaluations
+    warm_start, shuffle, random_state, verbose
+        begin where the last fit ended; whether the order of samples is drawn anew each epoch; what is drawn; whether
+        the mean cost of the batches of each epoch is printed
+
+    Attributes: ``coefs_``, ``intercepts_`` (of the columns as passed in), ``loss_``, ``loss_curve_`` (the mean of the
+    batches of each epoch), ``best_loss_``, ``validation_costs_`` and ``validation_scores_`` (of held-out samples at the
+    start, after each epoch and at the end: their mean loss, and R2 or the share of right answers),
+    ``best_validation_score_``, ``n_iter_``, ``t_``, ``n_layers_``, ``n_outputs_``, ``out_activation_``,
+    ``n_features_in_``, ``record_``, ``findings_``.
+
+    >>> import numpy as np
+    >>> X = np.linspace(-3.0, 3.0, 200)[:, None]
+    >>> model = MLPRegressor((30,), activation="tanh").fit(X, np.sin(X[:, 0]))
+    >>> model.score(X, np.sin(X[:, 0])) > 0.999
+    True
+    """
+
+    _: KW_ONLY
+    loss: str = "squared_error"
+
+
+@dataclass(eq=False, repr=False)
+class MLPClassifier(Layered, Classes):
+    r"""A multilayer perceptron of classes: cross-entropy, nothing to tune.
+
+    Two classes have one output, :math:`P(y=1) = 1/(1+e^{-f(x)})`; more have one each, through softmax.  Where a sample
+    may have several labels, y is a matrix of 0 and 1, and each column has an output of the first kind.  Parameters and
+    attributes are those of :class:`MLPRegressor`, besides
+
+    class_weight
+        None, ``"balanced"``, or a mapping from class to weight, by which sample weights are multiplied
+
+    and ``classes_``.
+
+    >>> from sklearn.datasets import load_iris
+    >>> X, y = load_iris(return_X_y=True)
+    >>> MLPClassifier((20,)).fit(X, y).score(X, y) > 0.95
+    True
+    """

@@ -10,6 +10,7 @@ import copy
 import math
 import warnings
 from collections.abc import Iterable, Sequence
+from dataclasses import KW_ONLY, dataclass, field
 from functools import partial
 from typing import Any, Self
 
@@ -53,76 +54,40 @@ ACTIVATION_NAMES = {"logistic": "sigmoid"}
 """What scikit-learn calls otherwise."""
 
 
+@dataclass(eq=False, repr=False)
 class Perceptron(BaseEstimator):
-    """What both doors share: from checked arrays to a walk, and from the walk to scikit-learn's attributes."""
+    """What all doors share: from checked arrays to a walk, and from the walk to scikit-learn's attributes.
 
-    def __init__(
-        self,
-        hidden_layer_sizes: Sequence[int] | int = (100,),
-        activation: str = "relu",
-        *,
-        loss: str = "squared_error",
-        solver: str = "auto",
-        alpha: float | None = None,
-        batch_size: int | str = "auto",
-        learning_rate: Any = "auto",
-        learning_rate_init: float | None = None,
-        max_iter: int | None = None,
-        shuffle: bool = True,
-        random_state: Any = 0,
-        tol: float | None = None,
-        warm_start: bool = False,
-        momentum: float = 0.9,
-        nesterovs_momentum: bool = True,
-        early_stopping: bool | str = "auto",
-        validation_fraction: float = 0.1,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-8,
-        n_iter_no_change: int = 10,
-        max_fun: int | None = None,
-        clip_norm: float | None = None,
-        dropout: float = 0.0,
-        normalisation: str | None = None,
-        residual: bool = False,
-        initialisation: str | None = None,
-        max_seconds: float | None = None,
-        power_t: float = 0.5,
-        verbose: bool | int = False,
-    ):
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.loss = loss
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.tol = tol
-        self.warm_start = warm_start
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.n_iter_no_change = n_iter_no_change
-        self.max_fun = max_fun
-        self.clip_norm = clip_norm
-        self.dropout = dropout
-        self.normalisation = normalisation
-        self.residual = residual
-        self.initialisation = initialisation
-        self.max_seconds = max_seconds
-        self.power_t = power_t
-        self.verbose = verbose
+    Fields are parameters; those that only some doors ask for are fixed for the others.
+    """
 
-    loss_curve_: NDArray
-    t_: int
+    _: KW_ONLY
+    solver: str = "auto"
+    alpha: float | None = None
+    batch_size: int | str = "auto"
+    learning_rate: Any = "auto"
+    learning_rate_init: float | None = None
+    max_iter: int | None = None
+    random_state: Any = 0
+    tol: float | None = None
+    warm_start: bool = False
+    early_stopping: bool | str = "auto"
+    validation_fraction: float = 0.1
+    n_iter_no_change: int = 10
+    clip_norm: float | None = None
+    max_seconds: float | None = None
+    verbose: bool | int = False
+    loss: str = field(default="squared_error", init=False)
+    shuffle: bool = field(default=True, init=False)
+    momentum: float = field(default=0.9, init=False)
+    nesterovs_momentum: bool = field(default=True, init=False)
+    beta_1: float = field(default=0.9, init=False)
+    beta_2: float = field(default=0.999, init=False)
+    epsilon: float = field(default=1e-8, init=False)
+    max_fun: int | None = field(default=None, init=False)
+    power_t: float = field(default=0.5, init=False)
+    loss_curve_: NDArray = field(init=False)
+    t_: int = field(init=False)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -222,14 +187,7 @@ class Perceptron(BaseEstimator):
         return how._replace(method=method, options=options, epochs=1, early_stopping=False, tol=None)
 
     def _layers(self, inputs: int, outputs: int) -> list[Layer]:
-        sizes: Any = self.hidden_layer_sizes
-        if isinstance(sizes, str) or not isinstance(sizes, int | np.integer | Iterable):
-            raise OptionError(f"hidden_layer_sizes={sizes!r}: expected the widths of the hidden layers, as (100, 50)")
-        return perceptron(
-            inputs, self.hidden_layer_sizes, outputs, ACTIVATION_NAMES.get(self.activation, self.activation),
-            initialisation=self.initialisation, normalisation=self.normalisation, dropout=self.dropout,
-            residual=self.residual,
-        )  # fmt: skip
+        raise TypeError(f"{type(self).__name__} does not define _layers")
 
     def _build(self, X: Any, y: NDArray, s: NDArray | None, loss: str, outputs: int, seed: int) -> Network:
         total = float(len(y) if s is None else s.sum())
@@ -328,3 +286,34 @@ class Perceptron(BaseEstimator):
     def _weights(self, network: Network, w: NDArray) -> tuple[list[NDArray], list[NDArray]]:
         dense = network.dense(w)
         return [p["weight"].copy() for p in dense], [p["bias"].copy() for p in dense]
+
+
+@dataclass(eq=False, repr=False)
+class Layered(Perceptron):
+    """What makes a door one of layers in a row."""
+
+    hidden_layer_sizes: Sequence[int] | int = (100,)
+    activation: str = "relu"
+    _: KW_ONLY
+    shuffle: bool = True
+    momentum: float = 0.9
+    nesterovs_momentum: bool = True
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-8
+    max_fun: int | None = None
+    dropout: float = 0.0
+    normalisation: str | None = None
+    residual: bool = False
+    initialisation: str | None = None
+    power_t: float = 0.5
+
+    def _layers(self, inputs: int, outputs: int) -> list[Layer]:
+        sizes: Any = self.hidden_layer_sizes
+        if isinstance(sizes, str) or not isinstance(sizes, int | np.integer | Iterable):
+            raise OptionError(f"hidden_layer_sizes={sizes!r}: expected the widths of the hidden layers, as (100, 50)")
+        return perceptron(
+            inputs, self.hidden_layer_sizes, outputs, ACTIVATION_NAMES.get(self.activation, self.activation),
+            initialisation=self.initialisation, normalisation=self.normalisation, dropout=self.dropout,
+            residual=self.residual,
+        )  # fmt: skip

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from descender.costs.network.build import pad, recurrent
 from descender.costs.network.layers import Layer
 from descender.costs.network.network import Network, check_sequences
 from descender.errors import DataError, ShapeError, TargetError
-from descender.estimators.mlp import MLPClassifier, MLPRegressor
+from descender.estimators.mlp import Classes, Numbers
 from descender.estimators.perceptron import ACTIVATION_NAMES, Perceptron
 
 
@@ -51,52 +52,15 @@ def read_sequences(X: Any) -> NDArray:
     return padded
 
 
+@dataclass(eq=False, repr=False)
 class Sequences(Perceptron):
     """What makes a door of networks one for sequences: how they are read, and the layers."""
 
-    momentum, nesterovs_momentum, beta_1, beta_2, epsilon = 0.9, True, 0.9, 0.999, 1e-8
-    loss, shuffle, max_fun, power_t = "squared_error", True, None, 0.5
-
-    def __init__(
-        self,
-        hidden_size: int = 32,
-        activation: str = "tanh",
-        *,
-        gain: float = 1.0,
-        clip_norm: float | None = 1.0,
-        solver: str = "auto",
-        alpha: float | None = None,
-        batch_size: int | str = "auto",
-        learning_rate: Any = "auto",
-        learning_rate_init: float | None = None,
-        max_iter: int | None = None,
-        random_state: Any = 0,
-        tol: float | None = None,
-        warm_start: bool = False,
-        early_stopping: bool | str = "auto",
-        validation_fraction: float = 0.1,
-        n_iter_no_change: int = 10,
-        max_seconds: float | None = None,
-        verbose: bool | int = False,
-    ):
-        self.hidden_size = hidden_size
-        self.activation = activation
-        self.gain = gain
-        self.clip_norm = clip_norm
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.max_iter = max_iter
-        self.random_state = random_state
-        self.tol = tol
-        self.warm_start = warm_start
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.max_seconds = max_seconds
-        self.verbose = verbose
+    hidden_size: int = 32
+    activation: str = "tanh"
+    _: KW_ONLY
+    gain: float = 1.0
+    clip_norm: float | None = 1.0
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -140,7 +104,8 @@ class Sequences(Perceptron):
         return [part.copy() for part in weights], [first["bias"].copy(), last["bias"].copy()]
 
 
-class RecurrentRegressor(Sequences, MLPRegressor):
+@dataclass(eq=False, repr=False)
+class RecurrentRegressor(Sequences, Numbers):
     r"""A plain recurrent network of numbers: it reads a sequence, and answers after its last step.
 
     .. math:: h_t = f(x_t W + h_{t-1} U + b), \quad h_0 = 0, \qquad \hat y = h_T V + c
@@ -174,7 +139,8 @@ class RecurrentRegressor(Sequences, MLPRegressor):
     """
 
 
-class RecurrentClassifier(Sequences, MLPClassifier):
+@dataclass(eq=False, repr=False)
+class RecurrentClassifier(Sequences, Classes):
     """A plain recurrent network of classes: it reads a sequence, and answers after its last step.
 
     Parameters and attributes are those of :class:`RecurrentRegressor`, besides `class_weight` and ``classes_``, which
@@ -186,36 +152,3 @@ class RecurrentClassifier(Sequences, MLPClassifier):
     >>> RecurrentClassifier(16, max_iter=150).fit(X, y).score(X, y)
     1.0
     """
-
-    def __init__(
-        self,
-        hidden_size: int = 32,
-        activation: str = "tanh",
-        *,
-        gain: float = 1.0,
-        clip_norm: float | None = 1.0,
-        solver: str = "auto",
-        alpha: float | None = None,
-        batch_size: int | str = "auto",
-        learning_rate: Any = "auto",
-        learning_rate_init: float | None = None,
-        max_iter: int | None = None,
-        random_state: Any = 0,
-        tol: float | None = None,
-        warm_start: bool = False,
-        early_stopping: bool | str = "auto",
-        validation_fraction: float = 0.1,
-        n_iter_no_change: int = 10,
-        max_seconds: float | None = None,
-        verbose: bool | int = False,
-        class_weight: Mapping[Any, float] | str | None = None,
-    ):
-        super().__init__(
-            hidden_size, activation,
-            gain=gain, clip_norm=clip_norm, solver=solver, alpha=alpha, batch_size=batch_size,
-            learning_rate=learning_rate, learning_rate_init=learning_rate_init, max_iter=max_iter,
-            random_state=random_state, tol=tol, warm_start=warm_start, early_stopping=early_stopping,
-            validation_fraction=validation_fraction, n_iter_no_change=n_iter_no_change, max_seconds=max_seconds,
-            verbose=verbose,
-        )  # fmt: skip
-        self.class_weight = class_weight
