@@ -205,3 +205,50 @@ def test_two_whole_numbers_are_two_classes():
     assert two_classes(np.array([0.0, 1.0, 1.0]))[0].tolist() == [0.0, 1.0]
     for y in ([0.5, 1.0], [1, 1], [0, 1, 2], ["a", "b"], [[0, 1], [1, 0]]):
         assert two_classes(np.array(y)) is None
+
+
+@pytest.mark.parametrize("loss", ["log_loss", "poisson"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_columns_far_from_zero_without_an_intercept(loss, dtype):
+    """Their level is a weighted mean that no coordinate has: a few readings, where a thousand did not do."""
+    rng = np.random.default_rng(0)
+    Z = rng.normal(size=(25_000, 10))
+    z = 0.3 * Z @ rng.normal(size=10)
+    X = (Z + 1e5 * rng.uniform(0.5, 1.0, 10)).astype(dtype)
+    y = rng.poisson(np.exp(z)) if loss == "poisson" else z + rng.logistic(size=25_000) > 0
+    risk = Risk(X, np.asarray(y, dtype=float), loss, l2=1e-4, intercept=False)
+    walk = descend(risk, np.zeros(10), choose(risk, 1e-5)[0])
+    assert walk.certificate.relative <= 1e-5
+    assert walk.nfev <= 10
+    A, w = X.astype(float), walk.x
+    for _ in range(4):
+        h = risk.loss.curvature(A @ w, risk.y) / len(A)
+        H = (A.T * h) @ A + 1e-4 * np.eye(10)
+        w = w - np.linalg.solve(H, A.T @ risk.loss.slope(A @ w, risk.y) / len(A) + 1e-4 * w)
+    best = risk.loss.value(A @ w, risk.y).mean() + 0.5e-4 * w @ w
+    there = risk.loss.value(A @ walk.x, risk.y).mean() + 0.5e-4 * walk.x @ walk.x
+    assert there - best <= walk.certificate.gap
+    assert there == pytest.approx(walk.fun, rel=1e-6)
+
+
+@pytest.mark.parametrize("unit", [False, True])
+def test_a_tied_level_changes_no_derivative(unit):
+    """Reading, curvatures and products of rows that were centred are those of the rows as they are."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(400, 4)) + np.array([3e2, -1e3, 0.0, 50.0])
+    risk = Risk(X, (rng.random(400) > 0.5).astype(float), "log_loss", l2=1e-3, intercept=False)
+    problem, columns = Centred.of(risk, tie=True)
+    assert problem.tied
+    some = draw(problem, columns, 400, rng).part(problem, 1.0)[0] if unit else problem
+    v, p = 1e-3 * rng.normal(size=4), rng.normal(size=4)
+    scores = X @ v
+    reading = some.read(v)
+    close = {"rtol": 1e-4 if unit else 1e-9}
+    np.testing.assert_allclose(reading.scores, scores, atol=1e-5 if unit else 1e-12)
+    np.testing.assert_allclose(reading.gradient, risk.gradient(v), **close)
+    h = some.sigma * risk.loss.curvature(scores, risk.y)
+    H = (X.T * h) @ X
+    np.testing.assert_allclose(some.moment(h), H, **close)
+    np.testing.assert_allclose(some.diagonal(h), np.diag(H), rtol=1e-2)
+    np.testing.assert_allclose(some.product(h, p), H @ p, **close)
+    np.testing.assert_allclose(some.spread(h), X.T @ h, **close)

@@ -24,7 +24,7 @@ class Centred(Reads):
     @property
     def jitter(self) -> float:
         """What the diagonal of a metric gains, as a share of it."""
-        return FINE_JITTER if self.unit is None else ROUGH_JITTER
+        return FINE_JITTER if self.unit is None or self.tied else ROUGH_JITTER
 
     def worth(self, scores: NDArray) -> int:
         """How many rows a Hessian would be made of."""
@@ -86,6 +86,11 @@ class Centred(Reads):
             unit = np.append(unit, np.ones(self.size - self.d))
             H *= unit[:, None]
             H *= unit
+        if self.tied:
+            edge = edge if unit is None else edge * unit
+            if unit is not None:  # what float32 loses is a share of these, and not of what is added
+                H[np.diag_indices(self.d)] *= 1.0 + ROUGH_JITTER
+            H += np.outer(edge, self.mean) + np.outer(self.mean, edge + float(h.sum()) * self.mean)
         return H
 
     def _standard(self, part: slice, unit: Vector) -> NDArray:
@@ -122,6 +127,8 @@ class Centred(Reads):
         diagonal[: self.d] = self._squares(h)
         if self.intercept:
             diagonal[self.d] = h.sum()
+        if self.tied:
+            diagonal += float(h.sum()) * self.mean**2
         return diagonal
 
     def _squares(self, h: NDArray) -> NDArray:

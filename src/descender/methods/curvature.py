@@ -52,7 +52,7 @@ class Curvature:
 
     def __init__(self, walker: Walker, part: Centred, rows: NDArray | None, before: Learnt | None = None):
         self.walker, self.part, self.rows = walker, part, rows
-        dear = part.unit is not None and walker.l1 == 0 and self.price(part.n) > dearest(part.loss)
+        dear = part.unit is not None and walker.l1 == 0 and not part.tied and self.price(part.n) > dearest(part.loss)
         known = before is not None and before.exact
         self.kind = PART if known or not dear else DIAGONAL if rows is None or part.n >= walker.problem.n else PRODUCTS
         self.before = before

@@ -129,15 +129,15 @@ def _seen(cost: Risk, m: int) -> tuple[Centred, Columns]:
     Nobody looks at all numbers before the walk does: it sees by its first reading if one is not finite.
     """
     if not (cost.looked or cost.sparse or is_small(cost)):
-        problem, columns = Centred.of(cost, whole=False)
+        problem, columns = Centred.of(cost, whole=False, tie=True)
         if not cost.looked and (m == problem.n or not has_rare(columns, m, problem.n, float(problem.sigma.sum()))):
             return problem, columns
-    return Centred.of(cost)
+    return Centred.of(cost, tie=True)
 
 
 def descend_from(cost: Risk, w: Vector, tol: float, max_reads: int = 1000) -> Iterator[Block]:
     """The same descent from a point that is near already: the metric is that of all rows, and no sample is drawn."""
-    problem, _ = Centred.of(cost)
+    problem, _ = Centred.of(cost, tie=True)
     yield from _Descent(cost, problem, problem, None, problem.enter(w), tol, max_reads).blocks()
 
 
@@ -192,7 +192,7 @@ class _Descent:
             if expected <= LIKELY * asked and tells:
                 seen, gap = self.curvature.exact, self._prove(asked)
                 if gap <= asked:
-                    yield self._end(self._proved(gap), known=not self.problem.far)
+                    yield self._end(self._proved(gap), known=self.problem.tied or not self.problem.far)
                     return
                 if self.curvature.exact > seen:
                     continue

@@ -104,7 +104,7 @@ class Proof:
             moves = self._moves(few.scores(p, dtype), freedom, rooms, gradient)
             left = few.spread(self.sigma * moves, dtype) - gradient
             moved, rounding = self._moved(z, theta + moves)
-            off, tilt = (0.0, 0.0) if reading.exact else self._rounded(reading, moves, v)
+            off, tilt = (self._lean(theta), 0.0) if reading.exact else self._rounded(reading, moves, v)
             gap = moved + tilt + self._missed(v, left, self.sigma * theta, off)
             rest = left - ridge * p
             size = float(rest @ metric.solve(rest))
@@ -140,6 +140,12 @@ class Proof:
             shares += off / max(float((self.sigma * freedom)[np.abs(moves) < limits].sum()), 1e-300)
             moves = np.clip(-freedom * shares, -limits, limits)
         return moves
+
+    def _lean(self, theta: NDArray) -> float:
+        """What the sums of an exact reading may be off by where columns are far from zero and no intercept is free."""
+        problem = self.problem
+        length = float(np.linalg.norm(problem.mean)) if problem.tied else 0.0
+        return ROUNDING * float(self.sigma @ np.abs(theta)) * length
 
     def _rounded(self, reading: Reading, moves: NDArray, v: Vector) -> tuple[float, float]:
         """What the sums over rows of a reading in float32 may be off by, and what its scores cost the gap."""

@@ -62,7 +62,8 @@ class Reads:
     Columns far from zero then do not tilt the intercept; where one is very `far`, the rows are moved before they are
     multiplied, so that scores keep their digits.  ``sigma`` are the weights of the rows in the mean; a subsample
     carries weights that estimate the whole, and standardised columns in float32: those of X are its columns over
-    `unit`.  Sparse rows are not centred.
+    `unit`.  Sparse rows are not centred.  Without an intercept the level at the centre is `tied` to the weights:
+    :math:`\mu\cdot w`.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class Reads:
         self.fused = risk.loss.fused if risk.loss.fuses(y) else None
         self.fuse: Any = risk.loss.fuse if self.fused is not None else None
         self._sides: dict[Any, NDArray] = {}
+        self.tied = not risk.intercept and bool(mean.any())
         self.moving: NDArray | None = None  # the columns that are not constant, where some are
         self.length = math.inf  # of all rows as one vector, at most; and of each column, where it is known
         self.lengths: NDArray | None = None
@@ -99,14 +101,19 @@ class Reads:
         return y.astype(X.dtype) if X.dtype != y.dtype and _near_zero(y, FAR[X.dtype.itemsize]) else y
 
     @classmethod
-    def of(cls, risk: Risk, whole: bool = True) -> tuple[Self, Columns]:
-        """All rows of a risk; the columns as some of the rows show them, and the largest of the `whole`."""
+    def of(cls, risk: Risk, whole: bool = True, tie: bool = False) -> tuple[Self, Columns]:
+        """All rows of a risk; the columns as some of the rows show them, and the largest of the `whole`.
+
+        With `tie` columns that are far from zero have a centre without an intercept, too.
+        """
         sigma = row_weights(risk)
         centre = risk.intercept and not risk.sparse
         if risk.sparse:
             columns = column_facts(risk.X, sigma, centre=False)
             return cls(risk, risk.X, risk.y, sigma, columns.mean), columns
-        columns = glance(risk, sigma, centre, whole)
+        columns = glance(risk, sigma, centre or tie, whole)
+        if tie and not (centre or leans(columns, sigma)):
+            columns = glance(risk, sigma, False, whole)
         moving, width = columns.squares > 0.0, FAR[risk.X.dtype.itemsize]
         if not moving.all():
             moving = risk.extremes.low < risk.extremes.high
@@ -138,7 +145,7 @@ class Reads:
             some = self.X.take(rows[start : start + step], axis=0)
             some -= mean
             np.multiply(some, inverse, out=X[start : start + step], casting="same_kind")
-        return type(self)(self.risk, X, self.y[rows], sigma, np.zeros(self.d), unit=unit)
+        return type(self)(self.risk, X, self.y[rows], sigma, self.mean if self.tied else np.zeros(self.d), unit=unit)
 
     def enter(self, w: Vector) -> Vector:
         """The coordinates of a parameter vector of the risk."""
@@ -192,12 +199,15 @@ class Reads:
     def _inner(self, v: Vector, dtype: Any) -> tuple[Vector, float, float]:
         """The weights that the rows are multiplied by, what is added, and whether the mean is still to be taken off."""
         w = v[: self.d] if self.unit is None else v[: self.d] * self.unit
-        shift = v[self.d] if self.intercept else 0.0
         slant = 0.0 if self.far or self.unit is not None else 1.0
+        if self.tied:
+            return w.astype(dtype), float((1.0 - slant) * (self.mean @ v)), slant
+        shift = v[self.d] if self.intercept else 0.0
         return w.astype(dtype), float(shift - slant * (self.mean @ v[: self.d])), slant
 
     def _outer(self, sums: NDArray, total: Any, slant: float) -> NDArray:
         """Products of the columns with numbers that add up to `total`, in the coordinates."""
+        slant = slant - 1.0 if self.tied else slant
         sums = (sums if self.unit is None else sums * self.unit) - slant * total * self.mean
         return sums if self.moving is None else np.where(self.moving, sums, 0.0)
 
@@ -330,7 +340,7 @@ class Reads:
         """The sum over rows of |r x|, against which the rounding of :meth:`spread` is measured."""
         out = np.full(self.size, float(np.abs(r).sum()))
         out[: self.d] = sum(abs(rows).T @ np.abs(r[part]) for part, rows in self._blocks(np.float64))
-        return out
+        return out + float(np.abs(r).sum()) * np.abs(self.mean) if self.tied else out
 
     def ridge(self, v: Vector) -> float:
         """The l2 penalty."""
@@ -350,6 +360,12 @@ class Reads:
                 return value
         values, _ = self._losses(z, self.targets)
         return float(self.sigma @ np.broadcast_to(values, self.n)) + self.ridge(v)
+
+
+def leans(columns: Columns, sigma: NDArray) -> bool:
+    """Whether some column is so far from zero that in float32 its deviations are lost beside it."""
+    far = columns.mean**2 * sigma.sum() > FAR[4] ** 2 * columns.squares
+    return bool(np.any(far & (columns.squares > 0.0)))
 
 
 def summed(r: NDArray, rows: Any, run: int = RUN) -> NDArray:
