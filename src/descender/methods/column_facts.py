@@ -25,13 +25,17 @@ class Columns(NamedTuple):
 
 
 def glance(risk: Risk, sigma: NDArray, centre: bool, whole: bool = True) -> Columns:
-    """What some of the rows tell of the columns, and the largest squares of the `whole`, or of those, too."""
-    rows = np.linspace(0, risk.X.shape[0] - 1, min(FEW_ROWS, risk.X.shape[0])).astype(np.intp)
-    some = risk.X.take(rows, axis=0)
-    found = column_facts(some, sigma[rows], centre)
-    low, high = risk.extremes if whole else (some.min(axis=0), some.max(axis=0))
-    largest = np.square(np.maximum(high - found.mean, found.mean - low))
-    share = float(sigma[rows].sum()) / max(float(sigma.sum()), 1e-300)
+    """What some of the rows tell of the columns, and the largest squares of the `whole`, or about those of some."""
+    if risk.X.shape[0] <= FEW_ROWS:
+        found, share = column_facts(risk.X, sigma, centre), 1.0
+    else:
+        rows = np.linspace(0, risk.X.shape[0] - 1, FEW_ROWS).astype(np.intp)
+        found = column_facts(risk.X.take(rows, axis=0), sigma[rows], centre)
+        share = float(sigma[rows].sum()) / max(float(sigma.sum()), 1e-300)
+    largest = found.largest
+    if whole:
+        low, high = risk.extremes
+        largest = np.square(np.maximum(high - found.mean, found.mean - low))
     return Columns(found.mean, found.squares / max(share, 1e-300), largest)
 
 
