@@ -167,6 +167,16 @@ def test_huber_where_hardly_a_row_is_on_its_curve(scale):
         assert walk.nit < 20
 
 
+@pytest.mark.parametrize("seed", [1, 378])
+def test_counts_that_are_met_to_rounding(seed):
+    """The cost is then told to fewer digits than the gradient, which leads on to the end."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(3, 4)) * 10.0 ** rng.integers(-3, 5, 4) + 10.0 ** rng.integers(0, 4, 4)
+    walk = walked(Risk(X, np.array([4.0, 0.0, 2.0]), "poisson", l2=1e-6))
+    assert walk.nit < 40
+    assert walk.certificate.relative < 1e-12
+
+
 def test_a_step_goes_on_where_the_slope_has_hardly_fallen():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(300, 4))

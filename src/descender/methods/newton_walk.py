@@ -39,6 +39,8 @@ NOISE, MOST_IDLE = 1e-15, 3
 FALLEN, LEAST_SHARE, LARGEST_SHARE = 0.1, 0.1, 4.0
 """The share of the slope along a step that may be left at its end, or have turned; how far it is followed where more
 is."""
+TURNED = 0.8
+"""The share of the slope along a step up to which it may have turned at the end of one whose gain rounding hides."""
 TOLD = 1e-12
 """A decrement, as a share of the cost, below which rounding hides how much lower a step led."""
 MOST_STEPS = 1000
@@ -114,10 +116,13 @@ class NewtonWalk:
 
     @np.errstate(all="ignore")
     def move_cautiously(self) -> bool:
-        """Take a step by the largest curvatures that the loss can have; the one after it has its own Hessian."""
+        """Take a step by the largest curvatures that the loss can have, if that promises more than rounding.
+
+        The one after it has its own Hessian.
+        """
         self._aim(cautious=True)
         self.metric = None
-        return self._move()
+        return self.decrement > NOISE * self.unit and self._move()
 
     def _move(self) -> bool:
         """Take the step, as far as the slope falls along it and the cost is lower."""
@@ -205,11 +210,17 @@ class NewtonWalk:
         return self.decrement * kept**AHEAD > self.goal * self.unit
 
     def _lower(self, there: Point, t: float, slope: float) -> bool:
-        """Whether the cost is lower: for sure where the slope along the step has not turned, as the cost is convex."""
+        """Whether the cost is lower: for sure where the slope along the step has not turned, as the cost is convex.
+
+        Where rounding hides that, a slope that has turned to a part of what it was tells it: the approximate condition
+        of Wolfe (W. Hager, H. Zhang, *A new conjugate gradient method with guaranteed descent*, 2005, eq. 4.1).
+        """
         if not math.isfinite(there.value):
             return False
+        rise = there.value - self.here.value
         promised = 2e-4 * t * self.decrement - NOISE * abs(self.here.value)
-        return slope <= 0.0 or there.value <= self.here.value - promised
+        hidden = rise <= NOISE * self.scale and slope <= TURNED * 2.0 * self.decrement
+        return slope <= 0.0 or rise <= -promised or hidden
 
     def _further(self, there: Point, slope: float) -> tuple[float, Point]:
         """From the end of a whole step, if its slope has not fallen to about zero, to where a cubic is lowest."""
