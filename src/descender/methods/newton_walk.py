@@ -34,8 +34,9 @@ ROUGH, ROUNDED, ROWS_A_COLUMN, FEW = 1e-6, 1e-7, 2, 10_000
 """A relative decrement above which the Hessian is summed in float32, in two thirds of the time; what that may lose of
 its diagonal; the rows a column from which on it is more than the penalty and rounding; numbers up to which nothing is
 gained."""
-NOISE, MOST_IDLE = 1e-15, 3
-"""The share of a cost that its summation may lose; steps within it that do not halve the decrement end a walk."""
+NOISE, MOST_IDLE, MOST_HUSHED = 1e-15, 3, 20
+"""The share of a cost that its summation may lose; steps within it that do not halve the decrement end a walk, and so
+many cautious ones within it."""
 FALLEN, LEAST_SHARE, LARGEST_SHARE = 0.1, 0.1, 4.0
 """The share of the slope along a step that may be left at its end, or have turned; how far it is followed where more
 is."""
@@ -58,7 +59,7 @@ class NewtonWalk:
     def __init__(self, problem: Standard, scale: float, V: NDArray, far: float):
         self.problem, self.scale, self.quadratic = problem, scale, problem.loss is SquaredError
         self.log: list[tuple[Point, float]] = []
-        self.steps = self.told = self.idle = 0
+        self.steps = self.told = self.idle = self.hushed = 0
         self.decrement = self.best = self.renewed = np.inf
         self.metric: Any = None
         self.bend = 0.0
@@ -116,13 +117,14 @@ class NewtonWalk:
 
     @np.errstate(all="ignore")
     def move_cautiously(self) -> bool:
-        """Take a step by the largest curvatures that the loss can have, if that promises more than rounding.
+        """Take a step by the largest curvatures that the loss can have; the one after it has its own Hessian.
 
-        The one after it has its own Hessian.
+        Few of them may promise no more than rounding.
         """
         self._aim(cautious=True)
         self.metric = None
-        return self.decrement > NOISE * self.unit and self._move()
+        self.hushed += not self.decrement > NOISE * self.unit
+        return self.hushed <= MOST_HUSHED and self._move()
 
     def _move(self) -> bool:
         """Take the step, as far as the slope falls along it and the cost is lower."""
