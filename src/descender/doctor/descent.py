@@ -25,7 +25,9 @@ Rerun = Callable[[float], bool]
 
 def examine(cost: Cost, start: Vector, walk: Walk, rerun: Rerun | None = None) -> list[Finding]:
     """The findings of a walk.  With `rerun` the rate that is advised was tried."""
-    if walk.certificate is not None and walk.certificate.relative < WELL and "events" not in walk.record.facts:
+    certified = walk.certificate is not None and walk.certificate.relative < WELL
+    fell = walk.success and not hasattr(walk.by, "rate")  # a method that looks for its steps takes none that rises
+    if (certified or fell) and "events" not in walk.record.facts:
         return []
     found = [rate_too_high(cost, start, walk, rerun) or recovered(walk)]
     found += [check(cost, start, walk) for check in (unbounded, not_a_minimum, plateau)]

@@ -46,6 +46,7 @@ class ConjugateGradient:
     escapes: int = 20
     bounds: Bounds | None = None
     name: str = "conjugate gradient"
+    draws = False
 
     def blocks(self, cost: Cost, w: Vector, rng: np.random.Generator, budget: Budget) -> Iterator[Block]:
         """Walk from `w`."""

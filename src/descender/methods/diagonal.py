@@ -136,6 +136,7 @@ class DiagonalLBFGS:
     tol: float = 1e-6
     max_reads: int = 3000
     name: str = "L-BFGS in a diagonal metric"
+    draws = False
 
     def blocks(self, cost: Cost, w: Vector, rng: np.random.Generator, budget: Budget) -> Iterator[Block]:
         """Walk from `w`."""

@@ -208,6 +208,7 @@ class InteriorPoint:
     tol: float = 1e-6
     max_steps: int = 200
     name: str = "an interior point method"
+    draws = False
 
     def blocks(self, cost: Cost, w: Vector, rng: np.random.Generator, budget: Budget) -> Iterator[Block]:
         """Walk from `w`."""

@@ -135,6 +135,7 @@ class LBFGS:
     bounds: Bounds | None = None
     thrifty: bool = False
     name: str = "L-BFGS"
+    draws = False
 
     def blocks(self, cost: Cost, w: Vector, rng: np.random.Generator, budget: Budget) -> Iterator[Block]:
         """Walk from `w`.  A cost so large or small that squares of its slopes overflow is walked on rescaled."""

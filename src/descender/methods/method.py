@@ -95,7 +95,7 @@ class Block(NamedTuple):
     @property
     def asked(self) -> int:
         """Evaluations in all."""
-        own = len(self.log) if isinstance(self.log, Log) else int(self.log[:, -1].sum())
+        own = len(self.log) if isinstance(self.log, Log) else int(np.add.reduce(self.log[:, -1]))
         return own + self.evaluations
 
 
@@ -114,6 +114,8 @@ class Method(Protocol):
     def name(self) -> str:
         """The field's name for it."""
         ...
+
+    # draws = False, where no number of `rng` is drawn: to begin a generator takes as long as some steps
 
     def blocks(self, cost: Cost, w: Vector, rng: np.random.Generator, budget: Budget) -> Iterator[Block]:
         """Walk from `w`, endlessly or until content."""

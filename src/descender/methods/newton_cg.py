@@ -283,6 +283,7 @@ class NewtonCG:
     tol: float = 1e-6
     max_reads: int = 20_000
     name: str = "L-BFGS in a Kronecker metric"
+    draws = False
 
     def blocks(self, cost: Cost, w: Vector, rng: np.random.Generator, budget: Budget) -> Iterator[Block]:
         """Walk from `w`."""

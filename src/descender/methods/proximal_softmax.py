@@ -207,6 +207,7 @@ class ProximalSoftmax:
     tol: float = 1e-6
     max_reads: int = 20_000
     name: str = "proximal steps in a Kronecker metric"
+    draws = False
 
     def blocks(self, cost: Cost, w: Vector, rng: np.random.Generator, budget: Budget) -> Iterator[Block]:
         """Walk from `w`."""

@@ -256,6 +256,7 @@ class WorkingSets:
     tol: float = 1e-6
     max_rounds: int = 200
     name: str = "proximal Newton steps on working sets"
+    draws = False
 
     def blocks(self, cost: Cost, w: Vector, rng: np.random.Generator, budget: Budget) -> Iterator[Block]:
         """Walk from `w`."""
