@@ -278,9 +278,10 @@ class _Watch:
         if count:
             reads = block.rows[:count] if isinstance(block.rows, np.ndarray) else int(block.rows)
             path = None if block.path is None else block.path if count == len(block.log) else block.path[:count]
+            asked = self.evaluations - block.evaluations  # by the steps
             self.recorder.note(Stretch(
                 block.log, path, count, self.steps, self.rows_seen, self.last_time - self.began, now - self.began,
-                self.evaluations, self.evaluations - before, block.rows, self._held(block, count, reads),
+                asked, asked - before, block.rows, self._held(block, count, reads),
             ))  # fmt: skip
             self.rows_seen += reads * count if isinstance(reads, int) else int(reads.sum())
             self.steps += count

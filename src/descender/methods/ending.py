@@ -18,9 +18,17 @@ PROVED = 1e-12
 
 
 def ending(
-    risk: Risk, tol: float, point: Vector, found: Certificate, reads: int = 0, final: tuple[float, Vector] | None = None
+    risk: Risk,
+    tol: float,
+    point: Vector,
+    found: Certificate,
+    reads: int = 0,
+    final: tuple[float, Vector] | None = None,
+    steps: Block | None = None,
 ) -> Block:
     """The last block at a point with its certificate, after `reads` of the rows that no step of the log counted.
+
+    The last `steps` are its own, where they were not told.
 
     Its outcome is "converged" where the certificate is within `tol`, or rounding, else "floor".  ``final`` is the cost
     and the gradient there, where they are known.
@@ -31,4 +39,5 @@ def ending(
         outcome = Outcome("floor", f"no further descent in this arithmetic: {told}, {tol:.0e} was asked")
     if final is None:
         final, reads = risk.value_and_gradient(point), reads + 2
-    return Block(NOTHING, point, 0, None, outcome=outcome, final=final, certificate=found, evaluations=reads)
+    own = (NOTHING, point, 0, None) if steps is None else steps[:4]
+    return Block(*own, outcome=outcome, final=final, certificate=found, evaluations=reads)

@@ -79,7 +79,7 @@ class Newton:
 
 
 def walked(walk: NewtonWalk, tol: float, scale: float, budget: Budget) -> Generator[Block, None, Certificate]:
-    """Its steps, until a certificate is content or none lowers the cost; returns the certificate."""
+    """Its steps but the last, until a certificate is content or none lowers the cost; returns the certificate."""
     problem, near, blind = walk.problem, tol, False
     goal, enough = (0.2 * tol, tol) if tol > 2.0 * ROUNDING else (tol, PROVED)
     most = min(A_BLOCK, budget.watch)
@@ -100,13 +100,12 @@ def walked(walk: NewtonWalk, tol: float, scale: float, budget: Budget) -> Genera
             gap = found.gap
         blind = walk.sees_curvature and gap > BLIND * max(walk.decrement, 1e-3 * goal * walk.unit)
         goal, near = TIGHTER * goal, TIGHTER * near
-    if walk.log:
-        yield walk.block()
     return found
 
 
 def end_of(walk: NewtonWalk, tol: float, found: Certificate) -> Block:
     """The last block; cost and gradient are known but where columns are so far from zero that digits are lost."""
-    problem, here = walk.problem, walk.here
+    problem, here, steps = walk.problem, walk.here, walk.block() if walk.log else None
     final = None if problem.far else (here.value, problem.gradient(here))
-    return ending(problem.risk, tol, problem.leave(here.V), found, 1, final)
+    point = problem.leave(here.V) if steps is None else steps.w
+    return ending(problem.risk, tol, point, found, 1, final, steps)

@@ -34,12 +34,6 @@ class ClassByClass:
         found: list[Certificate] = []
         for k, risk in enumerate(risks):
             for block in self.choose(risk).blocks(risk, cost.part_of(w, k), rng, budget):
-                if block.outcome is not None:
-                    found.append(block.certificate)
-                    cost.set_part(w, k, block.w)
-                    values[k] = block.final[0] if block.final is not None else risk.value(block.w)
-                    yield block._replace(w=w.copy(), outcome=None, final=None, certificate=None)
-                    break
                 log = np.array(block.log)
                 log[:, 0] += values.sum() - values[k]
                 path = None
@@ -49,5 +43,9 @@ class ClassByClass:
                         cost.set_part(before, k, part)
                 w = w.copy()
                 cost.set_part(w, k, block.w)
-                yield block._replace(log=log, w=w, path=path)
+                yield block._replace(log=log, w=w, path=path, outcome=None, final=None, certificate=None)
+                if block.outcome is not None:
+                    found.append(block.certificate)
+                    values[k] = block.final[0] if block.final is not None else risk.value(block.w)
+                    break
         yield ending(cost, self.tol, w, total_certificate(cost, found))

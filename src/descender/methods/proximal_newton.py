@@ -58,6 +58,8 @@ class ProximalNewton:
         walk = ProximalWalk(problem, scale, problem.enter(w), 1.0)
         found = yield from walked(walk, self.tol, scale, budget)
         if found.relative > max(self.tol, LOST):
+            if walk.log:
+                yield walk.block()
             yield from LearntMetric(self.tol).blocks(cost, problem.leave(walk.here.V), rng, budget)
             return
         yield end_of(walk, self.tol, found)
