@@ -28,7 +28,9 @@ FEW_COLUMNS = 8
 def row_weights(risk: Risk) -> NDArray:
     """What each row weighs in the cost."""
     if risk.sample_weight is None:
-        return np.full(len(risk.y), 1.0 / risk.denominator)
+        weights = np.empty(len(risk.y))
+        weights.fill(1.0 / risk.denominator)  # sooner than np.full
+        return weights
     return risk.sample_weight / risk.denominator
 
 

@@ -17,6 +17,8 @@ from descender.errors import DataError, OptionError, ShapeError, TargetError
 from descender.kernels import rows as loops
 from descender.kernels.texts import method_text, text_of
 
+FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
+"""What X may hold."""
 BLOCK_BYTES, BLOCK_ROWS = 768 * 1024, 4096
 """A block of a reading: it stays in the second-level cache between the two products, and is so short that sums within
 it, in the dtype of X, keep their digits."""
@@ -357,12 +359,12 @@ def read_rows(X: Any, y: Any, sample_weight: Any) -> tuple[Any, NDArray, NDArray
     """The same, but for whether X is finite: dense rows that lie row by row are neither read nor copied."""
     if hasattr(X, "tocsr"):
         X = X.tocsr()
-        if X.dtype not in (np.float32, np.float64):
+        if X.dtype not in FLOATS:
             X = X.astype(np.float64)
     else:
         try:
             X = np.asarray(X)
-            X = X if X.dtype in (np.float32, np.float64) else X.astype(np.float64)
+            X = X if X.dtype in FLOATS else X.astype(np.float64)
         except (TypeError, ValueError) as error:
             raise DataError(f"X must hold numbers, the same count in each row: {error}") from None
         X = np.ascontiguousarray(X)

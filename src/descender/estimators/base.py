@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from descender.costs.certificate import Certificate
 from descender.costs.losses import LOSSES, Loss, read_loss
-from descender.costs.risk import Risk
+from descender.costs.risk import FLOATS, Risk
 from descender.doctor.finding import Finding
 from descender.errors import DataError, OptionError, ShapeError, TargetError, suggest
 from descender.methods.auto import polishing_tol
@@ -286,7 +286,7 @@ def _is_plain(X: Any) -> bool:
 
     But for numbers that are not finite.
     """
-    return type(X) is np.ndarray and X.ndim == 2 and X.size > 0 and X.dtype in (np.float64, np.float32)
+    return type(X) is np.ndarray and X.ndim == 2 and X.size > 0 and X.dtype in FLOATS
 
 
 def _is_target(y: Any, n: int) -> bool:

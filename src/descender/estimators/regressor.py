@@ -107,7 +107,7 @@ class LinearRegressor(RegressorMixin, Linear):
         X, y = self._check_both(X, y, multi_output=self.loss != "poisson", y_numeric=True)
         X, y, s = present(X, y, sample_weight)
         self._one_output = y.ndim == 1
-        columns = [np.ascontiguousarray(column) for column in np.atleast_2d(y.T)]
+        columns = [np.ascontiguousarray(column) for column in (y[None] if self._one_output else y.T)]
         self._descend(X, columns, self.loss, s, y)
         return self
 

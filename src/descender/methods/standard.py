@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from descender.costs.certificate import Certificate, certificate, is_slight, proved, rounded
 from descender.costs.cost import Vector
-from descender.costs.dual_rows import Sizes, room, score_errors
+from descender.costs.dual_rows import Sizes, room, row_weights, score_errors
 from descender.costs.losses import Softmax
 from descender.costs.risk import Risk
 from descender.methods.advance import COLUMNS
@@ -144,10 +144,7 @@ class Standard:
         X = risk.X.toarray() if risk.sparse else risk.X
         (self.n, self.d), self.risk, self.loss, self.y = X.shape, risk, risk.loss, risk.y
         d, self.several = self.d, risk.loss.scores_per_class
-        if risk.sample_weight is None:
-            self.sigma = np.full(self.n, 1.0 / risk.denominator)
-        else:
-            self.sigma = risk.sample_weight / risk.denominator
+        self.sigma = row_weights(risk)
         low, high = (X.min(axis=0), X.max(axis=0)) if risk.sparse else risk.extremes
         still = low == high
         steady = np.count_nonzero(still) > 0
