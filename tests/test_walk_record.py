@@ -79,6 +79,14 @@ def test_epochs_are_recorded_with_full_and_held_out_cost():
     assert np.isnan(record["holdout_cost"][~epochs]).all()
 
 
+def test_a_network_is_read_whole_after_four_epochs_eight_and_so_on_and_at_its_end():
+    X = np.random.default_rng(0).normal(size=(40, 2))
+    network = Network(perceptron(2, [3], 1, "tanh"), X, X[:, 0])
+    walk = minimize(network, None, "minibatch", batch_size=10, learning_rate=0.01, max_epochs=9)
+    record = walk.record
+    assert record["step"][np.isfinite(record["full_cost"])].tolist() == [4 * 4, 4 * 8, 4 * 9]
+
+
 def test_a_full_batch_has_its_held_out_cost_at_every_step():
     cost, other = risk(40), risk(20, seed=1)
     record = descend(cost, np.zeros(4), gd(0.1), Stop(max_steps=6), holdout=other.value).record

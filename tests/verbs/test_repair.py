@@ -10,7 +10,10 @@ from typer.testing import CliRunner
 
 import descender
 from descender.cli import app
+from descender.costs.network.build import recurrent
+from descender.costs.network.network import Network
 from descender.costs.risk import Risk
+from descender.doctor.calm import calm
 from descender.doctor.causes import BY_SLUG
 from descender.doctor.remedies import AGAINST
 from descender.errors import CapabilityError, CostError, OptionError
@@ -49,6 +52,21 @@ def test_a_trial_is_the_walk_that_one_gets_by_asking_for_it():
     mended = descender.minimize(risk, learning_rate=3.0, on_trouble="repair", **asked)
     assert (mended.x == same.x).all()
     assert mended.nfev > same.nfev
+
+
+def test_a_recurrent_start_that_no_rate_survives_is_calmed():
+    rng = np.random.default_rng(0)
+    frequency, phase = rng.uniform(0.2, 0.6, (60, 1)), rng.uniform(0.0, 6.0, (60, 1))
+    waves = np.sin(frequency * np.arange(21) + phase)
+    network = Network(recurrent(1, 8, 1, "relu", gain=3.0), waves[:, :20, None], waves[:, 20])
+    start = network.start(0)
+    walk = descender.minimize(network, start, "minibatch", batch_size=10, learning_rate=1e-2, max_epochs=8)
+    trial = walk.confirm()[-1]
+    assert (trial.remedy, trial.repaired) == ("another start", True), str(trial)
+    same = descender.minimize(
+        network, calm(network, start), "minibatch", batch_size=10, learning_rate=1e-2, max_epochs=8
+    )
+    assert trial.after == f"{same.fun:.3g}"
 
 
 def test_a_schedule_keeps_its_form():

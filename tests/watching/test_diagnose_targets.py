@@ -11,6 +11,7 @@ from torch import nn  # noqa: E402
 from torch_loops import made, perceptron, spiral  # noqa: E402
 
 import descender  # noqa: E402
+from descender.doctor.loops import not_learning  # noqa: E402
 from descender.doctor.loops.learnable import learnable  # noqa: E402
 from descender.doctor.loops.targets import label_noise  # noqa: E402
 
@@ -90,3 +91,17 @@ def test_d302_a_crooked_border_in_many_columns_is_no_noise():
     found = label_noise(told[1])
     assert found.cause == "label-noise"
     assert np.mean(noisy[found.where["rows"]] != y[found.where["rows"]]) >= 0.6
+
+
+def test_a_module_that_cannot_learn_sixteen_rows_is_called_small():
+    def tiny():
+        module = nn.Sequential(nn.Linear(2, 1), nn.ReLU(), nn.Linear(1, 3))
+        nn.init.constant_(module[0].weight, 0.02)
+        return module
+
+    found = descender.diagnose(made(model=tiny, optimizer=lambda p: torch.optim.SGD(p, 1e-3), steps=25))
+    small = not_learning(found.case)
+    assert "too small" in small.evidence
+    assert "more units" in small.remedies[0].code
+    found.case.facts["left of sixteen"] = 0.1
+    assert "too small" not in not_learning(found.case).evidence

@@ -26,6 +26,17 @@ class Listed(nn.Module):
         return self.last(x)
 
 
+class Bare(nn.Module):
+    """Weights that are a tensor, and no nn.Parameter."""
+
+    def __init__(self):
+        super().__init__()
+        self.weights, self.last = torch.randn(2, 24).requires_grad_(), nn.Linear(24, 3)
+
+    def forward(self, x):
+        return self.last(torch.relu(x @ self.weights))
+
+
 class Deaf(Loop):
     """A loop whose step keeps to the first batch that it was given."""
 
@@ -220,6 +231,7 @@ TOLD = {
     "names, and a row that is NaN": (
         lambda seed: Named(seed, data=missing), "nan-input", "X[7, 1] is NaN"),
     "layers in a list": (made(model=Listed), "not-in-optimizer", "24 x 24"),
+    "weights that are a tensor": (made(model=Bare), "not-in-optimizer", "2 x 24"),
     "another batch": (lambda seed: Deaf(seed), "few-rows-seen", "about 32 of them"),
     "labels of -1 and 1": (
         made(data=signs, model=lambda: perceptron(2, 1), loss=logistic), "output-mismatch", "-1 and 1"),

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from descender.costs.network.network import Network
+from descender.doctor.calm import calm
 from descender.doctor.loops.case import Remedy
 from descender.doctor.scaling import STANDARDISE, standardised
 from descender.doctor.strides import USUAL_MEMORY
@@ -107,6 +109,17 @@ def _remembers_less(ill: Ill) -> Remedy | None:
     return _option("a shorter memory", "beta", USUAL_MEMORY) if beta > USUAL_MEMORY else None
 
 
+def _calmer(ill: Ill) -> Remedy | None:
+    """The start of a network with matrices that do not make errors grow."""
+    cost, start = ill.walk.cost, ill.asked.get("start")
+    if not isinstance(cost, Network):
+        return None
+    w = cost.default_start() if not isinstance(start, np.ndarray) else start
+    other = calm(cost, w)
+    made = Remedy("another start", "start=calm(network, start)  # from descender.doctor.calm", ("start", other))
+    return None if np.array_equal(other, w) else made
+
+
 def _method(ill: Ill) -> Remedy | None:
     return None if ill.asked.get("method") in (None, "auto") else _option("the automatic method", "method", "auto")
 
@@ -125,9 +138,9 @@ def _digits(number: float) -> float:
 
 _LOWER: tuple[Maker, ...] = (_rate_times(1 / 3), _rate_times(1 / 10))
 AGAINST: dict[str, tuple[Maker, ...]] = {
-    "learning-rate-too-high": (*_LOWER, _automatic, _clipped),
+    "learning-rate-too-high": (*_LOWER, _automatic, _clipped, _calmer),
     "learning-rate-too-low": (_rate_times(10), _rate_times(100), _automatic),
-    "exploding-gradient": (_clipped, *_LOWER, _automatic),
+    "exploding-gradient": (_clipped, *_LOWER, _calmer, _automatic),
     "nan-operation": (*_LOWER, _automatic),
     "vanishing-gradient": (
         _fixed("ReLU", "activation", "relu"), _fixed("batch normalisation", "normalisation", "batch"),

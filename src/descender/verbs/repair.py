@@ -26,7 +26,7 @@ BETTER = 0.75
 """Or the share of the cost to which it must come, where neither is negative: a small fall beside the first one."""
 OPTIONS = ("learning_rate", "clip_norm", "method")
 """Options that any descent has."""
-OF_WALKS = ("beta", "max_steps", "columns")
+OF_WALKS = ("beta", "max_steps", "start", "columns")
 """And those of a walk alone: the last one is no option, but columns of one scale."""
 SHAPES = ("activation", "normalisation", "residual")
 """Options of the form of a network, which only a fit knows."""
@@ -147,7 +147,8 @@ def is_repaired(before: Walk, after: Walk, finding: Finding) -> bool:
     margin = 0.0 if arrived else LOWER if lost else LEARNT_MORE
     if not lost and 0 <= after.fun < BETTER * before.fun:
         margin = 0.0
-    return bool(after.fun < (nothing if lost else min(nothing, before.fun)) - margin * abs(first))
+    share = margin * min(abs(first), abs(nothing))  # a start that was thrown far up is no measure
+    return bool(after.fun < (nothing if lost else min(nothing, before.fun)) - share)
 
 
 def _of_no_weights(walk: Walk) -> float:

@@ -69,7 +69,7 @@ def _kind_of(node: Any) -> str:
 
 
 def strays(loop: Any) -> list[Any]:
-    """Parameters that ``forward()`` uses and ``module.parameters()`` does not have, as of layers in a Python list."""
+    """Weights that ``forward()`` uses and ``module.parameters()`` does not have: of layers in a list, or plain tensors."""
     known = {id(p) for p in loop.module.parameters()}
     found: dict[int, Any] = {}
     try:
@@ -77,7 +77,7 @@ def strays(loop: Any) -> list[Any]:
             outs = tensors_of(called(loop.module, sample(loop, 8)[0]))
         for node in (node for out in outs for node in _nodes(out)):
             leaf = getattr(node, "variable", None)
-            if isinstance(leaf, torch.nn.Parameter) and id(leaf) not in known:
+            if isinstance(leaf, torch.Tensor) and id(leaf) not in known:
                 found[id(leaf)] = leaf
     except Exception:
         return []

@@ -14,6 +14,8 @@ from descender.doctor.loops.case import Case, Remedy, Suspect
 FAMILIES = (numbers, data, rows, targets, code, layers, rates)
 """In this order: what is certain and cheap first, since a root that was found spares the search for its symptoms."""
 
+SMALL = 0.45
+"""The share of the loss of 16 rows that is left where a module cannot learn them by heart."""
 ANOTHER = 0.5
 """The share of a gradient that is not that of the loss on the batch, from which on a step does something else."""
 
@@ -51,6 +53,9 @@ def not_learning(case: Case) -> Suspect | None:
     if left is not None and np.isfinite(left):
         evidence += f"; of the loss of 16 rows {max(left, 0.0):.0%} are left after training on them alone"
     code = "# model, loss and data, one by one"
+    if left is not None and left > SMALL:
+        evidence += ": the module may be too small for them"
+        code = "# more units, or more layers: a module that is large enough learns 16 rows by heart"
     other = [look for look in case.anatomy if look.left > ANOTHER]
     if len(other) > 0.5 * len(case.anatomy):
         evidence += (

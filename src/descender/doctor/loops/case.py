@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from descender.doctor.loops.learnable import Learnable, learnable
+from descender.doctor.loops.learnable import Learnable, learnable, with_counts
 
 LITTLE, HALF = 0.2, 0.5
 """What a training must explain of what a simple model does of held-out targets, to have learnt something; what its
@@ -224,7 +224,8 @@ class Case:
         """Whether simple models tell held-out targets."""
         if self.X is None or self.y is None or self.y.shape[1] != 1 or not self.targets or self.X.shape[1] > 5000:
             return None
-        return learnable(self.X, self.y, self.targets == "classes")
+        X = with_counts(self.X) if self.facts.get("whole columns") and self.tabular else self.X
+        return learnable(X, self.y, self.targets == "classes")
 
     @cached_property
     def tells(self) -> float:

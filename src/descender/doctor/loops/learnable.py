@@ -43,6 +43,24 @@ def learnable(X: NDArray, y: NDArray, classes: bool) -> Learnable | None:
     return _classes(X, y.astype(np.int64)) if classes else _numbers(X, y)
 
 
+WORDS = 500
+"""Different whole numbers that may be words, and are counted."""
+
+
+def with_counts(X: NDArray) -> NDArray:
+    """Columns of whole numbers, and beside them how often each number is in a row: what a sentence tells by its words.
+
+    >>> with_counts(np.array([[4, 7], [7, 7]])).tolist()
+    [[4.0, 7.0, 1.0, 1.0], [7.0, 7.0, 0.0, 2.0]]
+    """
+    words, places = np.unique(X, return_inverse=True)
+    if len(words) > WORDS:
+        return X
+    places = places.reshape(X.shape)
+    counts = np.stack([np.bincount(row, minlength=len(words)) for row in places])
+    return np.concatenate([X, counts], axis=1).astype(np.float64)
+
+
 RARE = 0.75
 """The share of the most frequent class beyond which the others are weighed up: else answering it always is best."""
 
