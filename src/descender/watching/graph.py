@@ -69,7 +69,7 @@ def _kind_of(node: Any) -> str:
 
 
 def strays(loop: Any) -> list[Any]:
-    """Weights that ``forward()`` uses and ``module.parameters()`` does not have: of layers in a list, or plain tensors."""
+    """Weights that ``forward()`` uses and ``module.parameters()`` does not have: in a list, or plain tensors."""
     known = {id(p) for p in loop.module.parameters()}
     found: dict[int, Any] = {}
     try:
