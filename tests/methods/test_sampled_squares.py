@@ -119,6 +119,28 @@ def test_what_a_reading_in_few_digits_does_not_see_is_bounded(kind, monkeypatch)
     assert walk._read(walk.v, exact=False).unseen < hidden
 
 
+@pytest.mark.parametrize("few", [0, 300])
+def test_the_moments_of_a_sample_are_as_near_as_they_promise(few, monkeypatch):
+    monkeypatch.setattr(residuals, "FEW", few)
+    X, y = made(np.float32)
+    X = np.repeat(X[: N // 60], 60, axis=0)
+    problem, columns = residuals.Residuals.of(Risk(X, y, sample_weight=np.linspace(1.0, 2.0, N)), whole=False)
+    problem.mean = problem.mean.astype(np.float32).astype(np.float64)
+    rows = np.arange(0, N, 3)
+    Z = np.column_stack([X[rows] - problem.mean, np.ones(len(rows))])
+    sigma = 3.0 * problem.sigma[rows]
+    H, sizes = Z.T @ (Z * sigma[:, None]), np.sqrt(sigma @ Z**2)
+    lost = []
+    for dtype in (np.float32, np.float64):
+        sample = residuals.Sample(problem, rows, 3.0, columns, dtype)
+        off = np.abs(sample.H - H) / np.outer(sizes, sizes)
+        assert off[:D, :D].max() <= sample.lost
+        gradient = (Z * sigma[:, None]).T @ (sample.level - problem.y[rows])
+        assert sample.gradient[:D] == pytest.approx(gradient[:D], abs=1e-5 * float(np.abs(gradient).max()) + 1e-5)
+        lost.append(sample.lost)
+    assert lost[1] < 0.05 * lost[0]
+
+
 def test_no_row_is_drawn_twice():
     rng = np.random.default_rng(0)
     for n, m in ((10, 10), (1000, 400), (997, 996), (50_001, 20_000)):

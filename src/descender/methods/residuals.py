@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import NamedTuple
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg.blas import ssyrk
+from scipy.linalg.blas import dsyrk, ssyrk
 
 from descender.costs.cost import Vector
 from descender.costs.risk import BLOCK_ROWS
@@ -32,6 +33,8 @@ EXTRA = 6
 """Roundings of a term besides those of its sum: of weights, targets, shifts and products."""
 ALIKE = 2.0
 """How many times as large as another the scale of a column may be for one number to stand for both."""
+TALLER = 2
+"""Of so many blocks one is made where nothing is written but sums."""
 FEW = 300
 """Columns up to which products are added in float64."""
 SAMPLE_ROWS, LOW_ROWS = 512, 128
@@ -68,10 +71,16 @@ class Residuals(Centred):
             square += float(off @ off if self.even is not None else (off * self.sigma[part]) @ off)
         self.width = math.sqrt(square * (self.even or 1.0))
 
+    @cached_property
+    def heights(self) -> tuple[int, int]:
+        """The rows of a block that is read as it is, and of one that is converted first."""
+        return max(min(TALLER * self.height, BLOCK_ROWS), self.height), self.height
+
     @np.errstate(all="ignore")
     def sums(self, v: Vector, exact: bool, scale: Vector | None = None) -> Sums:
         """The gradient at v, in the dtype of X or in float64; with the length of the rows in a `scale` of theirs."""
         dtype = np.dtype(np.float64) if exact else self.X.dtype
+        self.height = self.heights[int(dtype != self.X.dtype)]
         w, shift, slant = self._inner(v, dtype)
         moved, sums, total, square = shift - self.level, np.zeros(self.d), 0.0, 0.0
         length, buffer = Length(scale), np.empty(self.height, dtype=dtype)
@@ -128,11 +137,11 @@ class Length:
 class Sample:
     """Second moments of some rows as a matrix in the coordinates of a problem, and the gradient at their best constant.
 
-    Each of the `rows` weighs `weight` times what it does in the problem.  What a moment has `lost` is at most that
-    share of the sizes of its two columns.
+    Each of the `rows` weighs `weight` times what it does in the problem; products are summed in a `dtype`.  What a
+    moment has `lost` is at most that share of the sizes of its two columns.
     """
 
-    def __init__(self, problem: Centred, rows: NDArray, weight: float, columns: Columns):
+    def __init__(self, problem: Centred, rows: NDArray, weight: float, columns: Columns, dtype: Any = np.float32):
         d = problem.d
         size = np.sqrt(columns.squares / max(float(problem.sigma.sum()), 1e-300))
         unit = np.where(size > 0.0, size, 1.0)
@@ -140,14 +149,14 @@ class Sample:
         self.total = float(sigma.sum())
         self.level = float(sigma @ y) / self.total if problem.intercept else 0.0
         root = np.sqrt(sigma) if problem.even is None else np.ones(len(rows))
-        sides = np.stack([root, root * (y - self.level)]).astype(np.float32)
-        G, sums = Gram(d), np.zeros((2, d))
-        for part, S in _standard_rows(problem, rows, unit, G.height):
+        sides = np.stack([root, root * (y - self.level)]).astype(dtype)
+        G, sums = Gram(d, dtype), np.zeros((2, d))
+        for part, S in _standard_rows(problem, rows, unit, G):
             if problem.even is None:
                 S *= sides[0, part, None]
             G.add(S)
             sums += sides[:, part] @ S
-        self.lost = (G.height + len(rows) / G.height + EXTRA) * HALF_ULP
+        self.lost = (G.height + len(rows) / G.height) * float(np.finfo(dtype).eps) / 2.0 + EXTRA * HALF_ULP
         factor = 1.0 if problem.even is None else weight * problem.even
         sums *= factor
         self.H = np.zeros((problem.size, problem.size))
@@ -160,19 +169,20 @@ class Sample:
 
 
 class Gram:
-    """The sum of products of rows in float32 with themselves, `height` at a time: few enough to know what it loses.
+    """The sum of products of rows in a dtype with themselves, `height` at a time: few enough to know what it loses.
 
     Of many columns a block's product would take longer to add than to make, so that it is made onto the sum.
     """
 
-    def __init__(self, d: int):
-        self.onto, self.height = d > FEW, LOW_ROWS if d > FEW else SAMPLE_ROWS
-        self.sum = np.zeros((d, d), dtype=np.float32 if self.onto else np.float64, order="F")
+    def __init__(self, d: int, dtype: Any):
+        self.onto, self.height, self.dtype = d > FEW, LOW_ROWS if d > FEW else SAMPLE_ROWS, np.dtype(dtype)
+        self.sum = np.zeros((d, d), dtype=dtype if self.onto else np.float64, order="F")
+        self.syrk = ssyrk if dtype == np.float32 else dsyrk
 
     def add(self, S: NDArray) -> None:
         """Take some rows in."""
         if self.onto:
-            self.sum = ssyrk(1.0, S.T, beta=1.0, c=self.sum, overwrite_c=1)
+            self.sum = self.syrk(1.0, S.T, beta=1.0, c=self.sum, overwrite_c=1)
         else:
             self.sum += S.T @ S
 
@@ -182,11 +192,12 @@ class Gram:
         return whole * factors
 
 
-def _standard_rows(problem: Centred, rows: NDArray, unit: Vector, height: int) -> Iterator[tuple[slice, NDArray]]:
-    """Some rows from the centre, their columns in a unit, in float32: few at a time, in the same place."""
+def _standard_rows(problem: Centred, rows: NDArray, unit: Vector, G: Gram) -> Iterator[tuple[slice, NDArray]]:
+    """Some rows from the centre, their columns in a unit: as few at a time as G takes, in the same place."""
+    height = G.height
     X, mean, moved = problem.X, problem.mean.astype(problem.X.dtype), bool(problem.mean.any())
     taken = np.empty((min(height, len(rows)), problem.d), dtype=X.dtype)
-    scaled = taken if X.dtype == np.float32 else np.empty(taken.shape, dtype=np.float32)
+    scaled = taken if X.dtype == G.dtype else np.empty(taken.shape, dtype=G.dtype)
     inverse = (1.0 / unit).astype(X.dtype)
     for start in range(0, len(rows), height):
         part = slice(start, min(start + height, len(rows)))

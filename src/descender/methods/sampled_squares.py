@@ -49,6 +49,8 @@ PRODUCTS, NEAR = 4, 0.02
 """How often the equations of a proof are solved for what is left; and the share of the whole that need not be."""
 TINY = 1e-24
 """The share of the cost of a score of 0 below which that of the best constant is rounding."""
+SINGLE = 1000
+"""Columns up to which a matrix that was summed in float32 is surely regular without l2, where it should be."""
 UNSEEN = 0.2
 """The share of what is asked that the rounding of a reading in float32 may take of a proof by it."""
 
@@ -107,7 +109,8 @@ class SampledSquares:
             return
         self.rows, self.inflation, self.share = strata(n, rows, rng), n / rows, d / rows
         with np.errstate(all="ignore"):
-            sample = Sample(self.problem, self.rows, self.inflation, columns)
+            dtype = np.float64 if cost.l2 == 0.0 and d > SINGLE else np.float32
+            sample = Sample(self.problem, self.rows, self.inflation, columns, dtype)
         self.lost = sample.lost
         self.ridge, H = np.where(np.arange(self.problem.size) < d, cost.l2, 0.0), sample.H
         still = np.zeros(d, dtype=bool) if self.problem.moving is None else ~self.problem.moving
