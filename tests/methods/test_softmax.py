@@ -121,6 +121,19 @@ def test_steps_are_about_as_long_as_lowers_the_cost_most():
         assert abs(np.vdot(walk.G, step)) <= 0.35 * abs(slope)
 
 
+def test_single_precision_ends_where_nothing_gets_less():
+    X, y = drawn(n=200, d=6)
+    risk = Risk(X.astype(np.float32), y, "softmax", l2=1e-3)
+    walk = newton_cg.Descent(risk, np.zeros(risk.n_parameters))
+    walk.best = 0.0  # no gap is less
+    kinds = [walk.problem.kind]
+    for _ in range(newton_cg.STANDS + 1):
+        walk.move(1e-20, 1e-20)
+        kinds.append(walk.problem.kind)
+    assert kinds[newton_cg.STALLED] == np.float32
+    assert kinds[-1] == np.float64
+
+
 def test_heavy_columns_beside_a_diagonal():
     rng = np.random.default_rng(5)
     M, heavy = rng.standard_normal((40, 7)), np.array([1, 4, 6])

@@ -55,6 +55,8 @@ the next may be.  A trial costs a tenth of a reading or less: a hundred classes 
 NOISE, STALLED = {4: 4e-7, 8: 4e-15}, 5
 """By the bytes of a number, the share of a cost that its summation may lose; and the steps without half of what was
 left that tell of rounding there."""
+STANDS = 40
+"""So many steps without half of it tell of rounding in single precision whatever the next step promises."""
 POLISHES = 2
 """Newton steps that are tried where L-BFGS comes no further: its pairs are then differences of rounding."""
 GOAL = 0.9
@@ -155,6 +157,8 @@ class Descent:
         """Whether steps have not brought down what is left, which is of the size of rounding."""
         left = self.decrement if self.problem.risk.l2 == 0 else self.gap(self.G)
         self.best, self.idle = (left, 0) if left < 0.5 * self.best else (self.best, self.idle + 1)
+        if self.idle >= STANDS and self.problem.kind == np.float32:
+            return True
         return self.idle >= STALLED and self.decrement <= 8.0 * NOISE[self.problem.kind.itemsize] * abs(self.value)
 
     def _aim(self, target: float) -> None:
