@@ -4,6 +4,8 @@ BIN := .venv/bin
 READY := .venv/.ready
 DEMO := .venv/.demo
 OUT := out
+# a file of tests is one process's; the processors that share a core count, and many of them want memory
+SIDE_BY_SIDE := -n logical --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint test-slow bench docs clean
@@ -52,7 +54,7 @@ demo: $(DEMO)  ## descend a straight line and fit 336,776 real flights, into ./o
 	@echo "To go on: source .venv/bin/activate, then descender --help"
 
 test: lint  ## lint, then the whole test suite with its doctests
-	$(BIN)/pytest
+	$(BIN)/pytest $(SIDE_BY_SIDE)
 
 lint: $(READY)  ## ruff, mypy, and the floors of the house
 	$(BIN)/ruff check .
@@ -62,7 +64,7 @@ lint: $(READY)  ## ruff, mypy, and the floors of the house
 
 test-slow: $(READY)  ## the proofs that take long
 	@status=0; $(BIN)/pytest -m slow --collect-only >/dev/null || status=$$?; \
-	if [ $$status -eq 5 ]; then echo "there are no slow tests yet"; else $(BIN)/pytest -m slow; fi
+	if [ $$status -eq 5 ]; then echo "there are no slow tests yet"; else $(BIN)/pytest -m slow $(SIDE_BY_SIDE); fi
 
 bench: $(READY)  ## every benchmark of benchmarks/, measured here
 	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; echo; done

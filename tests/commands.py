@@ -23,4 +23,4 @@ def as_json(*words, status=0):
 
 def process(*words, **options):
     command = [sys.executable, "-m", "descender.cli", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=100, **options)
+    return subprocess.run(command, capture_output=True, text=True, timeout=200, **options)

@@ -159,7 +159,7 @@ def test_an_output_that_takes_nothing_is_told(words, good, own_folder):
         (own_folder / name).write_bytes(written)
     command = [sys.executable, "-m", "descender", *words]
     with Path("/dev/full").open("w") as full:
-        ran = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+        ran = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=200)
     assert ran.returncode == 2
     assert ran.stderr == "error: standard output cannot be written: No space left on device; send it elsewhere\n"
 

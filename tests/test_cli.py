@@ -271,14 +271,14 @@ class TestTerminal:
                 pass
             time.sleep(1.5)
             running.send_signal(signal.SIGINT)
-            out, err = running.communicate(timeout=60)
+            out, err = running.communicate(timeout=200)
         assert (running.returncode, err) == (1, "")
         assert "Interrupted: this is the last point." in out
         assert len(Record.load(tmp_path / "long.record.parquet")) > 100
 
     def test_the_help_comes_at_once(self):
         code = "import sys, descender.cli; print([m for m in ('numpy', 'scipy', 'sympy') if m in sys.modules])"
-        result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+        result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=200, check=True)
         assert result.stdout.strip() == "[]"
 
 

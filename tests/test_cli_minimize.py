@@ -142,7 +142,7 @@ class TestMinimize:
         result = run("minimize", "(x - 3)**2", "--start", "x=1", "-a", "0.1", "--steps", 4, "--no-files", "--explain",
                      "--export-python", "walk.py")  # fmt: skip
         assert "= 1 - 0.1 × (-4)" in result.stdout
-        script = subprocess.run([sys.executable, "walk.py"], capture_output=True, text=True, timeout=60, check=True)
+        script = subprocess.run([sys.executable, "walk.py"], capture_output=True, text=True, timeout=200, check=True)
         assert float(script.stdout.split()[2]) == pytest.approx(3 - 2 * 0.8**4)
 
     def test_picture_goes_where_it_is_asked(self):

@@ -53,7 +53,7 @@ def table(count, **options):
     return numbers[:, :2], numbers[:, 2]
 
 
-def feed(lines, *words, command=DESCENDER, timeout=60):
+def feed(lines, *words, command=DESCENDER, timeout=200):
     """Run the verb on lines that a generator hands out for as long as they are taken; how many were, too."""
     options = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     given = [0]
@@ -160,7 +160,7 @@ class TestStream:
             running.stdin.flush()
             assert running.stdout.readline() == "read       standard input: x; the target is y\n"
             assert running.stdout.readline().startswith("learnt     10 samples, mean loss ")  # the pipe is still open
-            out, err = running.communicate(timeout=60)
+            out, err = running.communicate(timeout=200)
         assert (running.returncode, err) == (0, "")
         assert "stopped    10 samples: the input ended" in out
 
@@ -175,7 +175,7 @@ class TestStream:
             time.sleep(2)
             running.send_signal(signal.SIGINT)
             out, err = running.stdout.read(), running.stderr.read()
-            running.wait(timeout=60)
+            running.wait(timeout=200)
         assert (running.returncode, err) == (0, "")
         assert "stopped    17 samples: interrupted" in out
         learner = Online()
@@ -315,7 +315,7 @@ def test_the_examples_of_the_help_run():
     assert run(*first.split()[2:]).exit_code == 0
     if os.name != "nt":
         script = second.replace("descender", f'"{sys.executable}" -m descender.cli')
-        found = subprocess.run(script, shell=True, capture_output=True, text=True, timeout=60, check=True)
+        found = subprocess.run(script, shell=True, capture_output=True, text=True, timeout=200, check=True)
         patterns = (rf"^ *{name} +(\S+)$" for name in ("x", "intercept"))
         weight, intercept = (float(re.search(pattern, found.stdout, re.MULTILINE)[1]) for pattern in patterns)
         assert (weight, intercept) == pytest.approx((3, 1), abs=0.01)

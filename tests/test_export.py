@@ -31,7 +31,7 @@ def ends(folder, formula, start, data=None, constants=None, method="auto", **opt
     kept = {name: value for name, value in options.items() if name in EXPORTED}
     write_python(cost, walk, folder / "walk.py", data=data, constants=constants, **kept)
     command = [sys.executable, "-W", "error", str(folder / "walk.py")]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=200)
     assert result.returncode == 0, result.stderr
     *point, cost_line = result.stdout.splitlines()
     assert [line.split(" = ")[0] for line in point] == list(cost.names)

@@ -41,7 +41,7 @@ CASES = [(loss, {}) for loss in TARGETS] + [
 def printed(path):
     """What a script says, by name."""
     result = subprocess.run(
-        [sys.executable, "-W", "error", str(path)], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-W", "error", str(path)], capture_output=True, text=True, timeout=200, check=False
     )
     assert result.returncode == 0, result.stderr
     return {name: json.loads(value) for name, value in (line.split(" = ") for line in result.stdout.splitlines())}

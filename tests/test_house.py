@@ -32,7 +32,7 @@ def project():
 
 
 def run_python(text):
-    return subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True, timeout=60).stdout
+    return subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True, timeout=200).stdout
 
 
 def loaded_by(text):
@@ -148,7 +148,7 @@ def test_links_of_the_pages_lead_somewhere():
 
 
 def tracked():
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, timeout=200)
     if listed.returncode != 0:
         pytest.skip("this is no git checkout, so which files are the project's is not known")
     return [ROOT / name for name in listed.stdout.split("\0") if (ROOT / name).is_file()]

@@ -166,7 +166,7 @@ def test_a_real_notebook_shows_progress_and_takes_it_away():
     )
     book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
     shown = []
-    client = nbclient.NotebookClient(book, timeout=120, kernel_name="python3")
+    client = nbclient.NotebookClient(book, timeout=200, kernel_name="python3")
     client.on_notebook_complete = None
     handle = client.process_message
 

@@ -279,6 +279,6 @@ def test_scores_without_probabilities_are_called_scores(folder):
 def test_a_reader_who_leaves_early_is_no_error(folder):
     pd.concat([FRAME] * 100).to_csv("many.csv", index=False)
     command = f"{sys.executable} -m descender.cli predict binary.descender many.csv | head -n 2"
-    done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=100)
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=200)
     assert done.stdout.startswith('"predicted"')
     assert "Traceback" not in done.stderr

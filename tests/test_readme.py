@@ -63,7 +63,7 @@ def test_the_doctor_says_what_the_page_shows(tmp_path):
     shown = re.search(r"^```\n\$ python (examples/\w+\.py)\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
     script = PAGE.parent / shown.group(1)
     ran = subprocess.run(
-        [sys.executable, script], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=True
+        [sys.executable, script], cwd=tmp_path, capture_output=True, text=True, timeout=200, check=True
     )
     assert said(ran.stdout) == said(shown.group(2))
 

@@ -56,6 +56,6 @@ def test_every_example_is_looked_at():
 
 def test_a_tutorial_runs_from_the_command_line(tmp_path):
     command = [sys.executable, "-W", "error", EXAMPLES / "tutorial_4_cost.py", tmp_path / "new" / "folder"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=True)
     assert done.stderr == ""
     assert (tmp_path / "new" / "folder" / "4-holdout.png").is_file()

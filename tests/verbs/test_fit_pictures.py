@@ -109,7 +109,7 @@ def test_weights_stand_at_their_pixels():
 def test_a_fit_without_pictures_loads_no_matplotlib(tmp_path):
     save = f"descender.fit('example:diabetes').save({str(tmp_path)!r})"
     code = f"import sys, descender; {save}; print('matplotlib' in sys.modules)"
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=200, check=True)
     assert found.stdout == "False\n"
 
 
