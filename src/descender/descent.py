@@ -73,38 +73,8 @@ def descend(
     if getattr(method, "batch_size", "full") != "full":
         watch.measure(not cost.seldom_read)
     budget = Budget(min(stop.max_steps, stop.max_evaluations), 1 if callback else look.every if look else 1 << 30)
-    outcome: Outcome | None = look.at(0, w) if look else None
-    block = None
-    rng = np.random.default_rng(seed) if getattr(method, "draws", True) else NO_NUMBERS
-    try:
-        with one_blas_thread() if cost.n_samples else nullcontext(), live.line():
-            walks = budget.steps > 0 and outcome is None
-            for block in method.blocks(cost, w, rng, budget) if walks else ():
-                outcome = watch.see(block)
-                if outcome is not None:
-                    break
-    except (KeyboardInterrupt, SystemError) as stopped:
-        # within compiled code Ctrl-C arrives as a SystemError that it caused
-        if not isinstance(stopped, KeyboardInterrupt) and not isinstance(stopped.__cause__, KeyboardInterrupt):
-            raise
-        outcome = Outcome("interrupted", "interrupted: this is the last point")
-    if outcome is None:
-        outcome = Outcome("budget", f"used up its budget after {watch.steps:,} steps")
-    final = block.final if block is not None and block.outcome is outcome else None
-    if look and outcome.kind not in ("not_finite", "interrupted", "wrong_gradient"):
-        outcome = look.at(watch.steps, watch.w, last=True) or outcome
-    if stop.patience is not None and watch.best.w is not None and outcome.kind != "callback":
-        watch.w, final = watch.best.w, None
-    value, gradient = final if final is not None else watch.evaluate(watch.w)
-    if on_divergence != "continue" and not math.isfinite(value) and watch.sound is not watch.w:
-        outcome = Outcome("not_finite", "the next J is not finite")
-        watch.lose(watch.steps, watch.w, None)
-        watch.w = watch.sound
-        value, gradient = watch.evaluate(watch.w)
-    if outcome.kind == "not_finite":
-        outcome = Outcome("not_finite", watch.divergence_text(outcome.text))
-        if on_divergence == "raise":
-            raise DivergedError(f"{outcome.text}: {watch.lost.trace.text}" if watch.lost else outcome.text)
+    outcome, block = _drive(method, cost, w, watch, budget, seed)
+    outcome, value, gradient = _settle(watch, outcome, block, on_divergence)
     w = watch.w
     norm = _norm(cost, w, gradient, getattr(method, "proximal", False))
     watch.arrive(outcome, value, norm)
@@ -133,6 +103,48 @@ def descend(
         pairs=block.pairs if block is not None else None,
         lost=watch.lost,
     )
+
+
+def _drive(
+    method: Method, cost: Cost, w: Vector, watch: _Watch, budget: Budget, seed: int
+) -> tuple[Outcome, Block | None]:
+    """The method's blocks until one ends the walk, a budget is used up, or Ctrl-C: how it ends, and the last block."""
+    outcome: Outcome | None = watch.look.at(0, w) if watch.look else None
+    block = None
+    rng = np.random.default_rng(seed) if getattr(method, "draws", True) else NO_NUMBERS
+    try:
+        with one_blas_thread() if cost.n_samples else nullcontext(), live.line():
+            walks = budget.steps > 0 and outcome is None
+            for block in method.blocks(cost, w, rng, budget) if walks else ():
+                outcome = watch.see(block)
+                if outcome is not None:
+                    break
+    except (KeyboardInterrupt, SystemError) as stopped:
+        # within compiled code Ctrl-C arrives as a SystemError that it caused
+        if not isinstance(stopped, KeyboardInterrupt) and not isinstance(stopped.__cause__, KeyboardInterrupt):
+            raise
+        outcome = Outcome("interrupted", "interrupted: this is the last point")
+    return outcome or Outcome("budget", f"used up its budget after {watch.steps:,} steps"), block
+
+
+def _settle(watch: _Watch, outcome: Outcome, block: Block | None, on_divergence: str) -> tuple[Outcome, float, Vector]:
+    """How the walk ends after a last look, or back at the best or the last sound point; the cost and gradient there."""
+    final = block.final if block is not None and block.outcome is outcome else None
+    if watch.look and outcome.kind not in ("not_finite", "interrupted", "wrong_gradient"):
+        outcome = watch.look.at(watch.steps, watch.w, last=True) or outcome
+    if watch.stop.patience is not None and watch.best.w is not None and outcome.kind != "callback":
+        watch.w, final = watch.best.w, None
+    value, gradient = final if final is not None else watch.evaluate(watch.w)
+    if on_divergence != "continue" and not math.isfinite(value) and watch.sound is not watch.w:
+        outcome = Outcome("not_finite", "the next J is not finite")
+        watch.lose(watch.steps, watch.w, None)
+        watch.w = watch.sound
+        value, gradient = watch.evaluate(watch.w)
+    if outcome.kind == "not_finite":
+        outcome = Outcome("not_finite", watch.divergence_text(outcome.text))
+        if on_divergence == "raise":
+            raise DivergedError(f"{outcome.text}: {watch.lost.trace.text}" if watch.lost else outcome.text)
+    return outcome, value, gradient
 
 
 def check_start(cost: Cost, w: Vector) -> None:
