@@ -144,16 +144,20 @@ def certificate(risk: Risk, w: Vector, theta: NDArray | None = None, alone: bool
 
 
 @np.errstate(all="ignore")
-def rounded(risk: Risk, scores: NDArray, sizes: Sizes, value: float, gap: float, l2: float = 0.0) -> float:
+def rounded(
+    risk: Risk, scores: NDArray, sizes: Sizes, value: float, gap: float, l2: float = 0.0, slopes: NDArray | None = None
+) -> float:
     r"""A gap with what rounding may have hidden of it, beyond the share of the cost that is added to every gap.
 
     The loss follows the errors of the scores by its slope, and what is lost of :math:`\theta_i z_i` and of
     :math:`u\cdot w` is as large.  Of :math:`u_j` rounding takes :math:`\epsilon\sum_i \sigma_i|\theta_i x_{ij}|`, which
     the minimum's weights multiply: they may be off by what the gap allows where the dual has the penalty `l2`.
-    No gap is larger than the cost above the lowest conceivable one.
+    No gap is larger than the cost above the lowest conceivable one.  The `slopes` at the scores need not be known.
     """
     sigma, y, loss, gap = row_weights(risk), risk.y, risk.loss, max(gap, 0.0)
-    if loss.scores_per_class:
+    if slopes is not None and np.isfinite(loss.curvature_bound):
+        slopes = np.abs(slopes) + loss.curvature_bound * sizes.errors
+    elif loss.scores_per_class:
         slopes = np.abs(loss.slope(scores, y)) + sizes.errors
     else:  # of a convex loss the slope is largest at an end
         slopes = np.maximum(np.abs(loss.slope(scores - sizes.errors, y)), np.abs(loss.slope(scores + sizes.errors, y)))

@@ -25,17 +25,16 @@ class Columns(NamedTuple):
 
 
 def glance(risk: Risk, sigma: NDArray, centre: bool, whole: bool = True) -> Columns:
-    """What some of the rows tell of the columns, and the largest squares of the `whole`, or about those of some."""
-    if risk.X.shape[0] <= FEW_ROWS:
-        found, share = column_facts(risk.X, sigma, centre), 1.0
-    else:
-        rows = np.linspace(0, risk.X.shape[0] - 1, FEW_ROWS).astype(np.intp)
-        found = column_facts(risk.X.take(rows, axis=0), sigma[rows], centre)
-        share = float(sigma[rows].sum()) / max(float(sigma.sum()), 1e-300)
-    largest = found.largest
-    if whole:
-        low, high = risk.extremes
-        largest = np.square(np.maximum(high - found.mean, found.mean - low))
+    """What some of the rows tell of the columns, and the largest squares of the `whole`, or of those, too."""
+    some, share = risk.X, 1.0
+    if len(some) > FEW_ROWS:
+        rows = np.linspace(0, len(some) - 1, FEW_ROWS).astype(np.intp)
+        some, total = some.take(rows, axis=0), max(float(sigma.sum()), 1e-300)
+        sigma = sigma[rows]
+        share = float(sigma.sum()) / total
+    found = column_facts(some, sigma, centre)
+    low, high = risk.extremes if whole else (some.min(axis=0), some.max(axis=0))
+    largest = np.square(np.maximum(high - found.mean, found.mean - low))
     return Columns(found.mean, found.squares / max(share, 1e-300), largest)
 
 
