@@ -37,6 +37,7 @@ from descender.verbs.choosing import choose_method
 from descender.verbs.layers import LayerLook
 
 TURNS, EPOCHS, LOOKS, HIDDEN = 3, 60, 8, 100
+SETTINGS = ("defaults", "tuned")
 GRID = list(itertools.product((1e-3, 3e-3, 1e-2, 3e-2), (32, 64, 128)))
 Predict = Callable[[np.ndarray], np.ndarray]
 """From rows to classes."""
@@ -247,10 +248,12 @@ def race(data, targets, grid) -> dict[str, np.ndarray]:
 def main(chosen: list[str]) -> None:
     """Print a table for each data set and setting, or for those that were chosen."""
     warnings.simplefilter("ignore")
-    for setting, (name, (load, targets)) in itertools.product(("defaults", "tuned"), CASES.items()):
-        if any(word not in f"{name} {setting}" for word in chosen):
-            continue
-        print(f"\n{name}, {setting}: seconds to {' and '.join(f'{t:.0%}' for t in targets)} held out, wall (processor)")
+    races = [(f"{name}, {setting}", setting, *case) for setting in SETTINGS for name, case in CASES.items()]
+    known = [race for race in races if all(word.lower() in race[0].lower() for word in chosen)]
+    if not known:
+        raise SystemExit(f"no race is called {' '.join(chosen)!r}; known: {'; '.join(race[0] for race in races)}")
+    for title, setting, load, targets in known:
+        print(f"\n{title}: seconds to {' and '.join(f'{t:.0%}' for t in targets)} held out, wall (processor)")
         rows = race(load(), targets, [()] if setting == "defaults" else GRID)
         for label, times in rows.items():
             ratios = times / rows["descender"]
