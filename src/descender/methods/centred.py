@@ -104,7 +104,7 @@ class Centred(Reads):
 
     def product(self, h: NDArray, p: Vector) -> Vector:
         """The product of :meth:`moment` and p, in the dtype of X."""
-        w, shift, slant = self._inner(p, self.X.dtype)
+        w, shift = self._inner(p, self.X.dtype)
         weights, moved = h.astype(self.X.dtype), self.X.dtype.type(shift)
         sums, total = np.zeros(self.d), 0.0
         for part, rows in self._blocks(self.X.dtype):
@@ -113,7 +113,7 @@ class Centred(Reads):
             r *= weights[part]
             sums += r @ rows if isinstance(rows, np.ndarray) else rows.T @ r
             total += float(np.add.reduce(r))
-        return np.append(self._outer(sums, total, slant), total)[: self.size]
+        return np.append(self._outer(sums, total), total)[: self.size]
 
     def curvatures(self, scores: NDArray, cautious: bool = False) -> Vector:
         """The diagonal of :meth:`hessian`, for rows with too many columns for the whole."""

@@ -196,20 +196,36 @@ class Reads:
                 X = buffer
             yield part, X
 
-    def _inner(self, v: Vector, dtype: Any) -> tuple[Vector, float, float]:
-        """The weights that the rows are multiplied by, what is added, and whether the mean is still to be taken off."""
-        w = v[: self.d] if self.unit is None else v[: self.d] * self.unit
-        slant = 0.0 if self.far or self.unit is not None else 1.0
-        if self.tied:
-            return w.astype(dtype), float((1.0 - slant) * (self.mean @ v)), slant
-        shift = v[self.d] if self.intercept else 0.0
-        return w.astype(dtype), float(shift - slant * (self.mean @ v[: self.d])), slant
+    @property
+    def factor(self) -> float:
+        """What sums over rows are multiplied by: a weight that all rows share is left for the end."""
+        return 1.0 if self.even is None else self.even
 
-    def _outer(self, sums: NDArray, total: Any, slant: float) -> NDArray:
+    @property
+    def slant(self) -> float:
+        """How many means are still to be taken off the rows that are read."""
+        return 0.0 if self.far or self.unit is not None else 1.0
+
+    def _inner(self, v: Vector, dtype: Any) -> tuple[Vector, float]:
+        """The weights that the rows are multiplied by, and what is added."""
+        w = v[: self.d] if self.unit is None else v[: self.d] * self.unit
+        if self.tied:
+            return w.astype(dtype), float((1.0 - self.slant) * (self.mean @ v))
+        shift = v[self.d] if self.intercept else 0.0
+        return w.astype(dtype), float(shift - self.slant * (self.mean @ v[: self.d]))
+
+    def _outer(self, sums: NDArray, total: Any) -> NDArray:
         """Products of the columns with numbers that add up to `total`, in the coordinates."""
-        slant = slant - 1.0 if self.tied else slant
+        slant = self.slant - 1.0 if self.tied else self.slant
         sums = (sums if self.unit is None else sums * self.unit) - slant * total * self.mean
         return sums if self.moving is None else np.where(self.moving, sums, 0.0)
+
+    def _sums(self, r: NDArray) -> NDArray:
+        """The sum over rows of r x, as the rows are read in the dtype of r."""
+        sums = np.zeros(self.d)
+        for part, rows in self._blocks(r.dtype):
+            sums += summed(r[part], rows)
+        return sums
 
     @np.errstate(all="ignore")
     def read(self, v: Vector, exact: bool = False) -> Reading:
@@ -245,7 +261,7 @@ class Reads:
         return lose
 
     def _read(self, v: Vector, dtype: Any, lose: Losses) -> Reading:
-        w, shift, _ = self._inner(v, dtype)
+        w, shift = self._inner(v, dtype)
         scores, values, slopes = (np.empty(self.n, dtype=dtype) for _ in range(3))
         sums, moved, square = np.zeros(self.d), dtype.type(shift), 0.0
         for part, rows in self._blocks(dtype):
@@ -283,18 +299,14 @@ class Reads:
         """The reading of a point of which all but the gradient is known: half of one."""
         if isinstance(self.X, np.ndarray) and not self.far:
             return self._told(v, scores, values, slopes, summed(slopes, self.X))
-        sums = np.zeros(self.d)
-        for part, rows in self._blocks(self.X.dtype):
-            sums += summed(slopes[part], rows)
-        return self._told(v, scores, values, slopes, sums)
+        return self._told(v, scores, values, slopes, self._sums(slopes))
 
     def _told(self, v: Vector, scores: NDArray, values: NDArray, slopes: NDArray, sums: NDArray) -> Reading:
         """A reading of which the `sums` of slopes times the rows are known."""
-        weight, gradient, dtype = 1.0 if self.even is None else self.even, np.zeros(self.size), slopes.dtype
+        weight, gradient, dtype = self.factor, np.zeros(self.size), slopes.dtype
         value = weight * float(values.sum(dtype=np.float64)) if self.even is not None else float(self.sigma @ values)
         slope = weight * float(slopes.sum(dtype=np.float64))
-        slant = 0.0 if self.far or self.unit is not None else 1.0
-        gradient[: self.d] = self._outer(weight * sums, slope, slant) + self.l2 * v[: self.d]
+        gradient[: self.d] = self._outer(weight * sums, slope) + self.l2 * v[: self.d]
         if self.intercept:
             gradient[self.d] = slope
         exact, noise = dtype == np.float64, self.noise(slopes, dtype)
@@ -305,8 +317,7 @@ class Reads:
         if dtype == np.float64:
             return 0.0
         square = float(np.dot(slopes, slopes) if self.even is not None else np.dot(slopes / self.sigma, slopes))
-        square *= 1.0 if self.even is None else self.even
-        return SINGLE * math.sqrt(square) * self.length
+        return SINGLE * math.sqrt(square * self.factor) * self.length
 
     def _losses(self, z: NDArray, y: NDArray) -> tuple[NDArray, NDArray]:
         if self.fused is not None:
@@ -317,7 +328,7 @@ class Reads:
 
     def scores(self, v: Vector, dtype: Any = np.float64) -> NDArray:
         """The scores at v, by products in a dtype."""
-        w, shift, _ = self._inner(v, dtype)
+        w, shift = self._inner(v, dtype)
         if isinstance(self.X, np.ndarray) and self.X.dtype == dtype and not self.far:
             return (self.X @ w).astype(np.float64) + shift
         out = np.empty(self.n)
@@ -327,11 +338,8 @@ class Reads:
 
     def spread(self, r: NDArray, dtype: Any = np.float64) -> Vector:
         """The sum over rows of r x, with x = 1 for the intercept, by products in a dtype."""
-        sums, total, out = np.zeros(self.d), float(r.sum()), np.zeros(self.size)
-        r = r.astype(dtype, copy=False)
-        for part, rows in self._blocks(dtype):
-            sums += summed(r[part], rows)
-        out[: self.d] = self._outer(sums, total, 0.0 if self.far or self.unit is not None else 1.0)
+        total, out = float(r.sum()), np.zeros(self.size)
+        out[: self.d] = self._outer(self._sums(r.astype(dtype, copy=False)), total)
         if self.intercept:
             out[self.d] = total
         return out

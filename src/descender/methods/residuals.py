@@ -81,7 +81,7 @@ class Residuals(Centred):
         """The gradient at v, in the dtype of X or in float64; with the length of the rows in a `scale` of theirs."""
         dtype = np.dtype(np.float64) if exact else self.X.dtype
         self.height = self.heights[int(dtype != self.X.dtype)]
-        w, shift, slant = self._inner(v, dtype)
+        w, shift = self._inner(v, dtype)
         moved, sums, total, square = shift - self.level, np.zeros(self.d), 0.0, 0.0
         length, buffer = Length(scale), np.empty(self.height, dtype=dtype)
         for part, rows in self._blocks(dtype):
@@ -96,8 +96,8 @@ class Residuals(Centred):
             square += float(weighted @ double)
             total += float(weighted.sum())
             sums += summed(r, rows, RUN)
-        weight, gradient = 1.0 if self.even is None else self.even, np.zeros(self.size)
-        gradient[: self.d] = self._outer(weight * sums, weight * total, slant) + self.l2 * v[: self.d]
+        weight, gradient = self.factor, np.zeros(self.size)
+        gradient[: self.d] = self._outer(weight * sums, weight * total) + self.l2 * v[: self.d]
         gradient[self.d :] = weight * total
         most = float(self.sigma.max()) if self.even is None else self.even
         value = 0.5 * weight * square + self.ridge(v)
@@ -109,7 +109,7 @@ class Residuals(Centred):
         `size` is that of the residuals, `length` that of all rows in the scale.
         """
         w = np.divide(v[: self.d], scale, out=np.zeros(self.d), where=scale > 0.0)
-        _, shift, _ = self._inner(v, np.float64)
+        _, shift = self._inner(v, np.float64)
         total = float(self.sigma.sum()) if self.even is None else self.even * self.n
         reach = length * float(np.linalg.norm(w)) + abs(shift - self.level) * math.sqrt(total) + self.width
         return (self.d + EXTRA) * HALF_ULP * reach, (RUN + EXTRA) * HALF_ULP * size * length

@@ -97,7 +97,7 @@ class ScoreWalk:
         The whole step first, then where the secant of the slopes known on both sides is zero.
         """
         problem, d = self.problem, self.problem.d
-        weight = 1.0 if problem.even is None else problem.even
+        weight = problem.factor
         w, p, dz = self.v[:d], step[:d], change.astype(problem.X.dtype)
         rises, bends = problem.l2 * float(w @ p), problem.l2 * float(p @ p)
         falls = before = float(self.reading.gradient @ step)
